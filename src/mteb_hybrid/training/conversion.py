@@ -1,0 +1,207 @@
+"""What the readers of training data share: checks, groups, lines, and cached Arrow files."""
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from datasets.table import MemoryMappedTable
+from tqdm import tqdm
+
+from mteb_hybrid import files
+from mteb_hybrid.training.corpus import Ints, ParallelDataError
+
+logger = logging.getLogger("mteb_hybrid.training")
+
+CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)?")
+BATCH_ROWS = 65_536
+INT64 = np.iinfo(np.int64)
+
+Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
+
+
+def checked_languages(languages: Sequence[str], where: str) -> tuple[str, ...]:
+    """The languages asked for, without repetitions.
+
+    Raises:
+        ParallelDataError: If there is none, or one is not a short code such as ``de``.
+    """
+    wrong = [code for code in languages if not CODE.fullmatch(code)]
+    if isinstance(languages, str) or wrong or not languages:
+        raise ParallelDataError(
+            f"{where}: languages={languages!r}; expected a list of short codes such as "
+            "['en', 'de', 'pt-br']"
+        )
+    return tuple(dict.fromkeys(languages))
+
+
+def checked_negatives(negatives: int, where: str) -> None:
+    """Refuse a number of hard negatives that is not a number from 0.
+
+    Raises:
+        ParallelDataError: If it is none.
+    """
+    if type(negatives) is not int or negatives < 0:
+        raise ParallelDataError(f"{where}: negatives={negatives!r}; expected an integer from 0")
+
+
+def shown(value: object) -> str:
+    """A value as it stands in an error message, cut short."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return repr(text[:60] + "…" if len(text) > 60 else text)
+
+
+def group_number(value: str | int) -> int:
+    """The integer of a group or id: integers as they are, 63 bits of BLAKE2b of a string."""
+    if isinstance(value, int):
+        return value
+    digest = hashlib.blake2b(value.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def group_numbers(column: pa.ChunkedArray, where: str) -> Ints:
+    """The integers of a column of groups or ids.
+
+    Args:
+        column: Strings or integers.
+        where: What it is, for error messages.
+
+    Returns:
+        Shape (rows,), as `group_number` gives them.
+
+    Raises:
+        ParallelDataError: If it holds something else, or nulls.
+    """
+    integers = pa.types.is_integer(column.type)
+    if not (integers or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise ParallelDataError(
+            f"{where} holds {column.type}; expected strings or integers, cast it with "
+            "Dataset.cast_column"
+        )
+    if column.null_count:
+        row = next(row for row, value in enumerate(column) if not value.is_valid)
+        raise ParallelDataError(f"{where}: row {row} is null; give every row a value")
+    if integers:
+        try:
+            return np.asarray(column.cast(pa.int64()).to_numpy())
+        except pa.ArrowInvalid as error:
+            raise ParallelDataError(f"{where}: {error}; expected 64-bit integers") from None
+    numbers = [np.empty(0, dtype=np.int64)]
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), BATCH_ROWS):
+            encoded = chunk.slice(start, BATCH_ROWS).dictionary_encode()
+            values = [group_number(value) for value in encoded.dictionary.to_pylist()]
+            numbers.append(np.array(values, dtype=np.int64)[encoded.indices.to_numpy()])
+    return np.concatenate(numbers)
+
+
+def check_dataset(dataset: object, where: str) -> None:
+    """Refuse what is not a dataset with rows.
+
+    Raises:
+        ParallelDataError: If it is none.
+    """
+    if not isinstance(dataset, Dataset):
+        remedy = "load it without streaming"
+        if isinstance(dataset, Mapping):
+            remedy = f"choose one of its splits {[*dataset]}"
+        raise ParallelDataError(
+            f"{where}: a {type(dataset).__name__}; expected a datasets.Dataset, {remedy}"
+        )
+    if not len(dataset):
+        raise ParallelDataError(f"{where}: the dataset has no rows")
+
+
+def no_column(dataset: Dataset, column: str, where: str) -> ParallelDataError:
+    """The error for a dataset without a column."""
+    return ParallelDataError(
+        f"{where}: no column {column!r} among {dataset.column_names}; give the names of the columns"
+    )
+
+
+def stamp(file: Path) -> tuple[str, int, int]:
+    """What tells whether a file changed: its resolved path, size in bytes and time in ns."""
+    stat = file.stat()
+    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
+
+
+def lines(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+    """The lines of files one after another, with a progress bar if it takes more than 5 seconds.
+
+    Args:
+        paths: Files, compressed with gzip if they are called ``.gz``.
+
+    Yields:
+        ``file:line`` (counted from 1), and the line with its end.
+
+    Raises:
+        ParallelDataError: If a compressed file is damaged or cut off.
+    """
+    total = sum(path.stat().st_size for path in paths)
+    with tqdm(total=total, unit="B", unit_scale=True, delay=5, leave=False, disable=None) as bar:
+        before = 0
+        for path in paths:
+            bar.set_description(path.name, refresh=False)
+            number = 0
+            with path.open("rb") as raw:
+                stream = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+                try:
+                    for number, line in enumerate(stream, 1):
+                        yield f"{path}:{number}", line
+                        if not number % 4096:
+                            bar.update(before + raw.tell() - bar.n)
+                except EOFError:
+                    raise ParallelDataError(
+                        f"{path}:{number + 1}: the compressed file is cut off here; make or "
+                        "download it again"
+                    ) from None
+                except (gzip.BadGzipFile, zlib.error) as error:
+                    raise ParallelDataError(
+                        f"{path}:{number + 1}: not what gzip writes ({error}); expected a .gz "
+                        "file, make or download it again"
+                    ) from None
+                before += raw.tell()
+
+
+def cached_table(
+    folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
+) -> MemoryMappedTable:
+    """The table of an Arrow stream file, which is made first unless it is there.
+
+    It is written under another name and then renamed, so that no reader ever sees half a file.
+
+    Args:
+        folder: Where the file lies; by default ``parallel`` in the user's cache.
+        stem: Readable start of its name.
+        key: All that its content depends on; the rest of the name is a hash of it.
+        make: Gives the schema and the record batches.
+
+    Returns:
+        The table, memory-mapped: it is pickled as the path of the file.
+    """
+    place = files.cache_folder() / "parallel" if folder is None else Path(folder)
+    digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
+    file = place / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{digest}.arrow"
+    if not file.is_file():
+        schema, batches = make()
+        place.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            with part.open("xb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    table: Any = MemoryMappedTable.from_file(str(file))
+    return table

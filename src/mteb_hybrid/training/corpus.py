@@ -1,0 +1,213 @@
+"""One corpus of parallel training texts: a wide Arrow table, memory-mapped and never copied."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets.table import Table
+
+Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+"""One bit per language, in the order of a corpus' languages."""
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+
+GROUP = "group"
+ROLES = ("query", "passage", "negatives")
+
+
+class ParallelDataError(ValueError):
+    """Training data that cannot be used: where, what was expected, and what to do."""
+
+
+def has(masks: Masks, bit: int) -> npt.NDArray[np.bool_]:
+    """Which masks have a bit set."""
+    return (masks >> masks.dtype.type(bit) & masks.dtype.type(1)).astype(bool)
+
+
+class Corpus:
+    """Questions and passages that are translations of each other, one row per content.
+
+    Args:
+        name: Its name in logs and error messages.
+        table: A table of the `datasets` library, with the columns ``query_xx`` and ``passage_xx``
+            (strings, null where a translation is missing) for each language ``xx``, optionally
+            ``negatives_xx`` (lists of strings), and ``group`` (64-bit integers): rows of one
+            group may not meet in a batch.
+        negatives: How many hard negatives every example carries. A language without that many in
+            a row counts as missing for the passage side of that row.
+
+    Attributes:
+        languages: Language codes, in the order of the table's columns.
+
+    Raises:
+        ParallelDataError: If a column is missing or has another type, or there are more than 64
+            languages.
+    """
+
+    def __init__(self, name: str, table: Table, negatives: int = 0) -> None:
+        self.name = name
+        self.negatives = negatives
+        self._table = table
+        columns = table.column_names
+        found = [column.partition("_") for column in columns]
+        self.languages: tuple[str, ...] = tuple(
+            dict.fromkeys(code for role, _, code in found if role in ROLES[:2] and code)
+        )
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        schema = self._table.schema
+        if not self.languages:
+            raise ParallelDataError(
+                f"{self.name}: no column query_xx or passage_xx among {self._table.column_names}; "
+                "name the columns by role and language code, such as query_en and passage_de"
+            )
+        if len(self.languages) > 64:
+            raise ParallelDataError(
+                f"{self.name}: {len(self.languages)} languages; at most 64 are supported"
+            )
+        if GROUP not in schema.names or not pa.types.is_integer(schema.field(GROUP).type):
+            raise ParallelDataError(f"{self.name}: needs an integer column {GROUP!r}")
+        for column in schema.names:
+            role, _, code = column.partition("_")
+            kind = schema.field(column).type
+            if role not in ROLES or not code:
+                continue
+            lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+            text = kind.value_type if lists else kind
+            right = pa.types.is_string(text) or pa.types.is_large_string(text)
+            if not right or lists != (role == "negatives"):
+                raise ParallelDataError(
+                    f"{self.name}: column {column!r} holds {kind}, expected "
+                    f"{'lists of ' if role == 'negatives' else ''}strings"
+                )
+
+    def renamed(self, name: str) -> "Corpus":
+        """The same corpus by another name."""
+        return Corpus(name, self._table, self.negatives)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"Corpus({self.name!r}, {len(self):,} rows, languages={list(self.languages)})"
+
+    def masks(self, role: str, languages: Sequence[str]) -> Masks:
+        """Which rows have which languages; reads null flags, not texts.
+
+        Args:
+            role: ``query`` or ``passage``.
+            languages: L language codes; bit l of a mask stands for the l-th.
+
+        Returns:
+            Shape (rows,).
+        """
+        word: Any = np.uint32 if len(languages) <= 32 else np.uint64
+        masks: Masks = np.zeros(len(self), dtype=word)
+        for bit, code in enumerate(languages):
+            if f"{role}_{code}" in self._table.column_names:
+                there = self._valid(f"{role}_{code}")
+                if role == "passage" and self.negatives:
+                    there = there & self._enough_negatives(code)
+                masks |= there.astype(word) << word(bit)
+        return masks
+
+    def _valid(self, column: str) -> npt.NDArray[np.bool_]:
+        chunks = self._table.column(column).chunks
+        flags = [np.asarray(chunk.is_valid(), dtype=bool) for chunk in chunks]
+        return np.concatenate(flags) if flags else np.zeros(0, dtype=bool)
+
+    def _enough_negatives(self, code: str) -> npt.NDArray[np.bool_]:
+        if f"negatives_{code}" not in self._table.column_names:
+            return np.zeros(len(self), dtype=bool)
+        lengths = pc.fill_null(pc.list_value_length(self._table.column(f"negatives_{code}")), 0)
+        return np.asarray(lengths.to_numpy()) >= self.negatives
+
+    def text(self, role: str, language: str, row: int) -> str:
+        """The text of one row.
+
+        Args:
+            role: ``query`` or ``passage``.
+            language: Its language.
+            row: Position in the corpus.
+
+        Raises:
+            ParallelDataError: If it is missing or blank.
+        """
+        column = f"{role}_{language}"
+        text = self._value(column, row)
+        if text is None or not text.strip():
+            raise ParallelDataError(
+                f"{self.name}: row {row}, column {column!r}: the text is "
+                f"{'missing' if text is None else 'blank'}; leave a missing translation null and "
+                "drop blank ones"
+            )
+        return str(text)
+
+    def negative_texts(self, language: str, row: int) -> list[str]:
+        """The first hard negatives of a row, as many as the corpus carries."""
+        return list(self._value(f"negatives_{language}", row)[: self.negatives])
+
+    def first_pair(self, row: int) -> tuple[str, str]:
+        """The languages in which a row is shown: both sides alike if it can be.
+
+        Raises:
+            ParallelDataError: If the row has no question or no passage.
+        """
+        sides = [
+            [code for code in self.languages if self._has(role, code, row)]
+            for role in ("query", "passage")
+        ]
+        if not all(sides):
+            raise ParallelDataError(
+                f"{self.name}: row {row} has no {'passage' if sides[0] else 'question'}; drop it"
+            )
+        both = [code for code in sides[0] if code in sides[1]]
+        return (both[0], both[0]) if both else (sides[0][0], sides[1][0])
+
+    def _has(self, role: str, code: str, row: int) -> bool:
+        if f"{role}_{code}" not in self._columns or self._value(f"{role}_{code}", row) is None:
+            return False
+        if role == "query" or not self.negatives:
+            return True
+        negatives = f"negatives_{code}"
+        return (
+            negatives in self._columns and len(self._value(negatives, row) or ()) >= self.negatives
+        )
+
+    def group(self, row: int) -> int:
+        """The group of a row."""
+        return int(self._value(GROUP, row))
+
+    def _value(self, column: str, row: int) -> Any:
+        starts, chunks = self._columns[column]
+        chunk = int(np.searchsorted(starts, row, side="right")) - 1
+        return chunks.chunk(chunk)[row - int(starts[chunk])].as_py()
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[Ints, pa.ChunkedArray]]:
+        columns = {}
+        for name in self._table.column_names:
+            column = self._table.column(name)
+            lengths = [len(chunk) for chunk in column.chunks]
+            starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
+            columns[name] = (starts.astype(np.int64), column)
+        return columns
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived; memory-mapped tables pickle as the path of their file."""
+        return {key: value for key, value in self.__dict__.items() if key != "_columns"}
+
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of the content: its shape, and the texts of 64 rows spread over it."""
+        digest = hashlib.sha256(repr((len(self), self.languages, self.negatives)).encode())
+        for row in np.linspace(0, len(self) - 1, num=min(64, len(self)), dtype=np.int64):
+            for column in sorted(self._columns):
+                digest.update(repr(self._value(column, int(row))).encode())
+        return digest.hexdigest()[:16]
