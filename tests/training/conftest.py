@@ -32,7 +32,10 @@ def make_corpus(rows, languages, missing=0.0, name="corpus", groups=None, seed=0
             )
     for code in languages if negatives else ():
         columns[f"negatives_{code}"] = pa.array(
-            [[f"negative {code} {row} {n}" for n in range(row % 4)] for row in range(rows)]
+            [
+                [f"negative {code} {row} {n}" for n in range(negatives + row % 3)]
+                for row in range(rows)
+            ]
         )
     columns["group"] = pa.array([row if groups is None else row % groups for row in range(rows)])
     return Corpus(name, InMemoryTable(pa.table(columns)), negatives)

@@ -140,18 +140,26 @@ class Corpus:
             ParallelDataError: If it is missing or blank.
         """
         column = f"{role}_{language}"
-        text = self._value(column, row)
+        return self._checked(self._value(column, row), column, row)
+
+    def negative_texts(self, language: str, row: int) -> list[str]:
+        """The first hard negatives of a row, as many as the corpus carries.
+
+        Raises:
+            ParallelDataError: If one is missing or blank.
+        """
+        column = f"negatives_{language}"
+        texts = self._value(column, row)[: self.negatives]
+        return [self._checked(text, column, row) for text in texts]
+
+    def _checked(self, text: str | None, column: str, row: int) -> str:
         if text is None or not text.strip():
             raise ParallelDataError(
                 f"{self.name}: row {row}, column {column!r}: the text is "
                 f"{'missing' if text is None else 'blank'}; leave a missing translation null and "
                 "drop blank ones"
             )
-        return str(text)
-
-    def negative_texts(self, language: str, row: int) -> list[str]:
-        """The first hard negatives of a row, as many as the corpus carries."""
-        return list(self._value(f"negatives_{language}", row)[: self.negatives])
+        return text
 
     def first_pair(self, row: int) -> tuple[str, str]:
         """The languages in which a row is shown: both sides alike if it can be.
