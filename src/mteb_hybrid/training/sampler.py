@@ -170,7 +170,7 @@ class HybridBatchSampler(DefaultBatchSampler):
 
         def offer(kinds: list[Kind], share: float) -> tuple[list[Kind], Floats]:
             sizes = np.array([np.count_nonzero(kind.allowed(queries, passages)) for kind in kinds])
-            fits = sizes >= min(needed, max(sizes, default=0))
+            fits = sizes >= needed
             left_out = [kinds[i].pair for i in np.flatnonzero((sizes > 0) & ~fits)]
             if left_out:
                 codes = [
@@ -218,13 +218,19 @@ class HybridBatchSampler(DefaultBatchSampler):
             own, place = self.dataset.locate(int(row))
             groups.add(own.group(place))
             if len(groups) == needed:
-                return
-        if len(corpus.rows):
+                break
+        if len(groups) < needed and len(corpus.rows):
             raise ParallelDataError(
                 f"{corpus.name}: {len(groups)} groups that fit the plan, but the batches need "
                 f"{needed} different ones ({self.batch_size} in each of {self.world_size} "
                 f"process(es)); set per_device_train_batch_size to at most "
                 f"{max(1, len(groups) // self.world_size)}"
+            )
+        if len(corpus.rows) and not corpus.monolingual and not corpus.crosslingual:
+            raise ParallelDataError(
+                f"{corpus.name}: no language or pair of languages has {needed} rows, which the "
+                f"batches of {self.world_size} process(es) need; set per_device_train_batch_size "
+                f"lower than {self.batch_size}, or crosslingual='mixed'"
             )
 
     @cached_property
