@@ -1,11 +1,13 @@
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from mteb_hybrid.report import load_results, page
+from mteb_hybrid.report import load_results, page, tables
 from mteb_hybrid.report.comparisons import comparison
+from mteb_hybrid.settings import Setting
 from report.conftest import HOSTILE, write_task
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y"
@@ -196,3 +198,21 @@ def test_colours_have_enough_contrast():
         for number in range(1, 9):
             assert contrast(colours[f"series-{number}"], colours["paper"]) >= 3
     assert HOSTILE not in style
+
+
+def test_kinds_of_languages_are_means_over_their_query_languages(made):
+    results = load_results(made.folder)
+    name, card = next(iter(results.collections.items()))
+    table = tables.by_kind_of_language(results, name)
+    rows = {(row[0], row[1]): row for row in table.rows}
+    codes = list(card.languages)
+    model = table.head[3]
+    values = dict(zip(codes, results.values(name, model, Setting.MULTILINGUAL, "map"), strict=True))
+    _, _, members, mean, *_ = rows["Script", "Latn"]
+    latin = [code for code in codes if card.languages[code].code.endswith("-Latn")]
+    assert members == ", ".join(latin) and len(latin) > 1
+    expected = sum(values[code] for code in latin) / len(latin)
+    assert mean == ("–" if math.isnan(expected) else f"{expected:.4f}")
+    for by in ("Family", "Script", "Resource class"):
+        named = [code for row in table.rows if row[0] == by for code in row[2].split(", ")]
+        assert sorted(named) == sorted(codes)

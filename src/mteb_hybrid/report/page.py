@@ -62,6 +62,7 @@ class Chapter:
     heat_maps: list[list[Picture]]
     by_passage: list[Picture]
     by_query: list[Picture]
+    kinds: Table | None
     comparison: Table | None
     notes: list[str]
 
@@ -73,7 +74,7 @@ class Chapter:
     @property
     def tables(self) -> Iterator[tuple[str, Table]]:
         """All tables, with their names among files."""
-        for table in (self.headline, self.bias, self.comparison):
+        for table in (self.headline, self.bias, self.kinds, self.comparison):
             if table:
                 yield f"{self.anchor}-{table.key}", table
         for picture in self.pictures:
@@ -140,6 +141,7 @@ def _chapter(results: Results, collection: str) -> Chapter:
         heat_maps=[maps for model in models if (maps := _heat_maps(results, collection, model))],
         by_passage=list(_by_passage(results, collection)),
         by_query=list(_by_query(results, collection)),
+        kinds=tables.by_kind_of_language(results, collection),
         comparison=compared,
         notes=[*notes(results, collection), *refused],
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mteb_hybrid.languages import language_name
+from mteb_hybrid.languages import language_name, language_traits
 from mteb_hybrid.report.published import published
 from mteb_hybrid.report.results import Floats, Results
 from mteb_hybrid.report.summary import cell, macro_by_language, pool_loss, pool_map_intervals
@@ -150,6 +150,42 @@ def by_query_language(results: Results, collection: str) -> Table:
         columns[f"pool loss, {model}"] = pool_loss(results, collection, model)
     title = "map in the pool of all languages (95% interval), and what the pool costs"
     return _per_language(results, collection, "pool-map", title, "Queries", columns, 4, limits)
+
+
+def by_kind_of_language(results: Results, collection: str) -> Table | None:
+    """Map in the pool per family, script and resource class of the query language.
+
+    A model without a value for one of a kind's languages has none for the kind: a mean over other
+    languages would not be comparable.
+    """
+    card, models = results.collections[collection], results.models(collection)
+    values = {
+        model: results.values(collection, model, Setting.MULTILINGUAL, "map") for model in models
+    }
+    shown = [model for model in models if not np.isnan(values[model]).all()]
+    codes = [language.code for language in card.languages.values()]
+    rows = []
+    for title, kinds in (
+        ("Family", [language_traits(code).family for code in codes]),
+        ("Script", [code.partition("-")[2] for code in codes]),
+        ("Resource class", [language_traits(code).resource_class for code in codes]),
+    ):
+        for kind in sorted(set(kinds)):
+            own = [place for place, other in enumerate(kinds) if other == kind]
+            members = ", ".join(np.array(list(card.languages))[own])
+            means = [number(float(values[model][own].mean()), 4) for model in shown]
+            rows.append((title, kind, members, *means))
+    if not shown:
+        return None
+    return Table(
+        key="kinds",
+        caption=f"{collection}: map in the pool of all languages, means over the query languages "
+        "of a family, a script, or a resource class (0 to 5, Joshi et al. 2020). Few languages "
+        "share a kind, so read differences between kinds as hints.",
+        head=("By", "Kind", "Query languages", *shown),
+        rows=tuple(rows),
+        labels=3,
+    )
 
 
 def _per_language(
