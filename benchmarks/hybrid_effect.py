@@ -6,11 +6,11 @@ that are there already are skipped, so that the command can be stopped and given
 """
 
 import argparse
-import contextlib
 import json
 import os
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -33,6 +33,7 @@ from mteb_hybrid.training.callback import HybridBatchCallback
 from mteb_hybrid.training.dataset import ParallelDataset
 
 METHODS = {
+    "untrained": {},
     "x-x": {"alpha": 1.0},
     "x-y": {"alpha": 0.0},
     "hybrid": {"alpha": 0.5},
@@ -114,8 +115,7 @@ def main() -> None:
         data = ParallelDataset.from_json(options.train_on)
     print(data, flush=True)
     options.output.mkdir(parents=True, exist_ok=True)
-    runs = [("untrained", 0)] + [(m, s) for s in options.seeds for m in options.methods]
-    for method, seed in runs:
+    for seed, method in product(options.seeds, options.methods):
         name = method if method == "untrained" else f"{method}-seed{seed}"
         log = options.output / f"{name}.json"
         if log.exists():
@@ -138,8 +138,7 @@ def main() -> None:
         scratch = log.with_suffix(".tmp")
         scratch.write_text(json.dumps(record, indent=1))
         scratch.rename(log)
-        with contextlib.suppress(IndexError):
-            print(name, record["train_seconds"], record["evaluation_seconds"], flush=True)
+        print(name, record["train_seconds"], record["evaluation_seconds"], flush=True)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def comparison(results: Results, collection: str) -> tuple[Table | None, list[st
             try:
                 table = compare(one, two, measures, names=(baseline, model))
             except CompareError as error:
-                refused.append(f"Not compared with tests: {error}")
+                said = str(error).replace("\n  ", " ").replace("\n", ". ")
+                refused.append(f"Not compared with tests: {said}")
             else:
                 found.append(table.with_columns(model=pl.lit(model)))
     if not found:

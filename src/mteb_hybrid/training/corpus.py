@@ -1,8 +1,10 @@
 """One corpus of parallel training texts: a wide Arrow table, memory-mapped and never copied."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -194,17 +196,17 @@ class Corpus:
 
     def _value(self, column: str, row: int) -> Any:
         starts, chunks = self._columns[column]
-        chunk = int(np.searchsorted(starts, row, side="right")) - 1
-        return chunks.chunk(chunk)[row - int(starts[chunk])].as_py()
+        chunk = bisect_right(starts, row) - 1
+        return chunks.chunk(chunk)[row - starts[chunk]].as_py()
 
     @cached_property
-    def _columns(self) -> dict[str, tuple[Ints, pa.ChunkedArray]]:
+    def _columns(self) -> dict[str, tuple[list[int], pa.ChunkedArray]]:
+        """Every column with the rows at which its chunks begin."""
         columns = {}
         for name in self._table.column_names:
             column = self._table.column(name)
             lengths = [len(chunk) for chunk in column.chunks]
-            starts = np.concatenate([[0], np.cumsum(lengths[:-1], dtype=np.int64)])
-            columns[name] = (starts.astype(np.int64), column)
+            columns[name] = (list(accumulate(lengths[:-1], initial=0)), column)
         return columns
 
     def __getstate__(self) -> dict[str, Any]:
