@@ -12,6 +12,7 @@ from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
 from mteb_hybrid.settings import Setting, task_name, tasks_by_name, views
 from mteb_hybrid.table import LEGEND, Format, render, result_rows, write_table
+from mteb_hybrid.training.command import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -175,6 +176,9 @@ def run(
     )
     typer.echo(render(result_rows([results]), width=_width()))
     typer.echo(f"\n{LEGEND}\n\nResults: {results}")
+
+
+app.command()(train)
 
 
 @app.command()
