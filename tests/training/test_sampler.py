@@ -9,8 +9,8 @@ from scipy.stats import binomtest, chisquare
 
 from mteb_hybrid import HybridBatchSampler, ParallelDataset
 from mteb_hybrid.training.corpus import ParallelDataError
+from mteb_hybrid.training.factory import make_sampler
 from mteb_hybrid.training.plan import BatchPlan
-from mteb_hybrid.training.sampler import make_sampler
 from training.conftest import make_corpus
 
 LANGUAGES = ["en", "de", "th", "ar"]

@@ -15,8 +15,9 @@ from transformers.utils import logging
 from mteb_hybrid.training.build import load_data, load_model
 from mteb_hybrid.training.callback import HybridBatchError
 from mteb_hybrid.training.dataset import ParallelDataset
+from mteb_hybrid.training.factory import make_sampler
 from mteb_hybrid.training.recipe import Recipe
-from mteb_hybrid.training.sampler import HybridBatchSampler, make_sampler
+from mteb_hybrid.training.sampler import HybridBatchSampler
 
 MOST_BATCHES = 500
 """How many batches are drawn to show what they consist of."""
