@@ -5,18 +5,30 @@ Importing this package imports neither mteb nor torch: the startup hook imports 
 
 __version__ = "0.1.0"
 
-_TRAINING = {
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost every process
+if TYPE_CHECKING:
+    from mteb_hybrid.training.callback import HybridBatchCallback as HybridBatchCallback
+    from mteb_hybrid.training.dataset import ParallelDataset as ParallelDataset
+    from mteb_hybrid.training.evaluator import (
+        ParallelRetrievalEvaluator as ParallelRetrievalEvaluator,
+    )
+    from mteb_hybrid.training.sampler import HybridBatchSampler as HybridBatchSampler
+
+_MODULES = {
     "HybridBatchCallback": "callback",
     "HybridBatchSampler": "sampler",
     "ParallelDataset": "dataset",
     "ParallelRetrievalEvaluator": "evaluator",
 }
-__all__ = list(_TRAINING)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _TRAINING:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.training.{_TRAINING[name]}"), name)
+    return getattr(import_module(f"mteb_hybrid.training.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULES]
