@@ -10,6 +10,7 @@ import typer
 from mteb_hybrid import __version__
 from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
+from mteb_hybrid.registry_command import models_app
 from mteb_hybrid.settings import Setting, task_name, tasks_by_name, views
 from mteb_hybrid.table import LEGEND, Format, render, result_rows, write_table
 from mteb_hybrid.training.command import train
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
 
 DataOption = Annotated[
     Path | None,

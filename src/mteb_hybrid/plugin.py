@@ -1,6 +1,7 @@
 """Registration with MTEB: the only place that names its private registries (mteb 2.26)."""
 
 import importlib
+import warnings
 from typing import Any
 
 
@@ -9,7 +10,9 @@ class UnsupportedMtebError(RuntimeError):
 
 
 def register() -> None:
-    """Make MTEB know our tasks and the offline encoder. Calling it again changes nothing.
+    """Make MTEB know our tasks, the offline encoder and the models of this user.
+
+    Calling it again changes nothing.
 
     After this, ``mteb.get_task(s)``, ``mteb run``, ``mteb available-tasks``, result loading and
     ``TaskResult.task`` find the tasks. The startup hook calls it once ``mteb`` is imported; call
@@ -22,6 +25,7 @@ def register() -> None:
     import mteb
 
     from mteb_hybrid.offline import model_meta
+    from mteb_hybrid.registry import registered
     from mteb_hybrid.task import task_classes
 
     module = importlib.import_module("mteb.get_tasks")  # mteb.get_tasks is also a function
@@ -38,6 +42,19 @@ def register() -> None:
             similar.setdefault(parent, []).append(task.metadata.name)
     module.TASK_LIST = (*listed, *new)  # type: ignore[attr-defined]
     models.setdefault(str(meta.name), meta)
+    for name in registered():
+        _add_model(models, name)
+
+
+def _add_model(models: dict[str, Any], name: str) -> None:
+    """Add a model of this user; one whose entry cannot be read must not hide all the others."""
+    from mteb_hybrid.models import ModelError
+    from mteb_hybrid.registry import read_entry
+
+    try:
+        models.setdefault(name, read_entry(name)[1])
+    except ModelError as error:
+        warnings.warn(f"mteb-hybrid: {error}", stacklevel=2)
 
 
 def _registry(module: Any, mteb: Any) -> dict[str, Any]:

@@ -1,0 +1,214 @@
+"""Models of this user that MTEB knows by name: folders, each with the metadata MTEB asks for.
+
+MTEB refuses local folders. A model that is registered here is ``org/name`` to it, at a fixed
+revision, in every process of this user: ``mteb run -m org/name``.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from mteb_hybrid.models import ModelError, folder_hash
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+
+MODELS_VARIABLE = "MTEB_HYBRID_MODELS"
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+RUN_META = "model_meta.json"
+
+
+def models_folder() -> Path:
+    """Where the entries lie: what ``MTEB_HYBRID_MODELS`` names, or a folder of the user's data."""
+    named = os.environ.get(MODELS_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("mteb-hybrid") / "models"
+
+
+def registered() -> dict[str, Path]:
+    """Names of the registered models and their entries, in order. Reads no entry."""
+    files = sorted(models_folder().glob("*__*.json"))
+    return {file.stem.replace("__", "/", 1): file for file in files}
+
+
+def add_model(
+    folder: Path, name: str, fields: Mapping[str, Any] | None = None, *, replace: bool = False
+) -> "ModelMeta":
+    """Register a model folder under a name.
+
+    Its metadata come from ``model_meta.json`` of the training run (in the folder or beside it), or
+    else from the model itself; `fields` overrides both.
+
+    Args:
+        folder: What ``save_pretrained`` wrote.
+        name: ``org/name``.
+        fields: Fields of MTEB's ``ModelMeta``, such as languages, training_datasets and license.
+        replace: Whether to take the place of an entry of that name.
+
+    Returns:
+        What MTEB is told. The revision is a hash of the model's files.
+
+    Raises:
+        ModelError: If the folder holds no model, the name is malformed or taken, or MTEB does not
+            accept a field.
+    """
+    import mteb
+    from mteb.models.model_implementations import MODEL_REGISTRY
+    from pydantic import ValidationError
+
+    folder = folder.resolve()
+    if not (folder / "modules.json").is_file():
+        raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
+    if not NAME.fullmatch(name) or "__" in name:
+        raise ModelError(
+            f"{name!r} is no name for a model; expected org/name of letters, digits and . _ - "
+            "without a double underscore"
+        )
+    entry = registered().get(name)
+    if entry is None and name in MODEL_REGISTRY:
+        raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
+    if entry is not None and not replace:
+        raise ModelError(f"{name} is registered already, in {entry}; give --replace, or remove it")
+    described = {
+        **_described(folder),
+        **(fields or {}),
+        "name": name,
+        "revision": folder_hash(folder),
+    }
+    try:
+        meta = mteb.models.ModelMeta.model_validate(described | {"loader": load_registered})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelError(f"{name}: MTEB does not accept its metadata: {problems}") from None
+    _check_tasks(meta)
+    described_meta = meta.model_dump(mode="json", exclude={"loader"})
+    if meta.training_datasets is not None:
+        described_meta["training_datasets"] = sorted(meta.training_datasets)
+    content = {"folder": str(folder), "meta": described_meta}
+    file = models_folder() / f"{name.replace('/', '__')}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
+    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    unfinished.replace(file)
+    return meta
+
+
+def remove_model(name: str) -> None:
+    """Forget a model; its folder stays.
+
+    Raises:
+        ModelError: If no model has that name.
+    """
+    _file(name).unlink()
+
+
+def read_entry(name: str) -> tuple[Path, "ModelMeta"]:
+    """The folder of a registered model, and what MTEB is told of it.
+
+    Raises:
+        ModelError: If no model has that name, or its entry cannot be read.
+    """
+    import mteb
+
+    file = _file(name)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        meta = mteb.models.ModelMeta.model_validate(content["meta"] | {"loader": load_registered})
+        return Path(content["folder"]), meta
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{file}: not the entry of a model ({error}); remove it with `mteb-hybrid models "
+            f"remove {name}` and add the model again"
+        ) from error
+
+
+def load_registered(
+    model_name: str, revision: str | None = None, device: str | None = None, **kwargs: Any
+) -> "SentenceTransformerEncoderWrapper":
+    """Load a registered model, as ``ModelMeta.load_model`` asks for it.
+
+    Raises:
+        ModelError: If its folder is gone, or holds other files than when it was registered.
+    """
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+    from sentence_transformers import SentenceTransformer
+
+    folder, meta = read_entry(model_name)
+    again = f"`mteb-hybrid models add FOLDER --name {model_name} --replace`"
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: the folder of {model_name} is gone; put it back, or {again}")
+    found = folder_hash(folder)
+    if found != (revision or meta.revision):
+        raise ModelError(
+            f"{folder}: its files have the hash {found}, but {model_name} was registered as "
+            f"{revision or meta.revision}; results would be filed under the wrong revision: {again}"
+        )
+    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    return SentenceTransformerEncoderWrapper(model, **kwargs)
+
+
+def _check_tasks(meta: "ModelMeta") -> None:
+    import difflib
+
+    import mteb
+
+    known = [str(task.metadata.name) for task in mteb.get_tasks()]
+    for name in sorted(meta.training_datasets or ()):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            raise ModelError(
+                f"training_datasets: MTEB has no task {name!r}; expected names of tasks, as in "
+                f"`mteb available-tasks`{', such as ' + ', '.join(near) if near else ''}"
+            )
+
+
+def _file(name: str) -> Path:
+    known = registered()
+    if name not in known:
+        raise ModelError(
+            f"no model {name!r} is registered; there are: {', '.join(known) or 'none'}"
+        )
+    return known[name]
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    for file in (folder / RUN_META, folder.parent / RUN_META):
+        if file.is_file():
+            try:
+                found = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ModelError(f"{file}: not JSON: {error}") from error
+            if isinstance(found, dict):
+                return found
+            raise ModelError(f"{file}: expected the fields of MTEB's ModelMeta")
+    return _measured(folder)
+
+
+def _measured(folder: Path) -> dict[str, Any]:
+    """What the model says of itself; what it was trained on stays unknown."""
+    import mteb
+    from mteb.models.model_meta import ScoringFunction
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    parameters = list(model.named_parameters())
+    embeddings = sum(p.numel() for name, p in parameters if "word_embeddings" in name)
+    size = sum(p.numel() * p.element_size() for _, p in parameters)
+    prompts = {key: text for key, text in model.prompts.items() if text}
+    fields = {
+        "n_parameters": sum(p.numel() for _, p in parameters),
+        "n_embedding_parameters": embeddings or None,
+        "memory_usage_mb": round(size / 2**20),
+        "max_tokens": model.max_seq_length,
+        "embed_dim": model.get_embedding_dimension(),
+        "framework": ["Sentence Transformers", "PyTorch", "safetensors"],
+        "similarity_fn_name": ScoringFunction(str(model.similarity_fn_name)),
+        "use_instructions": bool(prompts),
+    }
+    empty = mteb.models.ModelMeta.create_empty(fields)
+    return empty.model_dump(exclude={"loader"})
