@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid import __version__
+from mteb_hybrid.export.command import export
 from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
 from mteb_hybrid.registry_command import models_app
@@ -181,6 +182,7 @@ def run(
 
 
 app.command()(train)
+app.command()(export)
 
 
 @app.command()

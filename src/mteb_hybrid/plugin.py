@@ -2,7 +2,11 @@
 
 import importlib
 import warnings
+from collections.abc import Callable
+from functools import cache
 from typing import Any
+
+OURS = "of_mteb_hybrid"
 
 
 class UnsupportedMtebError(RuntimeError):
@@ -10,7 +14,7 @@ class UnsupportedMtebError(RuntimeError):
 
 
 def register() -> None:
-    """Make MTEB know our tasks, the offline encoder and the models of this user.
+    """Make MTEB know our tasks and benchmarks, the offline encoder and the models of this user.
 
     Calling it again changes nothing.
 
@@ -33,6 +37,8 @@ def register() -> None:
     tasks: dict[str, Any] = _attribute(module, "_TASKS_REGISTRY", dict, mteb)
     similar: dict[str, list[str]] = _attribute(module, "_SIMILAR_TASKS", dict, mteb)
     listed: tuple[Any, ...] = _attribute(module, "TASK_LIST", tuple, mteb)
+    benchmarks = importlib.import_module("mteb.benchmarks.get_benchmark")
+    build = _attribute(benchmarks, "_build_registry", Callable, mteb)
 
     meta = model_meta()
     new = [task for task in task_classes() if task.metadata.name not in tasks]
@@ -44,6 +50,21 @@ def register() -> None:
     models.setdefault(str(meta.name), meta)
     for name in registered():
         _add_model(models, name)
+    if not getattr(benchmarks._build_registry, OURS, False):
+        benchmarks._build_registry = _with_our_benchmarks(build)  # type: ignore[attr-defined]
+
+
+def _with_our_benchmarks(build: Any) -> Any:
+    """MTEB's registry of benchmarks with ours, made when it is asked for: that takes seconds."""
+
+    @cache
+    def registry() -> dict[str, Any]:
+        from mteb_hybrid.mteb_benchmarks import our_benchmarks
+
+        return {**our_benchmarks(), **build()}
+
+    setattr(registry, OURS, True)
+    return registry
 
 
 def _add_model(models: dict[str, Any], name: str) -> None:
@@ -62,7 +83,7 @@ def _registry(module: Any, mteb: Any) -> dict[str, Any]:
     return registry
 
 
-def _attribute(module: Any, name: str, expected: type, mteb: Any) -> Any:
+def _attribute(module: Any, name: str, expected: Any, mteb: Any) -> Any:
     value = getattr(module, name, None)
     if not isinstance(value, expected):
         raise UnsupportedMtebError(

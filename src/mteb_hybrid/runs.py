@@ -81,14 +81,15 @@ def read_mapping(file: Path, column: str) -> dict[str, str]:
     """
     text = file.read_text(encoding="utf-8")
     found: dict[str, str] = {}
-    if text.lstrip().startswith("{") and (data := _json(file)) and column not in data:
+    if text.lstrip().startswith("{") and (data := _json(file)) and not {column, "_id"} & set(data):
         return {str(id_): str(value) for id_, value in data.items()}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         if line.lstrip().startswith("{"):
             row = _parsed(file, number, line)
-            id_, value = row.get("_id", row.get("id")), row.get(column)
+            about = {**(row.get("metadata") or {}), **row}
+            id_, value = row.get("_id", row.get("id")), about.get(column)
         else:
             id_, _, value = (part.strip() for part in line.partition("\t" if "\t" in line else " "))
         if not id_ or not value:

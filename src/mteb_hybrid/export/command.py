@@ -1,0 +1,139 @@
+"""The command ``mteb-hybrid export``."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.files import DATA_VARIABLE
+from mteb_hybrid.settings import Setting, View, tasks_by_name, views
+
+
+class ExportFormat(StrEnum):
+    """What to write."""
+
+    BEIR = "beir"
+    TREC = "trec"
+    HUB = "hub"
+
+
+def export(
+    collection: Annotated[
+        str, typer.Argument(help="A collection (xquad-r: all settings) or the name of a task.")
+    ],
+    format: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="beir or trec: one folder per subset. hub: the whole collection as Parquet with "
+            "a data set card.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder; COLLECTION/SETTING/SUBSET is made in it."),
+    ],
+    setting: Annotated[
+        list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+    ] = None,
+    query_language: Annotated[
+        list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+    ] = None,
+    passage_language: Annotated[
+        list[str] | None,
+        typer.Option(help="Only pools within these languages; may be repeated."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="MTEB predictions, to be written as TREC runs beside the subsets that they rank.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder that holds the collections' files; overrides {DATA_VARIABLE}.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace folders that hold other files, with all of them."
+        ),
+    ] = False,
+) -> None:
+    """Write a collection for other programs: beir, pyserini, ranx, ir_measures, the hub.
+
+    The same export twice gives the same bytes; folders that are already there are left alone.
+
+    Example: mteb-hybrid export xquad-r -f beir -o exports --setting multilingual
+    """
+    from mteb_hybrid.export.folder import ExportError
+    from mteb_hybrid.run import select_tasks
+
+    selected = select_tasks(
+        [collection], setting or (), query_language or (), passage_language or ()
+    )
+    if run and format is not ExportFormat.TREC:
+        raise ExportError("--run is for --format trec; leave one of them out")
+    if format is ExportFormat.HUB and (
+        setting or query_language or passage_language or collection in selected
+    ):
+        raise ExportError(
+            "--format hub exports whole collections, so that texts are stored once; name a "
+            "collection, such as xquad-r, and leave out --setting and the languages"
+        )
+    if data:
+        os.environ[DATA_VARIABLE] = str(data)
+    wanted = [
+        (task_setting, views(task_setting, tuple(card.languages))[subset])
+        for task, subsets in selected.items()
+        for card, task_setting in [tasks_by_name()[task]]
+        for subset in subsets
+    ]
+    folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
+    typer.echo(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
+
+
+def _write(
+    task: str,
+    format: ExportFormat,
+    output: Path,
+    wanted: list[tuple[Setting, View]],
+    predictions: Path | None,
+    overwrite: bool,
+) -> Path:
+    from mteb_hybrid.export.beir import export_beir
+    from mteb_hybrid.export.folder import ExportError
+    from mteb_hybrid.export.hub import export_hub
+    from mteb_hybrid.export.predictions import read_predictions
+    from mteb_hybrid.export.trec import export_trec
+    from mteb_hybrid.sources import load_collection
+
+    card, _ = tasks_by_name()[task]
+    collection = load_collection(card)
+    folder = output / card.file.stem
+    if format is ExportFormat.HUB:
+        export_hub(collection, card, folder, overwrite=overwrite)
+        return folder
+    runs = read_predictions(predictions, card.split) if predictions else {}
+    missing = [view.name for _, view in wanted if view.name not in runs] if predictions else []
+    if missing:
+        raise ExportError(
+            f"{predictions}: ranks the subsets {', '.join(runs)}; expected {', '.join(missing)} "
+            "too. Choose with --setting and --query-language, or name the task."
+        )
+    for setting, view in wanted:
+        place = folder / setting / view.name
+        if format is ExportFormat.BEIR:
+            export_beir(collection, view, place, overwrite=overwrite)
+        else:
+            export_trec(collection, view, place, runs.get(view.name), overwrite=overwrite)
+    return folder

@@ -1,0 +1,71 @@
+"""Folders that are written whole, or not at all."""
+
+import filecmp
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class ExportError(ValueError):
+    """An export that cannot be made. The message names the file, what is wrong and the remedy."""
+
+
+@contextmanager
+def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a folder under another name, beside its place, and rename it when it is whole.
+
+    A folder that already holds exactly what was written stays as it is, so an export that was
+    interrupted can be given again. If anything fails, the target is as it was before.
+
+    Args:
+        target: Where the folder goes.
+        overwrite: Whether a folder that holds anything else is replaced, with all that is in it.
+
+    Yields:
+        An empty folder to write into.
+
+    Raises:
+        ExportError: If the target is a file, or holds anything else and may not be replaced.
+    """
+    if target.exists() and not target.is_dir():
+        raise ExportError(f"{target}: is a file; expected a folder. Choose another --output.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part, old = (
+        target.with_name(f".{target.name}-{secrets.token_hex(4)}.{kind}")
+        for kind in ("part", "old")
+    )
+    part.mkdir()
+    try:
+        yield part
+        if _files(target) and not overwrite and not _same(part, target):
+            raise ExportError(
+                f"{target}: holds other files than this export makes; expected a new or empty "
+                "folder, or one from the same export. Choose another --output, or replace all "
+                "that is in it with --overwrite."
+            )
+        if not target.exists():
+            part.rename(target)
+        elif not _same(part, target):
+            target.rename(old)
+            try:
+                part.rename(target)
+            except OSError:
+                old.rename(target)
+                raise
+            shutil.rmtree(old)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*")}
+
+
+def _same(first: Path, second: Path) -> bool:
+    files = _files(first)
+    return files == _files(second) and all(
+        (first / file).is_dir() or filecmp.cmp(first / file, second / file, shallow=False)
+        for file in files
+    )

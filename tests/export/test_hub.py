@@ -1,0 +1,146 @@
+"""Hub folders: datasets loads them, and MTEB's own loader and task give our scores."""
+
+import datasets
+import mteb
+import polars as pl
+import pycountry
+import pytest
+from datasets import get_dataset_config_names, load_dataset
+from huggingface_hub import DatasetCard
+from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
+
+from export.conftest import GuidedEncoder, files
+from mteb_hybrid.cards import task_cards
+from mteb_hybrid.export.hub import export_hub
+from mteb_hybrid.export.hub_card import hub_card
+from mteb_hybrid.settings import Setting, View, view_passages, view_queries, views
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def exported(sample, sample_card, tmp_path_factory):
+    """The sample as a hub folder. Do not write into it."""
+    folder = tmp_path_factory.mktemp("hub") / "sample"
+    export_hub(sample, sample_card, folder)
+    return folder
+
+
+def test_a_pool_is_loaded_with_datasets(exported, sample):
+    pool = load_dataset(str(exported), "en-multi-corpus", split="test")
+    assert pool.column_names == ["id", "text", "language", "group"]
+    assert {feature.dtype for feature in pool.features.values()} == {"string"}
+    assert pl.DataFrame(pool.to_list()).equals(sample.passages)
+
+
+@pytest.mark.parametrize("name", ["en-de", "ar-multi"])
+def test_mteb_s_own_loader(exported, sample, name):
+    (view,) = (v[name] for s in Setting if name in (v := views(s, sample.languages)))
+    data = RetrievalDatasetLoader(str(exported), None, split="test", config=name).load()
+    queries, qrels = view_queries(sample, view)
+    pool = view_passages(sample, view)
+    for found, expected in ((data["corpus"], pool), (data["queries"], queries)):
+        assert found["id"][:] == expected["id"].to_list()
+        assert found["text"][:] == expected["text"].to_list()
+    assert data["relevant_docs"] == qrels
+
+
+def test_mteb_s_own_task_gives_our_scores(exported, sample, sample_card, evaluate):
+    name = "HybridSampleMultilingualRetrieval"
+    encoder = GuidedEncoder(sample, View("de", sample.languages))
+    ours = mteb.get_task(name).metadata
+    stock = type(
+        "Stock",
+        (AbsTaskRetrieval,),
+        {
+            "metadata": mteb.TaskMetadata(
+                **ours.model_dump(exclude={"name", "dataset", "main_score", "eval_langs"}),
+                name="Stock",
+                main_score="ndcg_at_10",
+                eval_langs={"de-multi": ours.eval_langs["de-multi"]},
+                dataset={"path": str(exported), "revision": sample_card.source.revision},
+            )
+        },
+    )
+    result = mteb.evaluate(encoder, stock(), cache=None, show_progress_bar=False)
+    ((scores,),) = result.task_results[0].scores.values()
+    expected = evaluate(encoder, name, ["de-multi"])["de-multi"]
+    for score in ("ndcg_at_10", "map_at_100", "recall_at_1000"):
+        assert 0 < scores[score] < 1
+        assert scores[score] == expected[score]
+
+
+def test_texts_are_stored_once_and_all_configs_name_files(exported):
+    found = set(files(exported))
+    kinds = [name.partition("/")[0] for name in found]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "corpus": 11, "queries": 11, "qrels": 121, "README.md": 1
+    }  # fmt: skip
+    card = DatasetCard.load(exported / "README.md")
+    paths = [entry["data_files"][0]["path"] for entry in card.data.configs]
+    assert len(paths) == 3 * 132
+    assert {path for listed in paths for path in listed} == found - {"README.md"}
+    names = [entry["config_name"] for entry in card.data.configs]
+    assert get_dataset_config_names(str(exported)) == names
+
+
+def test_front_matter(exported, sample_card):
+    data = DatasetCard.load(exported / "README.md").data
+    assert data.language == list(sample_card.languages)
+    assert all(pycountry.languages.get(alpha_2=code) for code in data.language)
+    assert (data.license, data.source_datasets) == ("apache-2.0", ["original"])
+    assert data.multilinguality == ["multilingual", "translation"]
+    assert data.task_categories == ["text-retrieval"]
+
+
+@pytest.mark.parametrize(
+    ("name", "license", "translated"),
+    [("XQuADR", "cc-by-sa-4.0", True), ("MLQAR", "cc-by-sa-3.0", False)],
+)
+def test_cards_of_published_collections(name, license, translated):
+    card = task_cards()[name]
+    counts = {language: {"corpus": 1, "queries": 2} for language in card.languages}
+    written = DatasetCard(hub_card(card, [("en-de-corpus", ["corpus/de.parquet"])], counts))
+    assert written.data.license == license
+    assert written.data.source_datasets == ["extended|other-lareqa"]
+    assert ("translation" in written.data.multilinguality) == translated
+    for said in (card.title, card.source.revision, card.metadata.reference, "@inproceedings"):
+        assert said in written.text
+    assert "$" not in written.text, "every place in the template is filled in"
+
+
+def test_licences_that_the_hub_calls_otherwise(sample_card):
+    counts = {language: {"corpus": 1, "queries": 2} for language in sample_card.languages}
+
+    def written(license):
+        metadata = sample_card.metadata.model_copy(update={"license": license})
+        card = sample_card.model_copy(update={"metadata": metadata})
+        return DatasetCard(hub_card(card, [], counts)).data
+
+    assert written("not specified").license == "unknown"
+    assert written("https://x.org/terms").license == "other"
+    assert written("https://x.org/terms").license_link == "https://x.org/terms"
+    assert written("msr-la-nc").license_name == "msr-la-nc"
+
+
+def test_pairs_without_judgments_have_no_config(tmp_path, awkward, sample_card):
+    export_hub(
+        awkward,
+        sample_card.model_copy(
+            update={"languages": {short: sample_card.languages[short] for short in ("en", "de")}}
+        ),
+        tmp_path / "hub",
+    )
+    names = get_dataset_config_names(str(tmp_path / "hub"))
+    assert {name.rpartition("-")[0] for name in names} == {"en-en", "en-de", "en-multi"}
+    qrels = load_dataset(str(tmp_path / "hub"), "en-multi-qrels", split="test")
+    assert qrels.to_list()[-1] == {"query-id": "q:1", "corpus-id": "de:1", "score": 1}
+
+
+def test_the_same_collection_gives_the_same_bytes(tmp_path, exported, sample, sample_card):
+    export_hub(sample, sample_card, tmp_path / "again")
+    assert files(tmp_path / "again") == files(exported)
