@@ -11,7 +11,7 @@ from mteb_hybrid import __version__
 from mteb_hybrid.export.command import export
 from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
-from mteb_hybrid.registry_command import models_app
+from mteb_hybrid.registry_command import models_app, submit
 from mteb_hybrid.settings import Setting, task_name, tasks_by_name, views
 from mteb_hybrid.table import LEGEND, Format, render, result_rows, write_table
 from mteb_hybrid.training.command import train
@@ -183,6 +183,7 @@ def run(
 
 app.command()(train)
 app.command()(export)
+app.command()(submit)
 
 
 @app.command()
