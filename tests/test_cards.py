@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mteb_hybrid.cards import CardError, card_folder, read_card, task_cards
+from mteb_hybrid.cards import CardError, File, LinesSource, card_folder, read_card, task_cards
 from mteb_hybrid.task import task_classes
 
 GOOD = card_folder() / "sample.toml"
@@ -23,6 +23,7 @@ def test_every_card_is_found():
     found = task_cards()
     assert {card.file for card in found.values()} == set(card_folder().glob("*.toml"))
     assert {"XQuADR", "MLQAR", "XQuADRContext", "MLQARContext", "HybridSample"} <= set(found)
+    assert {"XTD10", "NTREX128"} <= set(found)
     assert [name for name, card in found.items() if card.kind == "sample"] == ["HybridSample"]
 
 
@@ -53,7 +54,26 @@ def test_a_card_reads_as_written(tmp_path):
         ('code = "ara-Arab"', 'code = "arabic-Arab"', "languages.ar.code", "'arabic'"),
         ("[languages.ar]", "[languages.Arabic]", "languages.Arabic", "should match pattern"),
         ('file = "ar.json"', "file = 3", "languages.ar.file", "should be a valid string"),
-        ('format = "lareqa"', 'format = "squad"', "source.format", "'lareqa'"),
+        (
+            'format = "lareqa"',
+            'format = "squad"',
+            "source.format",
+            "'lareqa', 'lines'; found 'squad'",
+        ),
+        ('format = "lareqa"', "", "source.format", "missing key; add it"),
+        ('format = "lareqa"', 'format = "lareqa"\ngroups = 1', "source.groups", "unknown key"),
+        (
+            'file = "ar.json"',
+            'file = "ar.json"\npublished_as = "/ar"',
+            "languages.ar.published_as",
+            "pattern",
+        ),
+        (
+            'file = "ar.json"',
+            'file = "ar.json"\npublished_as = "ar"',
+            "(whole card)",
+            "add url, or remove",
+        ),
         ('path = "sample"', 'path = "../sample"', "source", "may not contain '..'"),
         ('path = "sample"', 'path = "/sample"', "source.path", "should match pattern"),
         ('revision = "1.0.0"', 'revision = "main"', "source.revision", "should match pattern"),
@@ -67,6 +87,73 @@ def test_bad_cards_are_refused(tmp_path, old, new, key, said):
     assert str(file) in message
     assert f"key '{key}'" in message
     assert said in message
+
+
+SHA = "0" * 64
+LINES = f"""[source]
+format = "lines"
+path = "toy"
+url = "https://example.org/toy/"
+repository = "toy/toy"
+revision = "1.0.0"
+
+[source.groups]
+file = "groups.txt"
+published_as = "v1/groups.txt"
+sha256 = "{SHA}"
+"""
+
+
+def lines_card(tmp_path, old="", new=""):
+    assert old in LINES
+    text = GOOD.read_text(encoding="utf-8")
+    start, end = text.index("[source]"), text.index("[metadata]")
+    file = tmp_path / "mine.toml"
+    file.write_text(text[:start] + LINES.replace(old, new, 1) + text[end:], encoding="utf-8")
+    return file
+
+
+def test_a_card_of_lines(tmp_path):
+    card = read_card(lines_card(tmp_path))
+    assert isinstance(card.source, LinesSource)
+    assert card.source.groups == File(file="groups.txt", published_as="v1/groups.txt", sha256=SHA)
+    assert card.source.queries_are_passages
+    assert not task_cards()["HybridSample"].source.queries_are_passages
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "said"),
+    [
+        (
+            'path = "toy"',
+            'path = "toy"\ncandidates = "sentence"',
+            "source.candidates",
+            "unknown key",
+        ),
+        (
+            'path = "toy"',
+            'path = "toy"\nsettings = []',
+            "source.settings",
+            "unknown key; remove it",
+        ),
+        ('path = "toy"', "", "source.path", "missing key; add it"),
+        ('file = "groups.txt"', "", "source.groups.file", "missing key"),
+        (
+            'file = "groups.txt"',
+            'file = "groups.txt"\ncode = "eng-Latn"',
+            "source.groups.code",
+            "unknown",
+        ),
+        (SHA, "123", "source.groups.sha256", "should match pattern"),
+        ('url = "https://example.org/toy/"', "", "(whole card)", "published_as is a place below"),
+    ],
+)
+def test_bad_cards_of_lines_are_refused(tmp_path, old, new, key, said):
+    with pytest.raises(CardError) as refused:
+        read_card(lines_card(tmp_path, old, new))
+    assert "mine.toml" in str(refused.value)
+    assert f"key '{key}'" in str(refused.value)
+    assert said in str(refused.value)
 
 
 def test_a_wrong_checksum_in_a_card_is_refused(tmp_path):

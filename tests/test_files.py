@@ -66,6 +66,16 @@ def test_downloaded_once(sample_card, served, cache):
     assert handler.requests == 1
 
 
+def test_published_under_another_name(sample_card, served, cache):
+    folder, url, _ = served
+    (folder / "v1").mkdir()
+    (folder / "en.json").rename(folder / "v1" / "english.json")
+    fields = card(sample_card, url).model_dump()
+    fields["languages"]["en"]["published_as"] = "v1/english.json"
+    file = locate(TaskCard.model_validate(fields), "en")
+    assert file.name == "en.json" and file.read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize(
     "change", [lambda b: b[:-1], lambda b: b"X" + b[1:]], ids=["cut", "altered"]
 )

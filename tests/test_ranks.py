@@ -30,6 +30,26 @@ def problems(draw):
     return ids, np.array(scores, dtype=np.float32), qrels
 
 
+@st.composite
+def problems_of_passages(draw):
+    """The same where queries are passages, which are left out; some scores are -inf."""
+    ids, scores, _ = draw(problems().filter(lambda problem: len(problem[0]) > 1))
+    own = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=min(4, len(ids)), unique=True))
+    values = st.sampled_from([-np.inf, -1.0, 0.0, 0.5])
+    row = st.lists(values, min_size=len(ids), max_size=len(ids))
+    scores = draw(st.lists(row, min_size=len(own), max_size=len(own)))
+    qrels = {
+        query: {
+            id_: draw(st.integers(1, 2))
+            for id_ in draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))
+            if id_ != query
+        }
+        for query in own
+    }
+    languages = ["en" if id_ in own else "de" for id_ in ids]
+    return Pool(ids, languages, ("de", "en", "xx")), np.array(scores, dtype=np.float32), qrels
+
+
 LANGUAGES = ("de", "en", "xx")
 
 
@@ -135,3 +155,88 @@ def test_judgments_of_zero_are_not_relevant():
 def test_bad_runs_are_refused(run, qrels, said):
     with pytest.raises(ValueError, match=said):
         ranks_of_run({"q": run}, {"q": qrels}, pool_of(["a", "b"]))
+
+
+@given(problems_of_passages(), st.integers(1, 3))
+@settings(deadline=None)
+def test_leaving_out_is_as_if_it_were_not_in_the_pool(problem, block):
+    pool, scores, qrels = problem
+    counter = RankCounter(pool, qrels, "en", 5, ignore_identical_ids=True)
+    for start in range(0, len(scores), block):
+        counter.add(scores[start : start + block])
+    ranks, highest = counter.result()
+    run = {
+        query: dict(zip(pool.ids, row, strict=True))
+        for query, row in zip(qrels, scores, strict=True)
+    }
+    of_run = ranks_of_run(run, qrels, pool, "en", ignore_identical_ids=True)
+    for row, (query, judged) in enumerate(qrels.items()):
+        kept = [place for place, id_ in enumerate(pool.ids) if id_ != query]
+        rest = Pool(
+            [pool.ids[place] for place in kept],
+            [pool.passage_languages[place] for place in kept],
+            pool.languages,
+        )
+        counter = RankCounter(rest, {query: judged}, "en", 5)
+        counter.add(scores[[row]][:, kept])
+        expected, expected_highest = counter.result()
+        r = len(judged)
+        for found in (ranks, of_run):
+            for name in ("ranks", "tied_ranks", "tie_sizes", "relevance", "languages"):
+                ours = getattr(found, name)[row]
+                assert ours[:r].tolist() == getattr(expected, name)[0].tolist(), name
+            top = [pool.ids[place] for place in found.top[row]]
+            assert top == [rest.ids[place] for place in expected.top[0]]
+            assert found.top_scores[row].tolist() == expected.top_scores[0].tolist()
+            assert found.top_relevance[row].tolist() == expected.top_relevance[0].tolist()
+            assert len(found.pool) == len(rest) and found.cutoff is None
+            assert found.pool.shares.tolist() == rest.shares.tolist()
+        assert highest[row].tolist() == expected_highest[0].tolist()
+        whole = RankCounter(pool, {query: {query: 1}}, "en")
+        whole.add(scores[[row]])
+        assert ranks.own_ranks[row] == whole.result()[0].ranks[0, 0]
+
+
+def test_a_query_that_is_a_passage_by_hand():
+    """Scores 9 (itself), 7, 7, 5 (a tie with the other query's own), 5."""
+    pool = Pool(
+        ["de:1", "de:2", "en:1", "en:2", "en:3"], ["de", "de", "en", "en", "en"], ("de", "en")
+    )
+    qrels = {"en:1": {"de:1": 1}, "en:2": {"de:2": 1}}
+    scores = np.array([[5, 7, 9, 7, 5], [7, 5, 7, 5, 1]], dtype=np.float32)
+    counter = RankCounter(pool, qrels, "en", ignore_identical_ids=True)
+    counter.add(scores)
+    ranks, highest = counter.result()
+    # en:1: en:2 and de:2 at 7, then en:3 before de:1 at 5. en:2: en:1, de:1, then de:2 at 5,
+    # with which en:2 itself would tie.
+    assert ranks.ranks.tolist() == [[4], [3]]
+    assert ranks.tied_ranks.tolist() == [[3.5], [3]]
+    assert ranks.tie_sizes.tolist() == [[2], [1]]
+    assert ranks.own_ranks.tolist() == [1, 3]
+    assert ranks.top.tolist() == [[3, 1, 4, 0], [2, 0, 1, 4]]
+    assert highest.tolist() == [[7, 7, 5, 5], [7, 7, 5, 1]]
+    assert len(ranks.pool) == 4 and ranks.pool.shares.tolist() == [0.5, 0.5]
+    assert scores[0, 2] == 9, "scores are left as they are"
+
+
+def test_queries_that_are_not_in_the_pool_leave_nothing_out():
+    counter = RankCounter(pool_of(["a", "b"]), {"q": {"a": 1}}, ignore_identical_ids=True)
+    counter.add(np.array([[1, 2]], dtype=np.float32))
+    ranks, _ = counter.result()
+    assert ranks.ranks.tolist() == [[2]] and len(ranks.pool) == 2 and ranks.own_ranks is None
+
+
+@pytest.mark.parametrize(
+    ("qrels", "said"),
+    [
+        ({"a": {"b": 1}, "q": {"b": 1}}, "1 of 2 queries are passages of the pool"),
+        ({"de:1": {"en:1": 1}, "en:1": {"de:1": 1}}, r"in 2 language\(s\); expected"),
+        ({"a": {"a": 1, "b": 1}}, "query 'a' is judged on itself"),
+    ],
+)
+def test_what_cannot_be_left_out_is_refused(qrels, said):
+    pool = Pool(["a", "b", "de:1", "en:1"], ["en", "en", "de", "en"], LANGUAGES)
+    with pytest.raises(ValueError, match=said):
+        RankCounter(pool, qrels, ignore_identical_ids=True)
+    with pytest.raises(ValueError, match=said):
+        ranks_of_run({}, qrels, pool, ignore_identical_ids=True)

@@ -2,10 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mteb_hybrid.cards import task_cards
 from mteb_hybrid.collection import Collection
+from mteb_hybrid.run import SelectionError, select_tasks
 from mteb_hybrid.settings import (
     Setting,
     View,
+    card_settings,
     task_name,
     tasks_by_name,
     view_passages,
@@ -64,4 +67,18 @@ def test_task_names(sample_card):
     assert task_name(sample_card, Setting.MULTILINGUAL) == "HybridSampleMultilingualRetrieval"
     names = list(tasks_by_name())
     assert names[-1] == "HybridSampleMultilingualRetrieval", "samples stand last"
-    assert len(names) == 15
+    assert len(names) == 19
+
+
+def test_settings_that_a_collection_has(sample_card):
+    """Where queries are passages, a monolingual task would be to find the query itself."""
+    assert card_settings(sample_card) == tuple(Setting)
+    assert card_settings(task_cards()["XTD10"]) == (Setting.CROSSLINGUAL, Setting.MULTILINGUAL)
+    assert "XTD10CrosslingualRetrieval" in tasks_by_name()
+    assert "XTD10MonolingualRetrieval" not in tasks_by_name()
+    assert list(select_tasks(["xtd10"])) == [
+        "XTD10CrosslingualRetrieval",
+        "XTD10MultilingualRetrieval",
+    ]
+    with pytest.raises(SelectionError, match="no subset is left"):
+        select_tasks(["xtd10"], settings=[Setting.MONOLINGUAL])

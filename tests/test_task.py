@@ -14,7 +14,9 @@ from conftest import HashEncoder
 from mteb_hybrid.settings import Setting, tasks_by_name
 from mteb_hybrid.task import CardTask
 
-COUNTS = {"XQuADR": (11, 110, 11), "MLQAR": (7, 42, 7), "HybridSample": (11, 110, 11)}
+COUNTS = {"XQuADR": (11, 110, 11), "MLQAR": (7, 42, 7), "HybridSample": (11, 110, 11)} | {
+    "XTD10": (0, 110, 11), "NTREX128": (0, 462, 22)
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", list(tasks_by_name()))

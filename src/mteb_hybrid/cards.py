@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -41,27 +41,34 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Language(_Strict):
-    """One language of a collection.
+class File(_Strict):
+    """One file of a source.
+
+    Attributes:
+        file: Its name in the source's folder.
+        sha256: Its checksum; a file with another one is refused.
+        published_as: Where it lies below the source's `url`, if not under its name.
+    """
+
+    file: str
+    sha256: Sha256
+    published_as: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] | None = None
+
+
+class Language(File):
+    """One language of a collection, and its file.
 
     Attributes:
         code: ISO 639-3 language and ISO 15924 script, such as ``zho-Hans``.
-        file: Name of its file in the source's folder.
-        sha256: Checksum of that file; a file with another one is refused.
     """
 
     code: LanguageCode
-    file: str
-    sha256: Sha256
 
 
-class Source(_Strict):
-    """Where the files of a collection are, and how they are read.
+class _Source(_Strict):
+    """Where the files of a collection are.
 
     Attributes:
-        format: The adapter that reads the files; one of a closed set.
-        candidates: What a passage is: a ``sentence``, or a ``sentence-with-context`` (the
-            sentence followed by its paragraph, as LAReQA encodes its candidates).
         path: Folder of the files: below the data folder and the cache for files that have a
             `url`, else beside the card.
         url: Public folder that the files are downloaded from.
@@ -69,18 +76,49 @@ class Source(_Strict):
         revision: The commit (or version) of the files.
     """
 
-    format: Literal["lareqa"]
-    candidates: Literal["sentence", "sentence-with-context"] = "sentence"
     path: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")]
     url: Annotated[str, Field(pattern=r"^https?://.*/$")] | None = None
     repository: str
     revision: Commit
 
     @model_validator(mode="after")
-    def _stays_inside(self) -> "Source":
+    def _stays_inside(self) -> Self:
         if ".." in self.path.split("/"):
             raise ValueError("path may not contain '..'")
         return self
+
+
+class LareqaSource(_Source):
+    """Questions, and paragraphs cut into sentences; read by `mteb_hybrid.sources.lareqa`.
+
+    Attributes:
+        candidates: What a passage is: a ``sentence``, or a ``sentence-with-context`` (the
+            sentence followed by its paragraph, as LAReQA encodes its candidates).
+        queries_are_passages: Whether every query is one of the passages, under the same id.
+    """
+
+    format: Literal["lareqa"]
+    candidates: Literal["sentence", "sentence-with-context"] = "sentence"
+    queries_are_passages: ClassVar[bool] = False
+
+
+class LinesSource(_Source):
+    """Line-aligned text, one file per language; read by `mteb_hybrid.sources.lines`.
+
+    Attributes:
+        groups: A file with one group per line: lines of a group say the same. By default the
+            lines of one number are a group.
+        candidates: What a passage is.
+        queries_are_passages: Whether every query is one of the passages, under the same id.
+    """
+
+    format: Literal["lines"]
+    groups: File | None = None
+    candidates: ClassVar[str] = "line"
+    queries_are_passages: ClassVar[bool] = True
+
+
+Source = Annotated[LareqaSource | LinesSource, Field(discriminator="format")]
 
 
 class Prompt(_Strict):
@@ -138,6 +176,18 @@ class TaskCard(_Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _published_below_a_url(self) -> "TaskCard":
+        files: list[File] = [*self.languages.values()]
+        if isinstance(self.source, LinesSource) and self.source.groups:
+            files.append(self.source.groups)
+        if self.source.url is None and any(file.published_as for file in files):
+            raise ValueError(
+                "published_as is a place below source.url, and there is none; add url, or remove "
+                "published_as"
+            )
+        return self
+
     @property
     def file(self) -> Path:
         """The card's own file."""
@@ -168,11 +218,21 @@ def read_card(file: Path) -> TaskCard:
 
 
 def _explain(problem: "ErrorDetails") -> str:
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]") or "(whole card)"
+    parts = [str(part) for part in problem["loc"] if part != "[key]"]
+    if parts[:1] == ["source"]:
+        del parts[1:2]  # pydantic names the format here, which is no key
+    if problem["type"].startswith("union_tag"):
+        parts.append("format")
+    key = ".".join(parts) or "(whole card)"
+    missing = "missing key; add it (see tasks/README.md)"
     remedies = {
         "extra_forbidden": "unknown key; remove it, or correct its spelling (see tasks/README.md)",
-        "missing": "missing key; add it (see tasks/README.md)",
+        "missing": missing,
+        "union_tag_not_found": missing,
     }
+    if problem["type"] == "union_tag_invalid":
+        expected, found = problem["ctx"]["expected_tags"], problem["ctx"]["tag"]
+        return f"key {key!r}: expected one of {expected}; found {found!r}. Correct the value."
     said = remedies.get(problem["type"])
     if said is None:
         said = f"{problem['msg']}; found {problem['input']!r}. Correct the value."

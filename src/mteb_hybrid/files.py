@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from mteb_hybrid.cards import Language, TaskCard
+from mteb_hybrid.cards import File, TaskCard
 
 DATA_VARIABLE = "MTEB_HYBRID_DATA"
 
@@ -22,7 +22,17 @@ def cache_folder() -> Path:
 
 
 def locate(card: TaskCard, language: str) -> Path:
-    """The file of one language of a collection, with the right checksum.
+    """The file of one language of a collection: see `locate_file`.
+
+    Args:
+        card: The collection's card.
+        language: Short code of one of its languages.
+    """
+    return locate_file(card, card.languages[language])
+
+
+def locate_file(card: TaskCard, entry: File) -> Path:
+    """One file of a collection, with the right checksum.
 
     Looked for in the folder that the environment variable ``MTEB_HYBRID_DATA`` names, else in the
     user's cache, to which it is downloaded first if need be. A card without a URL has its files
@@ -30,7 +40,7 @@ def locate(card: TaskCard, language: str) -> Path:
 
     Args:
         card: The collection's card.
-        language: Short code of one of its languages.
+        entry: What the card says of the file.
 
     Returns:
         Path of the file.
@@ -39,7 +49,6 @@ def locate(card: TaskCard, language: str) -> Path:
         DataError: If it is missing, cannot be downloaded or has another checksum. A refused
             download leaves nothing behind.
     """
-    entry = card.languages[language]
     if card.source.url is None:
         return _checked(card.file.parent / card.source.path / entry.file, entry, "Reinstall.")
     folder = os.environ.get(DATA_VARIABLE)
@@ -49,7 +58,7 @@ def locate(card: TaskCard, language: str) -> Path:
     return _download(card, entry)
 
 
-def _checked(file: Path, entry: Language, remedy: str) -> Path:
+def _checked(file: Path, entry: File, remedy: str) -> Path:
     if not file.is_file():
         raise DataError(f"{file}: no such file. {remedy}")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -61,10 +70,10 @@ def _checked(file: Path, entry: Language, remedy: str) -> Path:
     return file
 
 
-def _download(card: TaskCard, entry: Language) -> Path:
+def _download(card: TaskCard, entry: File) -> Path:
     import pooch
 
-    url = f"{card.source.url}{entry.file}"
+    url = f"{card.source.url}{entry.published_as or entry.file}"
     folder = cache_folder() / card.source.path / card.source.revision
     file = folder / entry.file
     remedy = (

@@ -3,6 +3,8 @@
 Every value equals what MTEB computes with pytrec_eval from the top 1,000 of the same scores, to
 the last bit: sums run in trec_eval's order, means and rounding in MTEB's
 (``mteb/_evaluators/retrieval_metrics.py``, mteb 2.26).
+
+Where a query's own passage is left out, MTEB drops it after it has cut: k-1 others are left of k.
 """
 
 import heapq
@@ -15,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from mteb._evaluators.retrieval_metrics import make_score_dict, nauc
 
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.ranks import Floats, Ints, Ranks
 
 
 def mteb_scores(
@@ -30,7 +32,7 @@ def mteb_scores(
         ranks: Ranks of Q queries.
         top_scores: Shape (Q, K), each query's highest scores in descending order, K being MTEB's
             ``top_k`` or the pool size, whichever is smaller.
-        k_values: Cut-offs.
+        k_values: Cut-offs; the last is MTEB's ``top_k``.
         task_scores: Our own measures, to go into the same dictionary.
 
     Returns:
@@ -42,12 +44,16 @@ def mteb_scores(
     relevant = np.count_nonzero(ranks.relevance, axis=1)
     ideal = -np.sort(-ranks.relevance, axis=1).astype(np.float64)
     hits = np.arange(1, place.shape[1] + 1)
+    cut = min(max(k_values), len(ranks.pool.ids))
+    beyond = np.full(len(place), cut + 1)
+    own = beyond if ranks.own_ranks is None else np.minimum(ranks.own_ranks, beyond)
+    left = np.where(own <= cut, cut - 1, cut)
 
     values: dict[str, dict[str, Floats]] = {
         name: {} for name in ("NDCG", "MAP", "Recall", "P", "HitRate", "MRR")
     }
     for k in k_values:
-        inside = place <= k
+        inside = place <= np.minimum(k, left)[:, None]
         found = np.count_nonzero(inside, axis=1)
         dcg = _sum_in_order(np.where(inside, gain / _log2(place, k), 0))
         best = _sum_in_order(np.where(hits <= k, ideal / _log2(hits, k), 0))
@@ -72,7 +78,7 @@ def mteb_scores(
         recall=rounded["Recall"],
         precision=rounded["P"],
         mrr=mean["MRR"],
-        naucs=_naucs(_confidence(top_scores), values),
+        naucs=_naucs(_confidence(top_scores, cut, own), values),
         naucs_mrr={},
         hit_rate=rounded["HitRate"],
         task_scores=task_scores,
@@ -91,14 +97,19 @@ def _log2(place: npt.NDArray[Any], k: int) -> Floats:
     return np.asarray(table[inside])
 
 
-def _confidence(top_scores: npt.NDArray[np.float32]) -> dict[str, Floats]:
+def _confidence(top_scores: npt.NDArray[np.float32], cut: int, own: Ints) -> dict[str, Floats]:
     """MTEB's three confidence scores per query (arXiv:2402.12997)."""
     top = top_scores.astype(np.float64)
-    # MTEB takes the standard deviation in the order in which its heap leaves the scores. The
-    # order shows in the last bit, and ties between queries depend on that bit.
-    heap_order = np.ascontiguousarray(top[:, _heap_order(top.shape[1])])
+    # MTEB takes the standard deviation in the order in which its heap leaves the scores, without
+    # the own passage, at place `own`. The order shows in the last bit, and ties between queries
+    # depend on that bit.
+    std = np.empty(len(top))
+    for rank in np.unique(own):
+        rows = own == rank
+        order = [i - (i >= rank) for i in _heap_order(cut) if i != rank - 1]
+        std[rows] = np.std(np.ascontiguousarray(top[rows][:, order]), axis=1)
     gap = top[:, 0] - top[:, 1] if top.shape[1] > 1 else np.zeros(len(top))
-    return {"max": top[:, 0], "std": np.std(heap_order, axis=1), "diff1": gap}
+    return {"max": top[:, 0], "std": std, "diff1": gap}
 
 
 @cache

@@ -3,10 +3,13 @@
 Scores are compared in float32, and equal scores are ordered by passage id, descending, as
 pytrec_eval does. Every relevant passage also gets the mean rank of its tie group, for measures
 that compare languages: ids begin with the language, and no language may gain from that.
+
+Where queries are passages themselves, each one's own passage, the one with its id, can be left out:
+as if it were not in the pool.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -23,18 +26,22 @@ TOP = 100
 class Pool:
     """The passages that a view ranks.
 
+    Its length is the number of candidates that a query has.
+
     Attributes:
         ids: Passage ids, N of them.
         passage_languages: The language of each.
         languages: All languages in the pool, in the order of tables.
+        left_out: Language of the one passage that is left out for each query, its own; or None.
     """
 
     ids: Sequence[str]
     passage_languages: Sequence[str]
     languages: tuple[str, ...]
+    left_out: str | None = None
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids) - (self.left_out is not None)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -49,8 +56,11 @@ class Pool:
 
     @cached_property
     def shares(self) -> Floats:
-        """Shape (L,), the share of each language in the pool; they sum to 1."""
-        return np.bincount(self.codes, minlength=len(self.languages)) / len(self)
+        """Shape (L,), the share of each language among the candidates; they sum to 1."""
+        counts = np.bincount(self.codes, minlength=len(self.languages))
+        if self.left_out is not None:
+            counts[self.languages.index(self.left_out)] -= 1
+        return np.asarray(counts / len(self))
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,8 @@ class Ranks:
         pool: What was ranked.
         query_language: Language of the queries; None if they have several or it is unknown.
         cutoff: k, where a search model returned only its top k of the pool; else None.
+        own_ranks: Shape (Q,), the rank that each query's own passage would have if it were not
+            left out; None where none is, or a search model ranked.
     """
 
     ranks: Floats
@@ -85,6 +97,7 @@ class Ranks:
     pool: Pool = field(repr=False)
     query_language: str | None = None
     cutoff: int | None = None
+    own_ranks: Ints | None = None
 
     @property
     def own_language(self) -> int:
@@ -109,6 +122,12 @@ class RankCounter:
         qrels: ``{query id: {passage id: relevance}}`` of the view, in the order of the rows.
         query_language: Language of the queries.
         highest: How many of each query's highest scores to keep.
+        ignore_identical_ids: Whether to leave the passage with a query's id out of its ranking
+            (MTEB's name for it).
+
+    Raises:
+        ValueError: If some queries are passages and others not, they are of several languages, or
+            one is judged on itself.
     """
 
     def __init__(
@@ -117,13 +136,17 @@ class RankCounter:
         qrels: Mapping[str, Mapping[str, int]],
         query_language: str | None = None,
         highest: int = TOP,
+        ignore_identical_ids: bool = False,
     ) -> None:
+        self._own: Ints | None = None
+        if ignore_identical_ids:
+            pool, self._own = _without_own(pool, qrels)
         self._pool = pool
         self._query_language = query_language
         # Position of each column when ids are sorted in descending order: the tie rule.
-        self._tie_order = np.empty(len(pool), dtype=np.int64)
-        by_id = sorted(range(len(pool)), key=pool.ids.__getitem__, reverse=True)
-        self._tie_order[by_id] = np.arange(len(pool))
+        self._tie_order = np.empty(len(pool.ids), dtype=np.int64)
+        by_id = sorted(range(len(pool.ids)), key=pool.ids.__getitem__, reverse=True)
+        self._tie_order[by_id] = np.arange(len(pool.ids))
         self._columns, self._relevance = _relevant(pool, qrels)
         shape = self._columns.shape
         self._above = np.zeros(shape, dtype=np.int64)
@@ -133,6 +156,7 @@ class RankCounter:
         self._top = np.empty((len(qrels), kept), dtype=np.int64)
         self._top_scores = np.empty((len(qrels), kept), dtype=np.float32)
         self._highest = np.empty((len(qrels), min(highest, len(pool))), dtype=np.float32)
+        self._own_ranks = np.zeros(len(qrels), dtype=np.int64)
         self._done = 0
 
     def add(self, scores: npt.NDArray[np.float32]) -> None:
@@ -141,8 +165,12 @@ class RankCounter:
         Args:
             scores: Shape (B, N), the scores of B queries against the pool of N passages.
         """
-        pool = scores.shape[1]
-        ordered = np.sort(scores, axis=1)
+        pool, given = len(self._pool), scores
+        if self._own is not None:
+            scores = scores.copy()
+            own = self._own[self._done : self._done + len(scores)]
+            scores[np.arange(len(scores)), own] = np.nan  # equals nothing, and is sorted last
+        ordered = np.sort(scores, axis=1)[:, :pool]
         highest = ordered[:, pool - self._highest.shape[1] :][:, ::-1]
         self._highest[self._done : self._done + len(scores)] = highest
         lowest = ordered[:, pool - self._top.shape[1]]
@@ -155,13 +183,23 @@ class RankCounter:
             self._above[row, : len(columns)] = above
             self._tied[row, : len(columns)] = tied
             for place in np.flatnonzero(tied > 1):
-                ahead = self._tie_order < self._tie_order[columns[place]]
-                self._ahead[row, place] = np.count_nonzero(ahead & (mine == relevant[place]))
+                self._ahead[row, place] = self._ties_ahead(mine, relevant[place], columns[place])
             top = np.flatnonzero(mine >= lowest[offset])
             top = top[np.lexsort((self._tie_order[top], -mine[top]))][: self._top.shape[1]]
             self._top[row] = top
             self._top_scores[row] = mine[top]
+            if self._own is not None:
+                column = self._own[row]
+                score = given[offset, column]
+                higher = pool - np.searchsorted(ascending, score, side="right")
+                self._own_ranks[row] = higher + self._ties_ahead(mine, score, column) + 1
         self._done += len(scores)
+
+    def _ties_ahead(
+        self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
+    ) -> np.int64:
+        """How many passages with some score the tie rule puts before the one at `column`."""
+        return np.count_nonzero((self._tie_order < self._tie_order[column]) & (mine == score))
 
     def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
         """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
@@ -177,6 +215,7 @@ class RankCounter:
             top_relevance=_judged(self._top, self._columns, self._relevance),
             pool=self._pool,
             query_language=self._query_language,
+            own_ranks=None if self._own is None else self._own_ranks,
         )
         return ranks, self._highest
 
@@ -186,6 +225,7 @@ def ranks_of_run(
     qrels: Mapping[str, Mapping[str, int]],
     pool: Pool,
     query_language: str | None = None,
+    ignore_identical_ids: bool = False,
 ) -> Ranks:
     """Ranks of relevant passages in the rankings that a search model returned.
 
@@ -194,14 +234,18 @@ def ranks_of_run(
         qrels: ``{query id: {passage id: relevance}}``; the rows follow its order.
         pool: What was searched.
         query_language: Language of the queries.
+        ignore_identical_ids: As for `RankCounter`.
 
     Returns:
         The ranks. `Ranks.cutoff` is the length of the longest ranking if any is cut.
 
     Raises:
-        ValueError: If a score is NaN, or the run or the judgments name a passage that is not in
-            the pool.
+        ValueError: If a score is NaN, the run or the judgments name a passage that is not in the
+            pool, or queries cannot be left out as `RankCounter` says.
     """
+    own: Ints | None = None
+    if ignore_identical_ids:
+        pool, own = _without_own(pool, qrels)
     columns, relevance = _relevant(pool, qrels)
     shape = columns.shape
     ranks, tied = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -211,6 +255,8 @@ def ranks_of_run(
     lengths = []
     for row, query in enumerate(qrels):
         scores = {id_: np.float32(score) for id_, score in run.get(query, {}).items()}
+        if own is not None:
+            scores.pop(query, None)
         lengths.append(len(scores))
         _refuse_bad_scores(scores, pool, query)
         ranking = sorted(scores, key=lambda id_: (scores[id_], id_), reverse=True)
@@ -242,6 +288,27 @@ def ranks_of_run(
         query_language=query_language,
         cutoff=max(lengths) if min(lengths) < len(pool) else None,
     )
+
+
+def _without_own(pool: Pool, qrels: Mapping[str, Mapping[str, int]]) -> tuple[Pool, Ints | None]:
+    """The pool without each query's own passage, and where that is; None if it has none of them."""
+    own = [pool.index[query] for query in qrels if query in pool.index]
+    if not own:
+        return pool, None
+    languages = {pool.passage_languages[column] for column in own}
+    if len(own) < len(qrels) or len(languages) > 1:
+        raise ValueError(
+            f"{len(own)} of {len(qrels)} queries are passages of the pool, in {len(languages)} "
+            "language(s); expected all or none of them, in one language, so that all rankings are "
+            "of the same pool"
+        )
+    for query, judged in qrels.items():
+        if judged.get(query, 0) > 0:
+            raise ValueError(
+                f"query {query!r} is judged on itself, which is left out of its ranking; remove "
+                "that judgment"
+            )
+    return replace(pool, left_out=languages.pop()), np.array(own)
 
 
 def _relevant(pool: Pool, qrels: Mapping[str, Mapping[str, int]]) -> tuple[Ints, Ints]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.per_query import FOLDER_VARIABLE
-from mteb_hybrid.settings import Setting, task_name, tasks_by_name, views
+from mteb_hybrid.settings import Setting, tasks_by_name, views
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -44,7 +44,7 @@ def select_tasks(
     chosen: list[str] = []
     for name in names:
         if name in collections:
-            chosen += [task_name(collections[name], setting) for setting in Setting]
+            chosen += [task for task, (card, _) in tasks.items() if card.file.stem == name]
         elif name in tasks:
             chosen.append(name)
         else:

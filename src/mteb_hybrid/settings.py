@@ -24,10 +24,23 @@ def task_name(card: TaskCard, setting: Setting) -> str:
     return f"{card.name}{setting.title()}Retrieval"
 
 
+def card_settings(card: TaskCard) -> tuple[Setting, ...]:
+    """The settings that a collection has, in their order.
+
+    Where queries are passages there is no monolingual one: a query would look for its own text.
+    """
+    left_out = {Setting.MONOLINGUAL} if card.source.queries_are_passages else set()
+    return tuple(setting for setting in Setting if setting not in left_out)
+
+
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:
     """The card and setting behind every task name; benchmarks before samples."""
     cards = sorted(task_cards().values(), key=lambda card: (card.kind, card.file.name))
-    return {task_name(card, setting): (card, setting) for card in cards for setting in Setting}
+    return {
+        task_name(card, setting): (card, setting)
+        for card in cards
+        for setting in card_settings(card)
+    }
 
 
 @dataclass(frozen=True)

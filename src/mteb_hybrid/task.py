@@ -30,7 +30,15 @@ from mteb_hybrid.per_query import (
 )
 from mteb_hybrid.ranks import Pool, RankCounter, Ranks, ranks_of_run
 from mteb_hybrid.retrieval import Encode, TextVectors, count_ranks, shared_vectors
-from mteb_hybrid.settings import Setting, View, task_name, view_passages, view_queries, views
+from mteb_hybrid.settings import (
+    Setting,
+    View,
+    card_settings,
+    task_name,
+    view_passages,
+    view_queries,
+    views,
+)
 from mteb_hybrid.sources import load_collection
 
 if TYPE_CHECKING:
@@ -188,7 +196,9 @@ class CardTask(AbsTaskRetrieval):
             qrels = {id_: data_split["relevant_docs"][id_] for id_ in queries["id"][:]}
             view = self._views[hf_subset]
             pool = self._pools[view.passage_languages]
-            counter = RankCounter(pool, qrels, view.query_language, self._top_k)
+            counter = RankCounter(
+                pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids
+            )
             count_ranks(counter, query_vectors, passage_vectors, model.similarity)
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
@@ -210,7 +220,7 @@ class CardTask(AbsTaskRetrieval):
         """
         view = self._views[hf_subset]
         pool = self._pools[view.passage_languages]
-        ranks = ranks_of_run(results, qrels, pool, view.query_language)
+        ranks = ranks_of_run(results, qrels, pool, view.query_language, self.ignore_identical_ids)
         measured = self._measure(ranks, qrels, hf_subset)
         if ranks.cutoff is not None:
             measured["truncated_at"] = ranks.cutoff
@@ -235,7 +245,7 @@ class CardTask(AbsTaskRetrieval):
 
 
 def task_classes(cards: Mapping[str, TaskCard] | None = None) -> list[type[CardTask]]:
-    """One task class per card and setting.
+    """One task class per card and setting that it has.
 
     Args:
         cards: Cards by name; by default the ones that ship with the package.
@@ -244,7 +254,9 @@ def task_classes(cards: Mapping[str, TaskCard] | None = None) -> list[type[CardT
         CardError: If MTEB does not accept a card's metadata.
     """
     found = task_cards() if cards is None else cards
-    return [_task_class(card, setting) for card in found.values() for setting in Setting]
+    return [
+        _task_class(card, setting) for card in found.values() for setting in card_settings(card)
+    ]
 
 
 def _task_class(card: TaskCard, setting: Setting) -> type[CardTask]:
@@ -255,6 +267,7 @@ def _task_class(card: TaskCard, setting: Setting) -> type[CardTask]:
         "card": card,
         "setting": setting,
         "metadata": _metadata(card, setting, name),
+        "ignore_identical_ids": card.source.queries_are_passages,
     }
     made = type(name, (CardTask,), members)
     globals().setdefault(name, made)  # where pickle looks for it

@@ -25,6 +25,7 @@ TEMPLATE = Path(__file__).with_name("hub_card.md")
 CANDIDATES = {
     "sentence": "a sentence",
     "sentence-with-context": "a sentence, a line break, and the paragraph that it stands in",
+    "line": "a line, which is a query too",
 }
 
 

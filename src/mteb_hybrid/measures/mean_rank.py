@@ -46,6 +46,7 @@ def language_concordance_p(ranks: Ranks) -> Floats:
 
 def _friedman(ranks: Ranks) -> tuple[float, float, int, int]:
     table = mean_rank(ranks)
+    table = table[:, ~np.isnan(table).all(axis=0)]  # where queries are passages, their own language
     complete = table[~np.isnan(table).any(axis=1)]
     queries, languages = complete.shape
     varied = (complete != complete[:, :1]).any()

@@ -1,7 +1,7 @@
 """What limits the results: a report says so instead of hiding it."""
 
 from mteb_hybrid.report.results import Results
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.settings import card_settings
 
 HOW_TO_KEEP = (
     "evaluate again with mteb-hybrid run, which keeps them beside the results (add "
@@ -14,7 +14,7 @@ def notes(results: Results, collection: str) -> list[str]:
     ours = [e for e in results.evaluations if e.card.title == collection]
     said = []
     for model in results.models(collection):
-        for setting in Setting:
+        for setting in card_settings(results.collections[collection]):
             found = results.evaluation(collection, model, setting)
             if found is None:
                 said.append(f"{model}: the {setting} setting was not evaluated.")

@@ -5,9 +5,9 @@ import os
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import Collection
 from mteb_hybrid.files import DATA_VARIABLE
-from mteb_hybrid.sources import lareqa
+from mteb_hybrid.sources import lareqa, lines
 
-READERS = {"lareqa": lareqa.read}
+READERS = {"lareqa": lareqa.read, "lines": lines.read}
 
 _recent: dict[tuple[str, str, str | None], Collection] = {}
 

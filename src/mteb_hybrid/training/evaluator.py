@@ -105,6 +105,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
         self.write_csv = write_csv
         self.similarity_fn_name: str | None = None
+        self._queries_are_passages = collection.queries.equals(collection.passages)
         self._problems = _problems(_part(collection, self.languages, max_groups, seed))
 
     def __call__(
@@ -141,7 +142,12 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         maps: dict[Setting, dict[View, float]] = {setting: {} for setting in Setting}
         distances: list[float] = []
         for problem in self._problems:
-            counter = RankCounter(problem.pool, problem.qrels, problem.view.query_language)
+            counter = RankCounter(
+                problem.pool,
+                problem.qrels,
+                problem.view.query_language,
+                ignore_identical_ids=self._queries_are_passages,
+            )
             ours = [queries[text] for text in problem.queries]
             theirs = [passages[text] for text in problem.passages]
             count_ranks(counter, ours, theirs, model.similarity)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from mteb_hybrid.cards import TaskCard, task_cards
-from mteb_hybrid.settings import Setting, task_name
+from mteb_hybrid.settings import card_settings, task_name
 
 
 def iso_language(short: str) -> Any:
@@ -48,7 +48,10 @@ def _known_collection(name: str) -> str:
 def collection_tasks(name: str) -> list[str]:
     """The MTEB tasks of a collection, and those that it is adapted from."""
     card = collection_card(name)
-    return [*card.metadata.adapted_from, *(task_name(card, setting) for setting in Setting)]
+    return [
+        *card.metadata.adapted_from,
+        *(task_name(card, setting) for setting in card_settings(card)),
+    ]
 
 
 ShortCode = Annotated[

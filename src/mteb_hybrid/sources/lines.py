@@ -1,0 +1,100 @@
+"""Line-aligned text: one UTF-8 file per language, in which lines of one number say the same.
+
+Every line is a query and a passage, both with the id ``language:line number`` (counted from 1, as
+in editors). Its group is its line number, or what a file of groups says. Relevant are the lines of
+its group in the other languages; the line itself answers nothing. Lines whose text repeats within
+a language stay candidates of their own, and tie.
+
+A byte order mark, and the carriage returns of Windows, are no part of a text. Blank lines are
+refused: they may be a lost translation, or a line too many, after which all others are misaligned.
+"""
+
+import codecs
+from pathlib import Path
+
+import polars as pl
+
+from mteb_hybrid.cards import LinesSource, TaskCard
+from mteb_hybrid.collection import TEXTS, Collection
+from mteb_hybrid.files import DataError, locate, locate_file
+
+
+def read(card: TaskCard) -> Collection:
+    """Read all languages of a line-aligned collection.
+
+    Args:
+        card: Its card.
+
+    Returns:
+        The collection. Its queries are its passages.
+
+    Raises:
+        DataError: If a file is missing, altered or not UTF-8, has a blank line, or has another
+            number of lines than the first language's.
+    """
+    files = {language: locate(card, language) for language in card.languages}
+    texts = {language: _lines(file) for language, file in files.items()}
+    first = next(iter(files))
+    count = len(texts[first])
+    groups = [str(number) for number in range(1, count + 1)]
+    if isinstance(card.source, LinesSource) and card.source.groups:
+        file = locate_file(card, card.source.groups)
+        groups = _lines(file)
+        _check_length(file, len(groups), count, f"one group for every line of {files[first]}")
+    rows = []
+    for language, file in files.items():
+        _check_length(file, len(texts[language]), count, f"as many as {files[first]}")
+        rows += [
+            (f"{language}:{number}", text, language, group)
+            for number, (text, group) in enumerate(zip(texts[language], groups, strict=True), 1)
+        ]
+    table = pl.DataFrame(rows, TEXTS, orient="row")
+    return Collection(
+        name=card.title,
+        languages=tuple(card.languages),
+        passages=table,
+        queries=table,
+        qrels=_translations(table),
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    raw = file.read_bytes().removeprefix(codecs.BOM_UTF8)
+    try:
+        # Not splitlines(), which also splits at characters that stand inside of texts.
+        lines = raw.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{file}: line {number} is not UTF-8 ({error.reason}). Convert the file to UTF-8."
+        ) from None
+    if not lines[-1]:
+        del lines[-1]
+    if not lines:
+        raise DataError(f"{file}: is empty; expected a text on every line.")
+    lines = [line.removesuffix("\r") for line in lines]
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            raise DataError(
+                f"{file}: line {number} is blank; expected a text on every line. Remove the line "
+                "with its number from the files of all languages, or give it a text."
+            )
+    return lines
+
+
+def _check_length(file: Path, found: int, expected: int, why: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"{file}: {found} lines; expected {expected}, {why}. Lines of one number must belong "
+            "together: look for one that is missing or broken in two."
+        )
+
+
+def _translations(table: pl.DataFrame) -> pl.DataFrame:
+    """Judgments: every line with the lines of its group in other languages."""
+    queries = table.select("group", "language", query_id="id")
+    passages = table.select("group", other="language", passage_id="id")
+    pairs = queries.join(passages, on="group", maintain_order="left_right")
+    return pairs.filter(pl.col("language") != pl.col("other")).select(
+        "query_id", "passage_id", relevance=pl.lit(1, pl.Int64)
+    )
