@@ -1,7 +1,7 @@
 """Tables and picture of what `hybrid_effect.py` measured, as Markdown: means over seeds.
 
-Intervals are 95% t intervals over seeds: they show how far another seed may fall, not how far
-other questions may.
+Intervals are 95% t intervals over three seeds or more: they show how far another seed may fall, not
+how far other questions may. Of two seeds both values are shown.
 """
 
 import argparse
@@ -35,11 +35,13 @@ def runs_by_method(results, collection):
 
 
 def text(values, digits):
-    """Mean over seeds with the half width of its interval."""
+    """Mean over seeds with the half width of its interval; of two seeds, both values."""
     values = np.asarray(values)
     mean = f"{values.mean():.{digits}f}"
     if len(values) < 2:
         return mean
+    if len(values) == 2:
+        return f"{values.min():.{digits}f} and {values.max():.{digits}f}"
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return f"{mean} ± {half:.{digits}f}"
 
