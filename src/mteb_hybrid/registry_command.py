@@ -1,4 +1,4 @@
-"""The commands ``mteb-hybrid models``."""
+"""The commands ``mteb-hybrid models`` and ``mteb-hybrid submit``: own models, own results."""
 
 from pathlib import Path
 from typing import Annotated, Any
