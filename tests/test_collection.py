@@ -35,7 +35,7 @@ def test_a_good_one():
         ({"passages": [("en:1", "a", "en", "1"), ("de:1", "b", "fr", "1")]}, "other than en, de"),
         ({"qrels": [("en:x", "en:1", 1)]}, "an unknown query_id"),
         ({"qrels": [("en:q", "en:7", 1)]}, "an unknown passage_id"),
-        ({"qrels": [("en:q", "en:1", 0)]}, "a relevance below 1"),
+        ({"qrels": [("en:q", "en:1", -1)]}, "a relevance below 0"),
         ({"queries": []}, "queries is empty"),
     ],
 )

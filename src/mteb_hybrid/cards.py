@@ -5,129 +5,36 @@ know about it. It holds no code, and the three settings are derived from it, nev
 This module imports neither mteb nor torch, so that listing tasks stays fast.
 """
 
+import os
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from mteb_hybrid.languages import check_language_code
+from mteb_hybrid.card_sources import Language, Source, Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 PACKAGE = Path(__file__).parent
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|\d+\.\d+\.\d+)$")]
-LanguageCode = Annotated[str, AfterValidator(check_language_code)]
+TASKS_VARIABLE = "MTEB_HYBRID_TASKS"
 
 
 class CardError(ValueError):
     """A card that cannot be used. The message names the file, the key and the remedy."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class File(_Strict):
-    """One file of a source.
-
-    Attributes:
-        file: Its name in the source's folder.
-        sha256: Its checksum; a file with another one is refused.
-        published_as: Where it lies below the source's `url`, if not under its name.
-    """
-
-    file: str
-    sha256: Sha256
-    published_as: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")] | None = None
-
-
-class Language(File):
-    """One language of a collection, and its file.
-
-    Attributes:
-        code: ISO 639-3 language and ISO 15924 script, such as ``zho-Hans``.
-    """
-
-    code: LanguageCode
-
-
-class _Source(_Strict):
-    """Where the files of a collection are.
-
-    Attributes:
-        path: Folder of the files: below the data folder and the cache for files that have a
-            `url`, else beside the card.
-        url: Public folder that the files are downloaded from.
-        repository: Name of the data set, as it stands in results.
-        revision: The commit (or version) of the files.
-    """
-
-    path: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")]
-    url: Annotated[str, Field(pattern=r"^https?://.*/$")] | None = None
-    repository: str
-    revision: Commit
-
-    @model_validator(mode="after")
-    def _stays_inside(self) -> Self:
-        if ".." in self.path.split("/"):
-            raise ValueError("path may not contain '..'")
-        return self
-
-
-class LareqaSource(_Source):
-    """Questions, and paragraphs cut into sentences; read by `mteb_hybrid.sources.lareqa`.
-
-    Attributes:
-        candidates: What a passage is: a ``sentence``, or a ``sentence-with-context`` (the
-            sentence followed by its paragraph, as LAReQA encodes its candidates).
-        queries_are_passages: Whether every query is one of the passages, under the same id.
-    """
-
-    format: Literal["lareqa"]
-    candidates: Literal["sentence", "sentence-with-context"] = "sentence"
-    queries_are_passages: ClassVar[bool] = False
-
-
-class LinesSource(_Source):
-    """Line-aligned text, one file per language; read by `mteb_hybrid.sources.lines`.
-
-    Attributes:
-        groups: A file with one group per line: lines of a group say the same. By default the
-            lines of one number are a group.
-        candidates: What a passage is.
-        queries_are_passages: Whether every query is one of the passages, under the same id.
-    """
-
-    format: Literal["lines"]
-    groups: File | None = None
-    candidates: ClassVar[str] = "line"
-    queries_are_passages: ClassVar[bool] = True
-
-
-Source = Annotated[LareqaSource | LinesSource, Field(discriminator="format")]
-
-
-class Prompt(_Strict):
+class Prompt(Strict):
     """The instruction that instruction models get with a query."""
 
     query: str
 
 
-class Metadata(_Strict):
+class Metadata(Strict):
     """What MTEB's ``TaskMetadata`` wants, in its vocabulary (MTEB checks the values)."""
 
     reference: str
@@ -140,10 +47,10 @@ class Metadata(_Strict):
     sample_creation: str
     bibtex_citation: str
     prompt: Prompt
-    adapted_from: list[str] = []
+    adapted_from: list[str] = Field(default_factory=list)
 
 
-class TaskCard(_Strict):
+class TaskCard(Strict):
     """One collection, declared in ``tasks/NAME.toml``.
 
     Attributes:
@@ -168,20 +75,29 @@ class TaskCard(_Strict):
     _file: Path = PrivateAttr()
 
     @model_validator(mode="after")
-    def _several_languages(self) -> "TaskCard":
-        if len(self.languages) < 2:
+    def _enough_languages(self) -> "TaskCard":
+        if len(self.languages) < 2 and self.source.parallel:
             raise ValueError(
                 "a collection needs at least two languages, so that it has cross-lingual subsets; "
                 "add a [languages.XX] table"
             )
+        if not self.languages:
+            raise ValueError("a collection needs a language; add a [languages.XX] table")
         return self
 
     @model_validator(mode="after")
-    def _published_below_a_url(self) -> "TaskCard":
-        files: list[File] = [*self.languages.values()]
-        if isinstance(self.source, LinesSource) and self.source.groups:
-            files.append(self.source.groups)
-        if self.source.url is None and any(file.published_as for file in files):
+    def _files_as_the_source_has_them(self) -> "TaskCard":
+        expected = self.source.files == "per language"
+        for short, language in self.languages.items():
+            for key in ("file", "sha256"):
+                if expected is (getattr(language, key) is None):
+                    remedy = (
+                        "missing key; add it" if expected else "this format has none; remove it"
+                    )
+                    raise ValueError(f"languages.{short}.{key}: {remedy} (see tasks/README.md)")
+        published = [language.published_as for language in self.languages.values()]
+        published += [file.published_as for file in self.source.further_files()]
+        if any(published) and not self.source.has_url():
             raise ValueError(
                 "published_as is a place below source.url, and there is none; add url, or remove "
                 "published_as"
@@ -251,18 +167,29 @@ def card_folder(kind: Literal["tasks", "models"] = "tasks") -> Path:
     raise CardError(f"no {kind} cards beside {PACKAGE}; the installation is incomplete, reinstall")
 
 
-@cache
 def task_cards(folder: Path | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in the order of their file names.
 
     Args:
-        folder: Where to look; by default the cards that ship with the package.
+        folder: Where to look; by default the cards that ship with the package, and those in the
+            folder that the environment variable ``MTEB_HYBRID_TASKS`` names.
 
     Raises:
-        CardError: If any card is bad (it is never skipped), or if two have the same name.
+        CardError: If that folder does not exist, any card is bad (it is never skipped), or two
+            have the same name.
     """
+    if folder is not None:
+        return _cards((folder,))
+    own = os.environ.get(TASKS_VARIABLE)
+    if own and not Path(own).is_dir():
+        raise CardError(f"{own}: no such folder; {TASKS_VARIABLE} must name one with task cards")
+    return _cards((card_folder(), *([Path(own)] if own else [])))
+
+
+@cache
+def _cards(folders: tuple[Path, ...]) -> dict[str, TaskCard]:
     cards: dict[str, TaskCard] = {}
-    for card in map(read_card, _toml_files(folder or card_folder())):
+    for card in (read_card(file) for folder in folders for file in _toml_files(folder)):
         if card.name in cards:
             raise CardError(
                 f"{card.file}: key 'name': {card.name!r} is the name of {cards[card.name].file} "

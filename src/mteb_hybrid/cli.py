@@ -12,7 +12,7 @@ from mteb_hybrid.export.command import export
 from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
 from mteb_hybrid.registry_command import models_app, submit
-from mteb_hybrid.settings import Setting, card_settings, task_name, tasks_by_name, views
+from mteb_hybrid.settings import Setting, card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.table import LEGEND, Format, render, result_rows, write_table
 from mteb_hybrid.training.command import train
 
@@ -76,7 +76,7 @@ def list_tasks() -> None:
     for name, (card, setting) in tasks_by_name().items():
         if setting is card_settings(card)[0]:
             typer.echo(f"{card.file.stem}: {card.title}, {' '.join(card.languages)}")
-        typer.echo(f"  {name}  ({len(views(setting, tuple(card.languages)))} subsets)")
+        typer.echo(f"  {name}  ({len(task_views(card, setting))} subsets)")
 
 
 @tasks_app.command("show")
@@ -109,7 +109,7 @@ def show_task(
     for key, value in lines.items():
         typer.echo(f"  {key}: {value}")
     for setting in card_settings(card):
-        subsets = list(views(setting, tuple(card.languages)))
+        subsets = list(task_views(card, setting))
         shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
         typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
 

@@ -20,8 +20,8 @@ class Collection:
         languages: Short codes, in the order of tables.
         passages: One row per passage: id, text, language, group.
         queries: One row per query: id, text, language, group.
-        qrels: One row per judgment, over all language pairs: query_id, passage_id, relevance
-            (at least 1; 2 and more for graded judgments).
+        qrels: One row per judgment, over all language pairs: query_id, passage_id, relevance (0
+            for a passage that was judged and found not relevant, 2 and more for graded judgments).
     """
 
     name: str
@@ -59,7 +59,7 @@ class Collection:
         for column, table in (("query_id", self.queries), ("passage_id", self.passages)):
             known = pl.col(column).is_in(table["id"].implode())
             self._refuse("qrels", self.qrels.filter(~known), f"an unknown {column}")
-        self._refuse("qrels", self.qrels.filter(pl.col("relevance") < 1), "a relevance below 1")
+        self._refuse("qrels", self.qrels.filter(pl.col("relevance") < 0), "a relevance below 0")
 
     def _refuse(self, what: str, rows: pl.DataFrame, fault: str) -> None:
         if not rows.is_empty():

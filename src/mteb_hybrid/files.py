@@ -7,7 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
-from mteb_hybrid.cards import File, TaskCard
+from mteb_hybrid.card_sources import File, FileSource
+from mteb_hybrid.cards import TaskCard
 
 DATA_VARIABLE = "MTEB_HYBRID_DATA"
 
@@ -28,7 +29,8 @@ def locate(card: TaskCard, language: str) -> Path:
         card: The collection's card.
         language: Short code of one of its languages.
     """
-    return locate_file(card, card.languages[language])
+    entry = card.languages[language].model_dump(exclude={"code"})
+    return locate_file(card, File.model_validate(entry))
 
 
 def locate_file(card: TaskCard, entry: File) -> Path:
@@ -49,13 +51,15 @@ def locate_file(card: TaskCard, entry: File) -> Path:
         DataError: If it is missing, cannot be downloaded or has another checksum. A refused
             download leaves nothing behind.
     """
-    if card.source.url is None:
-        return _checked(card.file.parent / card.source.path / entry.file, entry, "Reinstall.")
+    source = card.source
+    if source.url is None:
+        remedy = f"Put it there, or correct {card.file}."
+        return _checked(card.file.parent / source.path / entry.file, entry, remedy)
     folder = os.environ.get(DATA_VARIABLE)
     if folder:
         remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
-        return _checked(Path(folder) / card.source.path / entry.file, entry, remedy)
-    return _download(card, entry)
+        return _checked(Path(folder) / source.path / entry.file, entry, remedy)
+    return _download(source, entry)
 
 
 def _checked(file: Path, entry: File, remedy: str) -> Path:
@@ -70,15 +74,15 @@ def _checked(file: Path, entry: File, remedy: str) -> Path:
     return file
 
 
-def _download(card: TaskCard, entry: File) -> Path:
+def _download(source: FileSource, entry: File) -> Path:
     import pooch
 
-    url = f"{card.source.url}{entry.published_as or entry.file}"
-    folder = cache_folder() / card.source.path / card.source.revision
+    url = f"{source.url}{entry.published_as or entry.file}"
+    folder = cache_folder() / source.path / source.revision
     file = folder / entry.file
     remedy = (
         f"Check the connection and try again, or set {DATA_VARIABLE} to a folder that holds "
-        f"{card.source.path}/{entry.file}."
+        f"{source.path}/{entry.file}."
     )
     if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == entry.sha256:
         return file

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.per_query import FOLDER_VARIABLE
-from mteb_hybrid.settings import Setting, tasks_by_name, views
+from mteb_hybrid.settings import Setting, task_views, tasks_by_name
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -55,7 +55,8 @@ def select_tasks(
     selected: dict[str, list[str]] = {}
     for name in dict.fromkeys(chosen):
         card, setting = tasks[name]
-        languages = tuple(card.languages)
+        found = task_views(card, setting)
+        languages = dict.fromkeys([*card.languages, *(x.query_language for x in found.values())])
         for code in (*query_languages, *passage_languages):
             if code not in languages:
                 raise SelectionError(
@@ -63,7 +64,7 @@ def select_tasks(
                 )
         subsets = [
             subset
-            for subset, view in views(setting, languages).items()
+            for subset, view in found.items()
             if (not settings or setting in settings)
             and (not query_languages or view.query_language in query_languages)
             and (not passage_languages or set(view.passage_languages) <= set(passage_languages))

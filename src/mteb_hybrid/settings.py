@@ -7,6 +7,7 @@ import polars as pl
 
 from mteb_hybrid.cards import TaskCard, task_cards
 from mteb_hybrid.collection import Collection
+from mteb_hybrid.translated_queries import provenance
 
 Qrels = dict[str, dict[str, int]]
 
@@ -25,12 +26,8 @@ def task_name(card: TaskCard, setting: Setting) -> str:
 
 
 def card_settings(card: TaskCard) -> tuple[Setting, ...]:
-    """The settings that a collection has, in their order.
-
-    Where queries are passages there is no monolingual one: a query would look for its own text.
-    """
-    left_out = {Setting.MONOLINGUAL} if card.source.queries_are_passages else set()
-    return tuple(setting for setting in Setting if setting not in left_out)
+    """The settings that a collection has, in their order: those with any views."""
+    return tuple(setting for setting in Setting if task_views(card, setting))
 
 
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:
@@ -62,15 +59,35 @@ class View:
         return f"{self.query_language}-{pool}"
 
 
+def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
+    """The views of a collection in a setting by name; none if it does not have the setting.
+
+    Translated queries, where there are any, add cross-lingual views.
+
+    Raises:
+        DataError: If what is said of translated queries is malformed.
+    """
+    found: dict[str, View] = {}
+    if setting in card.source.settings:
+        found = views(setting, tuple(card.languages))
+    if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
+        added = [View(entry.into, (entry.of,)) for entry in translated.translations]
+        found |= {view.name: view for view in added}
+    return found
+
+
 def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
-    """The views of a setting by name: L, L·(L-1) and L of them for L languages."""
+    """The views of a setting by name: L, L·(L-1) and L of them for L languages.
+
+    A pool of all languages needs at least two.
+    """
     match setting:
         case Setting.MONOLINGUAL:
             found = [View(x, (x,)) for x in languages]
         case Setting.CROSSLINGUAL:
             found = [View(x, (y,)) for x in languages for y in languages if x != y]
         case Setting.MULTILINGUAL:
-            found = [View(x, languages) for x in languages]
+            found = [View(x, languages) for x in languages if len(languages) > 1]
     return {view.name: view for view in found}
 
 
@@ -93,6 +110,8 @@ def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrel
     judged = collection.qrels.join(queries.select(query_id="id"), on="query_id", how="semi").join(
         pool, on="passage_id", how="semi"
     )
+    answered = judged.filter(pl.col("relevance") > 0).select("query_id").unique()
+    judged = judged.join(answered, on="query_id", how="semi")
     if judged.is_empty():
         raise ValueError(
             f"{collection.name}: the view {view.name} is empty: none of its {len(queries)} queries "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.settings import Setting, tasks_by_name, views
+from mteb_hybrid.settings import Setting, task_views, tasks_by_name
 
 
 class ResultError(ValueError):
@@ -218,7 +218,7 @@ def _cell(
         return None
     values = [float(row[column.score]) for row in rows]
     cuts = [int(row["truncated_at"]) for row in rows if "truncated_at" in row]
-    expected = len(views(column.setting, tuple(card.languages)))
+    expected = len(task_views(card, column.setting))
     return Cell(sum(values) / len(values), len(values), expected, max(cuts, default=None))
 
 

@@ -17,9 +17,9 @@ from mteb.models.models_protocols import EncoderProtocol, SearchProtocol
 from mteb.models.sentence_transformer_wrapper import SparseEncoderWrapper
 from mteb.timing import TimingStack
 from mteb.types import PromptType
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
-from mteb_hybrid.cards import CardError, TaskCard, card_folder, task_cards
+from mteb_hybrid.cards import CardError, TaskCard, task_cards
 from mteb_hybrid.mteb_scores import mteb_scores
 from mteb_hybrid.per_query import (
     FOLDER_VARIABLE,
@@ -35,11 +35,12 @@ from mteb_hybrid.settings import (
     View,
     card_settings,
     task_name,
+    task_views,
     view_passages,
     view_queries,
-    views,
 )
 from mteb_hybrid.sources import load_collection
+from mteb_hybrid.translated_queries import digest, provenance, with_translated_queries
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
@@ -47,12 +48,14 @@ if TYPE_CHECKING:
 
 
 class CardTaskMetadata(TaskMetadata):
-    """Metadata whose descriptive statistics ship with the cards, not with MTEB."""
+    """Metadata whose descriptive statistics lie beside the card, not in MTEB."""
+
+    _folder: Path = PrivateAttr()
 
     @property
     def descriptive_stat_path(self) -> Path:
         """File of the statistics that ``calculate_descriptive_statistics`` reads and writes."""
-        return card_folder("tasks") / "statistics" / f"{self.name}.json"
+        return self._folder / "statistics" / f"{self.name}.json"
 
 
 class CardTask(AbsTaskRetrieval):
@@ -93,7 +96,9 @@ class CardTask(AbsTaskRetrieval):
             return
         with (timer or TimingStack())("Data loading", log_message=f"Loading {self.card.title}..."):
             collection = load_collection(self.card)
-            self._views = views(self.setting, collection.languages)
+            if self.setting is Setting.CROSSLINGUAL:
+                collection = with_translated_queries(collection, self.card)
+            self._views = task_views(self.card, self.setting)
             self._pools = {}
             corpora: dict[tuple[str, ...], Dataset] = {}
             self.dataset = {}
@@ -284,24 +289,32 @@ DESCRIPTIONS = {
 
 def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     codes = {short: language.code for short, language in card.languages.items()}
+    description, revision = f"{card.description} {DESCRIPTIONS[setting]}", card.source.revision
+    if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
+        codes = {**translated.languages, **codes}
+        description += (
+            f" Queries were translated by {translated.system} ({translated.revision}, "
+            f"{translated.date})."
+        )
+        revision += f"+translated-{digest(translated)}"
     eval_langs = {
         subset: list(
             dict.fromkeys(codes[x] for x in (view.query_language, *view.passage_languages))
         )
-        for subset, view in views(setting, tuple(codes)).items()
+        for subset, view in task_views(card, setting).items()
     }
     fields = card.metadata.model_dump(exclude={"adapted_from"})
     try:
-        return CardTaskMetadata(
+        metadata = CardTaskMetadata(
             name=name,
-            description=f"{card.description} {DESCRIPTIONS[setting]}",
+            description=description,
             type="Retrieval",
             category="t2t",
             modalities=["text"],
             eval_splits=[card.split],
             eval_langs=eval_langs,
             main_score="map",
-            dataset={"path": card.source.repository, "revision": card.source.revision},
+            dataset={"path": card.source.repository, "revision": revision},
             adapted_from=card.metadata.adapted_from or None,
             **fields,
         )
@@ -310,6 +323,8 @@ def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
             f"key 'metadata.{'.'.join(map(str, e['loc']))}': {e['msg']}" for e in error.errors()
         )
         raise CardError(f"{card.file}: not accepted by MTEB: {problems}") from None
+    metadata._folder = card.file.parent
+    return metadata
 
 
 def _texts(table: Any) -> Dataset:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.files import DATA_VARIABLE
-from mteb_hybrid.settings import Setting, View, tasks_by_name, views
+from mteb_hybrid.settings import Setting, View, task_views, tasks_by_name
 
 
 class ExportFormat(StrEnum):
@@ -93,7 +93,7 @@ def export(
     if data:
         os.environ[DATA_VARIABLE] = str(data)
     wanted = [
-        (task_setting, views(task_setting, tuple(card.languages))[subset])
+        (task_setting, task_views(card, task_setting)[subset])
         for task, subsets in selected.items()
         for card, task_setting in [tasks_by_name()[task]]
         for subset in subsets

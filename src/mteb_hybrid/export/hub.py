@@ -16,7 +16,7 @@ from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import Collection
 from mteb_hybrid.export.folder import whole_folder
 from mteb_hybrid.export.hub_card import Config, Counts, hub_card
-from mteb_hybrid.settings import Setting, views
+from mteb_hybrid.settings import Setting, task_views
 
 # datasets takes plain strings and 32-bit scores for what MTEB casts to; polars would write others.
 TEXTS = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "group")])
@@ -53,15 +53,15 @@ def export_hub(
                 _write(rows, TEXTS, part / _file(kind, language))
         for pair, rows in pairs.items():
             _write(rows, QRELS, part / _file("qrels", *pair))
-        text = hub_card(card, _configs(collection, pairs), counts)
+        text = hub_card(card, _configs(card, pairs), counts)
         (part / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _configs(collection: Collection, pairs: Pairs) -> list[Config]:
+def _configs(card: TaskCard, pairs: Pairs) -> list[Config]:
     """Names of configs and the files that each consists of."""
     configs: list[Config] = []
     for setting in Setting:
-        for view in views(setting, collection.languages).values():
+        for view in task_views(card, setting).values():
             query = view.query_language
             judged = [(query, x) for x in view.passage_languages if (query, x) in pairs]
             if judged:

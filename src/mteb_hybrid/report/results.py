@@ -14,7 +14,7 @@ import polars as pl
 
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.per_query import read_consistency, read_per_query
-from mteb_hybrid.settings import Setting, tasks_by_name, views
+from mteb_hybrid.settings import Setting, task_views, tasks_by_name
 from mteb_hybrid.table import ResultError, model_of, read_result, result_files
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ class Evaluation:
     @property
     def expected(self) -> list[str]:
         """The subsets that the task has."""
-        return list(views(self.setting, tuple(self.card.languages)))
+        return list(task_views(self.card, self.setting))
 
     @property
     def missing(self) -> list[str]:
@@ -149,7 +149,7 @@ class Results:
             Shape (subsets that the setting has,); NaN where missing or undefined.
         """
         found = self.evaluation(collection, model, setting)
-        subsets = views(setting, tuple(self.collections[collection].languages))
+        subsets = task_views(self.collections[collection], setting)
         scores = found.scores if found else {}
         return np.array([scores.get(name, {}).get(measure, math.nan) for name in subsets])
 
@@ -250,7 +250,7 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> Results:
 def _evaluation(
     file: Path, content: dict[str, Any], card: TaskCard, setting: Setting
 ) -> Evaluation:
-    order = views(setting, tuple(card.languages))
+    order = task_views(card, setting)
     scores: dict[str, dict[str, float]] = {}
     versions: dict[str, None] = {}
     for row in (row for rows in content["scores"].values() for row in rows):

@@ -19,7 +19,7 @@ def load_collection(card: TaskCard) -> Collection:
         card: The card.
 
     Returns:
-        The collection, in all languages of the card.
+        The collection, in all languages of the card, without translated queries.
 
     Raises:
         DataError: If a file is missing, altered, or not in the format that the card names.

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import polars as pl
 
-from mteb_hybrid.cards import LinesSource, TaskCard
+from mteb_hybrid.card_sources import LinesSource
+from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import TEXTS, Collection
 from mteb_hybrid.files import DataError, locate, locate_file
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from mteb_hybrid.cards import LanguageCode
+from mteb_hybrid.card_sources import LanguageCode
 from mteb_hybrid.languages import macrolanguage
 from mteb_hybrid.training.plan import BatchPlan
 from mteb_hybrid.training.recipe_values import (

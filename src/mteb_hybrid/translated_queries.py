@@ -1,0 +1,204 @@
+"""Translated queries: an overlay that gives a collection cross-lingual subsets.
+
+The queries of language *y*, translated into *x* by some system, keep their judgments, so they
+search the passages of *y*: subset ``x-y``. That is how arXiv:2408.10536 makes MIRACL cross-lingual,
+and what makes cross-lingual BEIR out of an English data set.
+
+The overlay of a collection is a folder, ``translated-queries/COLLECTION`` below the folder that
+``MTEB_HYBRID_DATA`` names, else in the user's data folder. It holds JSON lines, one file per pair,
+``{"id": id of the query, "text": its translation}``, and ``provenance.json``, which names them and
+the system. `mteb-hybrid translate` writes it. Translations are part of what is measured: their
+checksum goes into the revision of the task.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import platformdirs
+import polars as pl
+from pydantic import Field, ValidationError
+
+from mteb_hybrid.card_sources import LanguageCode, Sha256, Strict
+from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.files import DATA_VARIABLE, DataError
+
+PROVENANCE = "provenance.json"
+
+
+class Translation(Strict):
+    """The translated queries of one pair of languages.
+
+    Attributes:
+        into: Short code of the language that queries were translated into.
+        of: Short code of the language of the queries; their passages are searched.
+        file: Name of the file, beside ``provenance.json``.
+        sha256: Its checksum.
+    """
+
+    into: str
+    of: str
+    file: str = Field(pattern=r"^[\w.-]+$")
+    sha256: Sha256
+
+
+class Provenance(Strict):
+    """Where the translated queries of a collection come from: ``provenance.json``.
+
+    Attributes:
+        system: What translated, such as ``facebook/nllb-200-distilled-600M``.
+        revision: Its commit or version.
+        date: When.
+        languages: Codes of the languages that queries were translated into, by short code.
+        translations: One for each pair of languages.
+    """
+
+    system: str
+    revision: str
+    date: date
+    languages: dict[str, LanguageCode]
+    translations: list[Translation]
+
+
+def overlay_folder(collection: str) -> Path:
+    """Where the translated queries of a collection are.
+
+    Args:
+        collection: Name of its card's file, such as ``scifact``.
+    """
+    data = os.environ.get(DATA_VARIABLE)
+    root = Path(data) if data else platformdirs.user_data_path("mteb-hybrid")
+    return root / "translated-queries" / collection
+
+
+def provenance(card: TaskCard) -> Provenance | None:
+    """What is said of a collection's translated queries; None if it has none.
+
+    Raises:
+        DataError: If ``provenance.json`` is malformed, names a pair twice, or a pair that the
+            collection has queries for itself, or a language of passages that it has not.
+    """
+    file = overlay_folder(card.file.stem) / PROVENANCE
+    if not file.is_file():
+        return None
+    try:
+        found = Provenance.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+        raise DataError(
+            f"{file}: key {key!r}: {first['msg']}. Correct it, or write the translations anew with "
+            "`mteb-hybrid translate`."
+        ) from None
+    pairs = [(entry.into, entry.of) for entry in found.translations]
+    own = "crosslingual" in card.source.settings
+    for into, of in pairs:
+        fault = None
+        if pairs.count((into, of)) > 1:
+            fault = "stands there twice"
+        elif of not in card.languages:
+            fault = f"has no passages: {card.title} is in {', '.join(card.languages)}"
+        elif into == of or (own and into in card.languages):
+            fault = f"is not wanted: {card.title} has its own queries in {into}"
+        elif into not in card.languages and into not in found.languages:
+            fault = f"lacks the code of {into!r}; add it to 'languages', as in \"deu-Latn\""
+        if fault:
+            raise DataError(f"{file}: pair {into}-{of} {fault}. Correct or remove that entry.")
+    return found
+
+
+def digest(found: Provenance) -> str:
+    """Twelve hex digits that stand for the translations in a revision."""
+    entries = sorted((entry.into, entry.of, entry.sha256) for entry in found.translations)
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:12]
+
+
+def with_translated_queries(collection: Collection, card: TaskCard) -> Collection:
+    """A collection with its translated queries, under the ids ``x>y:id``.
+
+    Args:
+        collection: What the card's source holds.
+        card: The card.
+
+    Returns:
+        The collection, with further queries and their judgments; itself if there are none.
+
+    Raises:
+        DataError: If a file is missing or altered, is not JSON lines, translates unknown queries,
+            leaves some out, or has empty texts; with line numbers.
+    """
+    found = provenance(card)
+    if found is None:
+        return collection
+    queries, qrels = [collection.queries], [collection.qrels]
+    for entry in found.translations:
+        originals = collection.queries.filter(language=entry.of)
+        texts = dict(_read(overlay_folder(card.file.stem) / entry.file, entry, originals))
+        prefix = f"{entry.into}>"
+        queries.append(
+            originals.with_columns(
+                id=pl.concat_str(pl.lit(prefix), "id"),
+                text=pl.col("id").replace_strict(texts, return_dtype=TEXTS["text"]),
+                language=pl.lit(entry.into),
+            )
+        )
+        passages = collection.passages.filter(language=entry.of).select(passage_id="id")
+        qrels.append(
+            collection.qrels.join(originals.select(query_id="id"), on="query_id", how="semi")
+            .join(passages, on="passage_id", how="semi")
+            .with_columns(query_id=pl.concat_str(pl.lit(prefix), "query_id"))
+            .select(*QRELS)
+        )
+    return Collection(
+        name=collection.name,
+        languages=(*collection.languages, *(x for x in found.languages if x not in card.languages)),
+        passages=collection.passages,
+        queries=pl.concat(queries),
+        qrels=pl.concat(qrels),
+    )
+
+
+def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    """Pairs of (id in the collection, translation), one for every original."""
+    remedy = "Translate these again with `mteb-hybrid translate`."
+    if not file.is_file():
+        raise DataError(f"{file}: no such file, but {PROVENANCE} names it. {remedy}")
+    raw = file.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != entry.sha256:
+        raise DataError(f"{file}: altered or cut short: not the sha256 of {PROVENANCE}. {remedy}")
+    known, seen = set(originals["id"].to_list()), set()
+    prefix = f"{entry.of}:"
+    unknown, empty, repeated = [], [], []
+    for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
+        row = json.loads(line)
+        id_, text = f"{prefix}{row['id']}", row["text"]
+        if id_ not in known:
+            unknown.append(number)
+        elif id_ in seen:
+            repeated.append(number)
+        elif not text.strip():
+            empty.append(number)
+        else:
+            seen.add(id_)
+            yield id_, text
+    for lines, fault in (
+        (unknown, f"translate no query of {entry.of}"),
+        (repeated, "repeat an id"),
+        (empty, "are empty"),
+    ):
+        if lines:
+            raise DataError(f"{file}: line(s) {_some(lines)} {fault}. {remedy}")
+    missing = [id_.removeprefix(prefix) for id_ in originals["id"] if id_ not in seen]
+    if missing:
+        raise DataError(
+            f"{file}: {len(missing)} of {len(known)} queries are missing: {_some(missing)}. "
+            f"{remedy}"
+        )
+
+
+def _some(items: list[int] | list[str]) -> str:
+    return ", ".join(map(str, items[:10])) + (", …" if len(items) > 10 else "")
