@@ -4,51 +4,89 @@ A benchmark's columns are the tasks' scores, and a task is one collection in one
 columns Mo., Cr. and Mul. of arXiv:2408.10536 are MTEB's own means over subsets.
 """
 
+from dataclasses import dataclass
+
 import mteb
 from mteb.benchmarks.benchmark import Benchmark, CustomGroup, CustomGrouping
+from mteb.results import BenchmarkResults
 
 from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.settings import Setting, tasks_by_name
+from mteb_hybrid.settings import Setting, card_settings, task_name, tasks_by_name
 
 LABELS = {
     Setting.MONOLINGUAL: "Mo.",
     Setting.CROSSLINGUAL: "Cr.",
     Setting.MULTILINGUAL: "Mul.",
 }
+RANK_DISTANCE = "rank distance"
 PUBLISHED = ("XQuAD-R", "MLQA-R")
+
+
+@dataclass
+class SettingsBenchmark(Benchmark):
+    """A benchmark whose scores have the rank distance beside the columns Mo., Cr. and Mul.
+
+    MTEB's tables are made of main scores alone, so there only the three columns stand.
+    """
+
+    def get_score(
+        self, results: BenchmarkResults, *, raise_error: bool = False
+    ) -> dict[str, dict[str, float | None]]:
+        """Scores of every model: MTEB's, and ``COLLECTION::rank distance`` (lower is better).
+
+        Args:
+            results: Results of one or more models.
+            raise_error: Whether to raise if a task is missing; else its scores are None.
+
+        Returns:
+            ``{model: {column: score}}``.
+        """
+        scores = super().get_score(results, raise_error=raise_error)
+        tasks = {
+            task_name(card, Setting.MULTILINGUAL): card.title
+            for card, setting in tasks_by_name().values()
+            if setting is Setting.MULTILINGUAL and card.source.parallel
+        }
+        for model in results.join_revisions():
+            for result in model.select_tasks(self.tasks).task_results:
+                if result.task_name in tasks:
+                    column = f"{tasks[result.task_name]}::{RANK_DISTANCE}"
+                    scores[model.model_name][column] = result.get_score(
+                        getter=lambda subset: subset["rank_distance"]
+                    )
+        return scores
 
 
 def our_benchmarks() -> dict[str, Benchmark]:
     """All benchmarks by name: one per collection, and the two published collections together."""
-    tasks: dict[str, dict[str, Setting]] = {}
-    cards: dict[str, TaskCard] = {}
-    for name, (card, setting) in tasks_by_name().items():
-        tasks.setdefault(card.title, {})[name] = setting
-        cards[card.title] = card
-    found = {title: _benchmark(title, [cards[title]], tasks[title]) for title in cards}
+    cards = {card.title: card for card, _ in tasks_by_name().values()}
+    found = {title: _benchmark(title, [card]) for title, card in cards.items()}
     both = " + ".join(PUBLISHED)
-    together = {name: setting for title in PUBLISHED for name, setting in tasks[title].items()}
-    found[both] = _benchmark(both, [cards[title] for title in PUBLISHED], together)
+    found[both] = _benchmark(both, [cards[title] for title in PUBLISHED])
     return found
 
 
-def _benchmark(name: str, cards: list[TaskCard], tasks: dict[str, Setting]) -> Benchmark:
-    made = {task.metadata.name: task for task in mteb.get_tasks(tasks=list(tasks))}
-    groups = tuple(
-        CustomGroup(
-            label=LABELS[setting],
-            tasks=[made[task] for task, own in tasks.items() if own is setting],
-            description=f"{setting} retrieval, uncut mean average precision",
-        )
-        for setting in Setting
-        if setting in tasks.values()
-    )
-    return Benchmark(
+def _benchmark(name: str, cards: list[TaskCard]) -> Benchmark:
+    groupings = [_columns(card) for card in cards]
+    return SettingsBenchmark(
         name=name,
-        tasks=[made[task] for task in tasks],
+        tasks=[task for columns in groupings for group in columns.groups for task in group.tasks],
         description=" ".join(card.description for card in cards),
         reference=cards[0].metadata.reference,
         citation="\n\n".join(dict.fromkeys(card.metadata.bibtex_citation for card in cards)),
         language_view="all",
-        aggregations=(CustomGrouping(name="Setting", groups=groups),),
+        aggregations=tuple(groupings),
     )
+
+
+def _columns(card: TaskCard) -> CustomGrouping:
+    """The columns of one collection, one per setting that it has."""
+    groups = tuple(
+        CustomGroup(
+            label=LABELS[setting],
+            tasks=[mteb.get_task(task_name(card, setting))],
+            description=f"{card.title}, {setting} retrieval, uncut mean average precision",
+        )
+        for setting in card_settings(card)
+    )
+    return CustomGrouping(name=card.title, groups=groups)
