@@ -4,9 +4,11 @@ import polars as pl
 import pytest
 
 from conftest import HashEncoder
+from export.proposals import export_card
 from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.settings import View, view_passages, view_queries
+from mteb_hybrid.settings import View, collections, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
+from mteb_hybrid.task import task_classes
 
 
 class GuidedEncoder(HashEncoder):
@@ -74,6 +76,19 @@ def with_id(awkward):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """Proposals to MTEB of all cards with statistics, below a folder; and their modules."""
+    folder = tmp_path_factory.mktemp("published")
+    tasks = {stem: task_classes({card.name: card}) for stem, card in collections().items()}
+    cards = {
+        stem: card
+        for stem, card in collections().items()
+        if tasks[stem] and all(made.metadata.descriptive_stats for made in tasks[stem])
+    }
+    return folder, {stem: export_card(card, folder / stem) for stem, card in cards.items()}
 
 
 def files(folder):

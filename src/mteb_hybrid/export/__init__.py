@@ -1,1 +1,1 @@
-"""Exports: views as BEIR and TREC folders, collections as a data set for the Hugging Face hub."""
+"""Exports: BEIR and TREC folders, data sets for the Hugging Face hub, proposals to MTEB."""

@@ -17,6 +17,7 @@ class ExportFormat(StrEnum):
     BEIR = "beir"
     TREC = "trec"
     HUB = "hub"
+    MTEB = "mteb"
 
 
 def export(
@@ -29,7 +30,7 @@ def export(
             "--format",
             "-f",
             help="beir or trec: one folder per subset. hub: the whole collection as Parquet with "
-            "a data set card.",
+            "a data set card. mteb: its tasks as a proposal to MTEB, see docs/upstream.md.",
         ),
     ],
     output: Annotated[
@@ -54,6 +55,16 @@ def export(
             dir_okay=False,
         ),
     ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORG/NAME",
+            help="For --format mteb: the data set on the Hugging Face hub that --format hub wrote.",
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="SHA", help="For --format mteb: its commit.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +80,7 @@ def export(
         ),
     ] = False,
 ) -> None:
-    """Write a collection for other programs: beir, pyserini, ranx, ir_measures, the hub.
+    """Write a collection for other programs: beir, pyserini, ranx, ir_measures, the hub, MTEB.
 
     The same export twice gives the same bytes; folders that are already there are left alone.
 
@@ -90,8 +101,16 @@ def export(
             "--format hub exports whole collections, so that texts are stored once; name a "
             "collection, such as xquad-r, and leave out --setting and the languages"
         )
+    if format is not ExportFormat.MTEB and (dataset or revision):
+        raise ExportError("--dataset and --revision are for --format mteb; leave them out")
+    if format is ExportFormat.MTEB and (query_language or passage_language):
+        raise ExportError("--format mteb proposes whole tasks; leave out the languages")
     if data:
         os.environ[DATA_VARIABLE] = str(data)
+    if format is ExportFormat.MTEB:
+        folder = _propose(list(selected), dataset, revision, output, overwrite)
+        typer.echo(f"{folder}: {', '.join(selected)}; what is left to do: {folder / 'STEPS.md'}")
+        return
     wanted = [
         (task_setting, task_views(card, task_setting)[subset])
         for task, subsets in selected.items()
@@ -100,6 +119,24 @@ def export(
     ]
     folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
     typer.echo(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
+
+
+def _propose(
+    tasks: list[str], dataset: str | None, revision: str | None, output: Path, overwrite: bool
+) -> Path:
+    from mteb_hybrid.export.folder import ExportError
+    from mteb_hybrid.export.upstream import export_upstream
+
+    if not dataset or not revision:
+        raise ExportError(
+            "--format mteb needs --dataset ORG/NAME and --revision SHA: write the data set with "
+            "--format hub, upload it, and give its name and commit (see docs/upstream.md)"
+        )
+    card, _ = tasks_by_name()[tasks[0]]
+    settings = [tasks_by_name()[task][1] for task in tasks]
+    folder = output / card.file.stem
+    export_upstream(card, settings, dataset, revision, folder, overwrite=overwrite)
+    return folder
 
 
 def _write(
@@ -116,6 +153,7 @@ def _write(
     from mteb_hybrid.export.predictions import read_predictions
     from mteb_hybrid.export.trec import export_trec
     from mteb_hybrid.sources import load_collection
+    from mteb_hybrid.translated_queries import with_translated_queries
 
     card, _ = tasks_by_name()[task]
     collection = load_collection(card)
@@ -130,6 +168,8 @@ def _write(
             f"{predictions}: ranks the subsets {', '.join(runs)}; expected {', '.join(missing)} "
             "too. Choose with --setting and --query-language, or name the task."
         )
+    if any(setting is Setting.CROSSLINGUAL for setting, _ in wanted):
+        collection = with_translated_queries(collection, card)
     for setting, view in wanted:
         place = folder / setting / view.name
         if format is ExportFormat.BEIR:

@@ -28,7 +28,7 @@ Pairs = dict[tuple[str, str], pl.DataFrame]
 def export_hub(
     collection: Collection, card: TaskCard, folder: Path, *, overwrite: bool = False
 ) -> None:
-    """Write a collection in all settings, ready for ``hf upload-large-folder``.
+    """Write a collection in all settings, ready for ``hf upload``.
 
     The same collection always gives the same bytes, with the same versions of this package and of
     pyarrow. Pairs of languages without judgments have no config.
@@ -78,7 +78,8 @@ def _pairs(collection: Collection) -> Pairs:
     """Judgments by query language and passage language, in the order of tables."""
     spoken = collection.queries.select(query_id="id", query_language="language")
     written = collection.passages.select(passage_id="id", passage_language="language")
-    judged = collection.qrels.join(spoken, on="query_id").join(written, on="passage_id")
+    everything = collection.judged(collection.queries, collection.passages)
+    judged = everything.join(spoken, on="query_id").join(written, on="passage_id")
     found = judged.partition_by("query_language", "passage_language", as_dict=True)
     return {
         (x, y): found[x, y]

@@ -6,12 +6,14 @@ Front matter: github.com/huggingface/hub-docs/blob/main/datasetcard.md
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from huggingface_hub import DatasetCardData
 
 from mteb_hybrid import __version__
+from mteb_hybrid.card_sources import BESIDE_THE_CARD
 from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.hub_metadata import hub_language, hub_license
 from mteb_hybrid.languages import language_name
 
 Config: TypeAlias = tuple[str, list[str]]
@@ -26,6 +28,9 @@ CANDIDATES = {
     "sentence": "a sentence",
     "sentence-with-context": "a sentence, a line break, and the paragraph that it stands in",
     "line": "a line, which is a query too",
+    "caption": "a caption, which is a query too",
+    "passage": "a passage; its title, if it has one, stands before it",
+    "document": "a document: its title, a space, and its text",
 }
 
 
@@ -47,11 +52,11 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
         description=card.description,
         candidates=CANDIDATES[source.candidates],
         languages=_language_table(card, counts),
-        query=next(iter(card.languages)),
+        subset=_example([name for name, _ in configs]),
         split=card.split,
         repository=source.repository,
         revision=source.revision,
-        url=source.url or "shipped with mteb-hybrid",
+        url=source.origin,
         reference=about.reference,
         license=about.license,
         annotations=about.annotations_creators,
@@ -64,15 +69,21 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
     )
 
 
+def _example(configs: Sequence[str]) -> str:
+    """A subset to show how to load: one with all languages, if there is any."""
+    subsets = [name.removesuffix("-qrels") for name in configs if name.endswith("-qrels")]
+    return next((name for name in subsets if name.endswith("-multi")), subsets[0])
+
+
 def _front_matter(card: TaskCard, configs: Sequence[Config]) -> str:
     translated = "translated" in card.metadata.sample_creation
-    # Text that is published elsewhere is extended here; a sample without a URL is not.
+    # Text that is published elsewhere is extended here; text that lies beside its card is not.
     origin = f"extended|other-{card.source.repository.rpartition('/')[2]}"
     data = DatasetCardData(
         pretty_name=card.title,
-        language=[_language(entry.code) for entry in card.languages.values()],
+        language=[hub_language(entry.code) for entry in card.languages.values()],
         multilinguality=["multilingual", *(["translation"] if translated else [])],
-        source_datasets=[origin if card.source.url else "original"],
+        source_datasets=["original" if card.source.origin == BESIDE_THE_CARD else origin],
         task_categories=["text-retrieval"],
         task_ids=["document-retrieval"],
         tags=["mteb", "text"],
@@ -80,26 +91,9 @@ def _front_matter(card: TaskCard, configs: Sequence[Config]) -> str:
             {"config_name": name, "data_files": [{"split": card.split, "path": list(files)}]}
             for name, files in configs
         ],
-        **_license(card.metadata.license),
+        **hub_license(card.metadata.license),
     )
     return str(data.to_yaml()).strip()
-
-
-def _license(name: str) -> dict[str, Any]:
-    """The hub's fields for a licence in MTEB's vocabulary, which is the hub's but for these."""
-    if name.startswith("http"):
-        return {"license": "other", "license_link": name}
-    if name in ("msr-la-nc", "cc-by-nd-2.1-jp"):
-        return {"license": "other", "license_name": name}
-    return {"license": {"not specified": "unknown"}.get(name, name)}
-
-
-def _language(code: str) -> str:
-    """ISO 639-1 where the language has such a code, else ISO 639-3."""
-    import pycountry
-
-    known: Any = pycountry.languages.get(alpha_3=code.partition("-")[0])
-    return str(getattr(known, "alpha_2", known.alpha_3))
 
 
 def _language_table(card: TaskCard, counts: Counts) -> str:
