@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs clean
 
 demo: .venv/ready
 	$(BIN)/mteb-hybrid demo
@@ -20,6 +20,9 @@ bench: .venv/ready
 	$(BIN)/python benchmarks/xquadr_grid.py
 	$(BIN)/python benchmarks/bias_measures.py
 
+docs: .venv/ready
+	$(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs/mkdocs.yml
+
 .venv/ready: pyproject.toml constraints.txt src/mteb_hybrid.pth src/mteb_hybrid.start
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    'Python 3.11 or newer is needed, as in: make PYTHON=python3.12')"
@@ -29,4 +32,4 @@ bench: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv dist demo-results
+	rm -rf .venv build dist demo-results

@@ -11,10 +11,21 @@ from mteb_hybrid import __version__
 from mteb_hybrid.export.command import export
 from mteb_hybrid.files import DATA_VARIABLE
 from mteb_hybrid.languages import By, language_name
-from mteb_hybrid.registry_command import models_app, submit
-from mteb_hybrid.settings import Setting, card_settings, task_name, task_views, tasks_by_name
-from mteb_hybrid.table import LEGEND, Format, render, result_rows, write_table
+from mteb_hybrid.registry_command import models_app
+from mteb_hybrid.settings import (
+    Setting,
+    card_settings,
+    collections,
+    task_name,
+    task_views,
+    tasks_by_name,
+)
+from mteb_hybrid.submit_command import submit
+from mteb_hybrid.table import Format, legend, render, result_rows, write_table
+from mteb_hybrid.tasks_command import new
 from mteb_hybrid.training.command import train
+from mteb_hybrid.translated_queries import NO_SETTING, provenance
+from mteb_hybrid.translation.command import translate
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,10 +84,14 @@ def demo(
 @tasks_app.command("list")
 def list_tasks() -> None:
     """List the collections, their languages and the names of their MTEB tasks."""
-    for name, (card, setting) in tasks_by_name().items():
-        if setting is card_settings(card)[0]:
-            typer.echo(f"{card.file.stem}: {card.title}, {' '.join(card.languages)}")
-        typer.echo(f"  {name}  ({len(task_views(card, setting))} subsets)")
+    for name, card in collections().items():
+        typer.echo(f"{name}: {card.title}, {' '.join(card.languages)}")
+        settings = card_settings(card)
+        for setting in settings:
+            count = len(task_views(card, setting))
+            typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+        if not settings:
+            typer.echo(f"  {NO_SETTING}")
 
 
 @tasks_app.command("show")
@@ -84,8 +99,7 @@ def show_task(
     name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
 ) -> None:
     """Describe a collection: languages, source, licence, subsets of each setting."""
-    tasks = tasks_by_name()
-    cards = {card.file.stem: card for card, _ in tasks.values()}
+    tasks, cards = tasks_by_name(), collections()
     card = tasks[name][0] if name in tasks else cards.get(name)
     if card is None:
         raise ValueError(
@@ -99,12 +113,18 @@ def show_task(
         "kind": card.kind,
         "languages": ", ".join(languages),
         "candidates": source.candidates,
-        "files": source.url or "shipped with this package",
+        "files": source.origin,
         "revision": source.revision,
         "licence": about.license,
         "text": f"{about.annotations_creators}, {about.sample_creation}",
-        "reference": about.reference,
+        "reference": about.reference or "none",
     }
+    if found := provenance(card):
+        pairs = " ".join(f"{entry.into}-{entry.of}" for entry in found.translations)
+        cut = sum(len(entry.cut) for entry in found.translations)
+        lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
+        if cut:
+            lines["translations cut"] = f"{cut}, by the length limit"
     typer.echo(card.title)
     for key, value in lines.items():
         typer.echo(f"  {key}: {value}")
@@ -112,6 +132,8 @@ def show_task(
         subsets = list(task_views(card, setting))
         shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
         typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
+    if not card_settings(card):
+        typer.echo(f"  {NO_SETTING}")
 
 
 @app.command()
@@ -177,11 +199,14 @@ def run(
     results = evaluate(
         loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder
     )
-    typer.echo(render(result_rows([results]), width=_width()))
-    typer.echo(f"\n{LEGEND}\n\nResults: {results}")
+    rows = result_rows([results])
+    typer.echo(render(rows, width=_width()))
+    typer.echo(f"\n{legend(rows)}\n\nResults: {results}")
 
 
+tasks_app.command("new")(new)
 app.command()(train)
+app.command()(translate)
 app.command()(export)
 app.command()(submit)
 
@@ -200,9 +225,10 @@ def table(
     A mean over some of a setting's subsets only is followed by how many there are, as in (4/11);
     one from rankings that a search model cut by where, as in [top 1000].
     """
-    typer.echo(render(result_rows(results), format, _width()))
+    rows = result_rows(results)
+    typer.echo(render(rows, format, _width()))
     if format is Format.TEXT:
-        typer.echo(f"\n{LEGEND}")
+        typer.echo(f"\n{legend(rows)}")
 
 
 @app.command()
@@ -236,7 +262,8 @@ def compare(
     Needs the per-query values that `mteb-hybrid run` keeps beside MTEB's results. Tasks that only
     one of two models was evaluated on are left out; within a task, subsets and queries must agree.
 
-    Example: mteb-hybrid compare results/org__base/abc results/org__new/def --by family
+    Example, in the results folder of `mteb-hybrid run`: mteb-hybrid compare results/org__base/abc
+    results/org__new/def --by family
     """
     from mteb_hybrid import compare_table
 
