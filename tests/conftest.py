@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mteb_hybrid import plugin
-from mteb_hybrid.cards import task_cards
+from mteb_hybrid.cards import card_folder, read_card, task_cards
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)
@@ -132,3 +132,30 @@ def tiny_model(tmp_path_factory) -> Path:
     model = SentenceTransformer(modules=[transformer, Pooling(16, "mean")], device="cpu")
     model.save_pretrained(str(folder / "tiny"))
     return folder / "tiny"
+
+
+@pytest.fixture
+def beir_card(tmp_path, monkeypatch):
+    """Writes a card of format beir, and its folder, where MTEB_HYBRID_TASKS points."""
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    sample = (card_folder() / "sample.toml").read_text(encoding="utf-8")
+    metadata = sample[sample.index("[metadata]") : sample.index("[languages.en]")]
+
+    def make(files, name="Toy", source=""):
+        folder = cards / name.lower()
+        for file, content in files.items():
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
+        card = cards / f"{name.lower()}.toml"
+        card.write_text(
+            f'name = "{name}"\ntitle = "{name}"\nkind = "benchmark"\ndescription = "A toy."\n'
+            f'[source]\nformat = "beir"\npath = "{name.lower()}"\nrepository = "toy/toy"\n'
+            f'revision = "1.0.0"\n{source}\n{metadata}\n[languages.en]\ncode = "eng-Latn"\n',
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("MTEB_HYBRID_TASKS", str(cards))
+        monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
+        return read_card(card)
+
+    return make

@@ -59,7 +59,7 @@ def test_a_card_reads_as_written(tmp_path):
             'format = "lareqa"',
             'format = "squad"',
             "source.format",
-            "'lareqa', 'lines'; found 'squad'",
+            "'miracl', 'mteb', 'parallel'; found 'squad'",
         ),
         ('format = "lareqa"', "", "source.format", "missing key; add it"),
         ('format = "lareqa"', 'format = "lareqa"\ngroups = 1', "source.groups", "unknown key"),

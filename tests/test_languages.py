@@ -11,6 +11,8 @@ from mteb_hybrid.languages import (
     check_language_code,
     language_name,
     language_traits,
+    macrolanguage,
+    standard_members,
 )
 
 
@@ -61,6 +63,13 @@ def test_the_table_knows_the_languages_of_the_collections():
     miracl = "ara ben deu eng spa fas fin fra hin ind jpn kor rus swa tel tha yor zho"
     xtd = "deu eng fra ita jpn kor pol rus spa tur zho"
     assert not [code for code in f"{xquad} {miracl} {xtd}".split() if code not in _traits()]
+
+
+def test_macrolanguages_and_their_standard_members():
+    assert macrolanguage("cmn-Hans") == "zho" and macrolanguage("deu") == "deu"
+    assert standard_members("zho") == ["cmn"] and standard_members("deu") == []
+    for macro in _table()["macrolanguages"].values():
+        assert [macrolanguage(code) for code in standard_members(macro)] == [macro]
 
 
 def test_families_are_glottologs():

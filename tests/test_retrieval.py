@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import HashEncoder
 from mteb_hybrid import retrieval
@@ -34,6 +36,22 @@ def test_each_text_is_encoded_once():
     assert vectors.get(["cc", "bbb"], encode).tolist() == [[2, 1], [3, 1]]
     assert vectors.get(["a"], encode).tolist() == [[1, 1]]
     assert asked == [["a", "bbb"], ["cc"]]
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=5))
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_vectors_are_those_of_their_texts_whatever_was_asked_before(kind, requests):
+    """Repeats, any order, and texts of several requests together."""
+    vectors, encoded = TextVectors(), []
+
+    def encode(texts):
+        encoded.extend(texts)
+        return kind(np.array([[ord(text), 1.0] for text in texts]))
+
+    for texts in requests:
+        found = vectors.get(texts, encode)
+        assert found[:, 0].tolist() == [ord(text) for text in texts]
+    assert len(encoded) == len(set(encoded))
 
 
 def test_three_tasks_share_the_vectors(evaluate, encoder):

@@ -10,6 +10,8 @@ from conftest import HashEncoder
 from mteb_hybrid.cli import app
 from mteb_hybrid.runs import RunError, bias_of_run, read_mapping, read_qrels, read_run
 from mteb_hybrid.sources import load_collection
+from mteb_hybrid.task import task_classes
+from test_task_lines import lines_card
 
 RUN = {"q1": {"d1": 2.5, "d2": 1.0}, "q2": {"d2": -1.0}}
 QRELS = {"q1": {"d2": 1}, "q2": {"d1": 2, "d2": 0}}
@@ -148,6 +150,63 @@ def test_the_same_as_the_task_on_its_own_predictions(tmp_path, sample_card):
     task = mteb.get_task(name, hf_subsets=[subset])
     result = mteb.evaluate(encoder, task, cache=None).task_results[0]
     assert values(table)["map"] == pytest.approx(result.get_score())
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_querys_own_line_is_left_out(tmp_path, sample_card, grouped):
+    """MTEB keeps it in the predictions of a line-aligned collection; the task leaves it out."""
+    contents = {
+        language: "".join(f"{language} {n}\n" for n in range(20)).encode()
+        for language in ("en", "de", "fr")
+    }
+    card = lines_card(sample_card, tmp_path, contents)
+    (task,) = [made for made in task_classes({"Toy": card}) if "Multi" in made.__name__]
+    encoder = HashEncoder(dimensions=8)
+    subset = "de-multi"
+    result = mteb.evaluate(
+        encoder,
+        task().filter_languages(None, hf_subsets=[subset]),
+        cache=None,
+        prediction_folder=tmp_path / "predictions",
+    )
+    ((scores,),) = result.task_results[0].scores.values()
+    (file,) = (tmp_path / "predictions").glob("*.json")
+    passages = load_collection(card).passages
+    languages, groups = (dict(passages.select("id", x).iter_rows()) for x in ("language", "group"))
+    lines = [id_ for id_ in languages if id_.startswith("de:")]
+    # With groups the judgment of one translation says that the other is relevant too.
+    others = ("en",) if grouped else ("en", "fr")
+    qrels = {id_: {id_.replace("de", other): 1 for other in others} for id_ in lines}
+    table = bias_of_run(
+        read_run(file, subset),
+        qrels,
+        languages,
+        dict.fromkeys(lines, "de"),
+        groups if grouped else None,
+        ignore_identical_ids=True,
+    )
+    found = values(table, "de")
+    assert found["map"] == pytest.approx(scores["map"])
+    assert found["awrf_at_20"] == pytest.approx(scores["awrf_at_20"])
+    if grouped:
+        assert found["rank_distance"] == pytest.approx(scores["rank_distance"])
+    with_own = bias_of_run(read_run(file, subset), qrels, languages)
+    assert values(with_own)["map"] < scores["map"], "each is the best answer to itself"
+
+
+def test_the_command_leaves_the_own_line_out(tmp_path):
+    files = {
+        "run": {"de:1": {"de:1": 3.0, "en:1": 2.0}},
+        "qrels": {"de:1": {"en:1": 1}},
+        "languages": {"de:1": "de", "en:1": "en"},
+    }
+    arguments = ["bias", "--format", "csv"]
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+        arguments += [f"--{name}", str(tmp_path / name)]
+    for further, value in ((), 0.5), (("--ignore-identical-ids",), 1.0):
+        result = CliRunner().invoke(app, [*arguments, *further])
+        assert f"all,map,{value},1" in result.output
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "csv"])

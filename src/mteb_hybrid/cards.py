@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from mteb_hybrid.card_sources import Language, Source, Strict
+from mteb_hybrid.card_sources import Language, ShortCode, Source, Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -35,9 +35,12 @@ class Prompt(Strict):
 
 
 class Metadata(Strict):
-    """What MTEB's ``TaskMetadata`` wants, in its vocabulary (MTEB checks the values)."""
+    """What MTEB's ``TaskMetadata`` wants, in its vocabulary (MTEB checks the values).
 
-    reference: str
+    A collection that is described nowhere has no `reference`; MTEB takes that as not filled in.
+    """
+
+    reference: str = ""
     date: tuple[str, str]
     domains: list[str]
     task_subtypes: list[str]
@@ -70,7 +73,7 @@ class TaskCard(Strict):
     description: str
     split: str = "test"
     source: Source
-    languages: dict[Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")], Language]
+    languages: dict[ShortCode, Language]
     metadata: Metadata
     _file: Path = PrivateAttr()
 
@@ -83,6 +86,12 @@ class TaskCard(Strict):
             )
         if not self.languages:
             raise ValueError("a collection needs a language; add a [languages.XX] table")
+        most = self.source.most_languages
+        if most is not None and len(self.languages) > most:
+            raise ValueError(
+                f"format {self.source.format!r} takes at most {most} language(s), found "
+                f"{len(self.languages)}; make a card for each"
+            )
         return self
 
     @model_validator(mode="after")
@@ -101,6 +110,16 @@ class TaskCard(Strict):
             raise ValueError(
                 "published_as is a place below source.url, and there is none; add url, or remove "
                 "published_as"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _empty_subsets_exist(self) -> "TaskCard":
+        known = {f"{x}-{y}" for x in self.languages for y in (*self.languages, "multi")}
+        if unknown := [name for name in self.source.empty_subsets if name not in known]:
+            raise ValueError(
+                f"source.empty_subsets: there is no subset {unknown[0]!r}; expected names such as "
+                f"{min(known)!r}. Correct or remove it."
             )
         return self
 
@@ -194,6 +213,11 @@ def _cards(folders: tuple[Path, ...]) -> dict[str, TaskCard]:
             raise CardError(
                 f"{card.file}: key 'name': {card.name!r} is the name of {cards[card.name].file} "
                 "too; choose another"
+            )
+        if same := [other.file for other in cards.values() if other.file.name == card.file.name]:
+            raise CardError(
+                f"{card.file}: the file of another card, {same[0]}, is called so too, and commands "
+                "know collections by it; choose another name for the file"
             )
         cards[card.name] = card
     return cards

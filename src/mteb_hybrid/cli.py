@@ -187,9 +187,9 @@ def run(
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
         raise ValueError("no tasks; name collections, as in `mteb-hybrid run -m MODEL xquad-r`")
-    selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
-    if data:
+    if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
+    selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
 
     from mteb_hybrid import plugin
     from mteb_hybrid.models import load_model
@@ -347,6 +347,14 @@ def bias(
         ),
     ] = None,
     subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-identical-ids",
+            help="Leave the document with a query's own id out of its ranking, as MTEB does where "
+            "queries are documents (line-aligned collections: xtd10, ntrex).",
+        ),
+    ] = False,
     format: Annotated[
         Format, typer.Option("--format", "-f", help="How to write it.")
     ] = Format.TEXT,
@@ -363,6 +371,7 @@ def bias(
         read_mapping(languages, "language"),
         read_mapping(query_languages, "language") if query_languages else None,
         read_mapping(groups, "group") if groups else None,
+        ignore_identical_ids,
     )
     if format is Format.CSV:
         typer.echo(found.write_csv().rstrip("\n"))

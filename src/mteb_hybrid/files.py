@@ -52,6 +52,8 @@ def locate_file(card: TaskCard, entry: File) -> Path:
             download leaves nothing behind.
     """
     source = card.source
+    if not isinstance(source, FileSource):
+        raise TypeError(f"{card.file}: format {source.format!r} has no files")
     if source.url is None:
         remedy = f"Put it there, or correct {card.file}."
         return _checked(card.file.parent / source.path / entry.file, entry, remedy)

@@ -96,6 +96,11 @@ def macrolanguage(code: str) -> str:
     return macro.get(language, language)
 
 
+def standard_members(macro: str) -> list[str]:
+    """The other way round: ``["cmn"]`` for ``zho``, none for what is no macrolanguage."""
+    return [member for member, above in _table()["macrolanguages"].items() if above == macro]
+
+
 @cache
 def _table() -> dict[str, Any]:
     return tomllib.loads(_TABLE.read_text(encoding="utf-8"))

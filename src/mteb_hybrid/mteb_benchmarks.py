@@ -72,7 +72,7 @@ def _benchmark(name: str, cards: list[TaskCard]) -> Benchmark:
         name=name,
         tasks=[task for columns in groupings for group in columns.groups for task in group.tasks],
         description=" ".join(card.description for card in cards),
-        reference=cards[0].metadata.reference,
+        reference=cards[0].metadata.reference or None,
         citation="\n\n".join(dict.fromkeys(card.metadata.bibtex_citation for card in cards)),
         language_view="all",
         aggregations=tuple(groupings),

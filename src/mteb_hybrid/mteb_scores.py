@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from mteb._evaluators.retrieval_metrics import make_score_dict, nauc
 
-from mteb_hybrid.ranks import Floats, Ints, Ranks
+from mteb_hybrid.judgments import Ints
+from mteb_hybrid.ranks import Floats, Ranks
 
 
 def mteb_scores(

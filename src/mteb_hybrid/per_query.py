@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from mteb_hybrid.measures import MEASURES
+from mteb_hybrid.measures import measures_of
 from mteb_hybrid.measures.ranking_consistency import K, ranking_consistency
 from mteb_hybrid.ranks import Ranks
 from mteb_hybrid.settings import Setting
@@ -40,7 +40,11 @@ class PerQueryError(ValueError):
 
 
 def measure_view(
-    ranks: Ranks, setting: Setting, groups: Mapping[str, str], pool: str
+    ranks: Ranks,
+    setting: Setting,
+    groups: Mapping[str, str],
+    pool: str,
+    parallel: bool = True,
 ) -> tuple[dict[str, float], pl.DataFrame]:
     """All measures of one view.
 
@@ -49,6 +53,7 @@ def measure_view(
         setting: Which measures apply.
         groups: ``{query id: group}``, in the order of the rows.
         pool: Name of the subset.
+        parallel: As for `mteb_hybrid.measures.measures_of`.
 
     Returns:
         Means by name, and the rows they are means of: one per query and measure, and per language
@@ -56,7 +61,7 @@ def measure_view(
     """
     scores: dict[str, float] = {}
     columns: dict[str, object] = {}
-    for measure in MEASURES:
+    for measure in measures_of(parallel):
         if setting not in measure.settings:
             continue
         values = measure.values(ranks)
@@ -122,12 +127,15 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
 
     Returns:
         What `mteb_hybrid.measures.ranking_consistency.ranking_consistency` returns; empty if the
-        rankings of fewer than two query languages were kept.
+        rankings of fewer than two query languages were kept, or a language has several queries of
+        a group: captions of one image are not the same question asked again.
     """
     files = sorted((folder / f"{task}.rankings").glob("*.parquet"))
     if len(files) < 2:
         return {}
     tops = pl.concat(pl.read_parquet(file) for file in files)
+    if tops.select("group", "query_language").is_duplicated().any():
+        return {}
     rankings: dict[str, dict[str, list[str]]] = {}
     for group, language, top in tops.iter_rows():
         rankings.setdefault(language, {})[group] = top

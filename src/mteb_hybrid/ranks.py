@@ -15,8 +15,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mteb_hybrid.judgments import Ints, Judgments
+
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 TOP = 100
 """How many passages at the top of each ranking are kept, for measures of the top k."""
@@ -49,6 +50,14 @@ class Pool:
         return {id_: position for position, id_ in enumerate(self.ids)}
 
     @cached_property
+    def tie_order(self) -> Ints:
+        """Shape (N,), the place of each passage among equal scores: ids in descending order."""
+        order = np.empty(len(self.ids), dtype=np.int64)
+        by_id = sorted(range(len(self.ids)), key=self.ids.__getitem__, reverse=True)
+        order[by_id] = np.arange(len(self.ids))
+        return order
+
+    @cached_property
     def codes(self) -> Ints:
         """Shape (N,), the language of each passage as a position in `languages`."""
         code = {language: position for position, language in enumerate(self.languages)}
@@ -79,6 +88,7 @@ class Ranks:
             ranking that is shorter.
         top_scores: Shape (Q, K), their scores.
         top_relevance: Shape (Q, K), their judgments; 0 if not relevant.
+        top_judged: Shape (Q, K), whether they were judged at all, be it as not relevant.
         pool: What was ranked.
         query_language: Language of the queries; None if they have several or it is unknown.
         cutoff: k, where a search model returned only its top k of the pool; else None.
@@ -94,6 +104,7 @@ class Ranks:
     top: Ints
     top_scores: npt.NDArray[np.float32]
     top_relevance: Ints
+    top_judged: npt.NDArray[np.bool_]
     pool: Pool = field(repr=False)
     query_language: str | None = None
     cutoff: int | None = None
@@ -143,11 +154,8 @@ class RankCounter:
             pool, self._own = _without_own(pool, qrels)
         self._pool = pool
         self._query_language = query_language
-        # Position of each column when ids are sorted in descending order: the tie rule.
-        self._tie_order = np.empty(len(pool.ids), dtype=np.int64)
-        by_id = sorted(range(len(pool.ids)), key=pool.ids.__getitem__, reverse=True)
-        self._tie_order[by_id] = np.arange(len(pool.ids))
-        self._columns, self._relevance = _relevant(pool, qrels)
+        self._judgments = Judgments.of(qrels, pool.index)
+        self._columns, self._relevance = self._judgments.relevant, self._judgments.relevance
         shape = self._columns.shape
         self._above = np.zeros(shape, dtype=np.int64)
         self._ahead = np.zeros(shape, dtype=np.int64)
@@ -165,17 +173,17 @@ class RankCounter:
         Args:
             scores: Shape (B, N), the scores of B queries against the pool of N passages.
         """
-        pool, given = len(self._pool), scores
-        if self._own is not None:
-            scores = scores.copy()
-            own = self._own[self._done : self._done + len(scores)]
-            scores[np.arange(len(scores)), own] = np.nan  # equals nothing, and is sorted last
-        ordered = np.sort(scores, axis=1)[:, :pool]
-        highest = ordered[:, pool - self._highest.shape[1] :][:, ::-1]
-        self._highest[self._done : self._done + len(scores)] = highest
-        lowest = ordered[:, pool - self._top.shape[1]]
-        for offset, (mine, ascending) in enumerate(zip(scores, ordered, strict=True)):
-            row = self._done + offset
+        pool = len(self._pool)
+        row_in_order = np.empty(scores.shape[1], dtype=np.float32)  # small enough for a cache
+        for row, mine in enumerate(scores, self._done):
+            if self._own is not None:
+                column = self._own[row]
+                own_score, mine = mine[column], mine.copy()
+                mine[column] = np.nan  # equals nothing, and is sorted last
+            row_in_order[:] = mine
+            row_in_order.sort()
+            ascending = row_in_order[:pool]
+            self._highest[row] = ascending[pool - self._highest.shape[1] :][::-1]
             columns = self._columns[row][self._relevance[row] > 0]
             relevant = mine[columns]
             above = pool - np.searchsorted(ascending, relevant, side="right")
@@ -184,26 +192,26 @@ class RankCounter:
             self._tied[row, : len(columns)] = tied
             for place in np.flatnonzero(tied > 1):
                 self._ahead[row, place] = self._ties_ahead(mine, relevant[place], columns[place])
-            top = np.flatnonzero(mine >= lowest[offset])
-            top = top[np.lexsort((self._tie_order[top], -mine[top]))][: self._top.shape[1]]
+            top = np.flatnonzero(mine >= ascending[pool - self._top.shape[1]])
+            top = top[np.lexsort((self._pool.tie_order[top], -mine[top]))][: self._top.shape[1]]
             self._top[row] = top
             self._top_scores[row] = mine[top]
             if self._own is not None:
-                column = self._own[row]
-                score = given[offset, column]
-                higher = pool - np.searchsorted(ascending, score, side="right")
-                self._own_ranks[row] = higher + self._ties_ahead(mine, score, column) + 1
+                higher = pool - np.searchsorted(ascending, own_score, side="right")
+                self._own_ranks[row] = higher + self._ties_ahead(mine, own_score, column) + 1
         self._done += len(scores)
 
     def _ties_ahead(
         self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
     ) -> np.int64:
         """How many passages with some score the tie rule puts before the one at `column`."""
-        return np.count_nonzero((self._tie_order < self._tie_order[column]) & (mine == score))
+        order = self._pool.tie_order
+        return np.count_nonzero((order < order[column]) & (mine == score))
 
     def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
         """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
         padding = self._relevance == 0
+        top_relevance, top_judged = self._judgments.look_up(self._top)
         ranks = Ranks(
             ranks=np.where(padding, np.nan, self._above + self._ahead + 1),
             tied_ranks=np.where(padding, np.nan, self._above + (self._tied + 1) / 2),
@@ -212,7 +220,8 @@ class RankCounter:
             languages=np.where(padding, -1, self._pool.codes[self._columns]),
             top=self._top,
             top_scores=self._top_scores,
-            top_relevance=_judged(self._top, self._columns, self._relevance),
+            top_relevance=top_relevance,
+            top_judged=top_judged,
             pool=self._pool,
             query_language=self._query_language,
             own_ranks=None if self._own is None else self._own_ranks,
@@ -246,7 +255,8 @@ def ranks_of_run(
     own: Ints | None = None
     if ignore_identical_ids:
         pool, own = _without_own(pool, qrels)
-    columns, relevance = _relevant(pool, qrels)
+    judgments = Judgments.of(qrels, pool.index)
+    columns, relevance = judgments.relevant, judgments.relevance
     shape = columns.shape
     ranks, tied = np.full(shape, np.nan), np.full(shape, np.nan)
     sizes = np.ones(shape, dtype=np.int64)
@@ -275,6 +285,7 @@ def ranks_of_run(
                 size = len(values) - np.searchsorted(values, score, side="left") - above
                 sizes[row, place] = size
                 tied[row, place] = above + (size + 1) / 2
+    top_relevance, top_judged = judgments.look_up(top)
     return Ranks(
         ranks=ranks,
         tied_ranks=tied,
@@ -283,7 +294,8 @@ def ranks_of_run(
         languages=np.where(relevance > 0, pool.codes[columns], -1),
         top=top,
         top_scores=top_scores,
-        top_relevance=_judged(top, columns, relevance),
+        top_relevance=top_relevance,
+        top_judged=top_judged,
         pool=pool,
         query_language=query_language,
         cutoff=max(lengths) if min(lengths) < len(pool) else None,
@@ -309,31 +321,6 @@ def _without_own(pool: Pool, qrels: Mapping[str, Mapping[str, int]]) -> tuple[Po
                 "that judgment"
             )
     return replace(pool, left_out=languages.pop()), np.array(own)
-
-
-def _relevant(pool: Pool, qrels: Mapping[str, Mapping[str, int]]) -> tuple[Ints, Ints]:
-    """Positions and judgments of the relevant passages: two (Q, R) tables, judgment 0 padding."""
-    graded = [[(id_, g) for id_, g in judged.items() if g > 0] for judged in qrels.values()]
-    columns = np.zeros((len(qrels), max(map(len, graded), default=0)), dtype=np.int64)
-    relevance = np.zeros_like(columns)
-    for row, (query, judged) in enumerate(zip(qrels, graded, strict=True)):
-        for place, (id_, grade) in enumerate(judged):
-            if id_ not in pool.index:
-                raise ValueError(
-                    f"query {query!r} is judged on passage {id_!r}, which is not in the pool"
-                )
-            columns[row, place] = pool.index[id_]
-            relevance[row, place] = grade
-    return columns, relevance
-
-
-def _judged(top: Ints, columns: Ints, relevance: Ints) -> Ints:
-    """Shape (Q, K), the judgments of the passages at the top."""
-    judged = np.zeros_like(top)
-    for place in range(columns.shape[1]):
-        hit = (top == columns[:, [place]]) & (relevance[:, [place]] > 0)
-        judged = np.where(hit, relevance[:, [place]], judged)
-    return judged
 
 
 def _refuse_bad_scores(scores: Mapping[str, np.float32], pool: Pool, query: str) -> None:

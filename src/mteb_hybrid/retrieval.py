@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mteb_hybrid.ranks import RankCounter
 
@@ -16,8 +17,8 @@ Vectors: TypeAlias = Any
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
-SCORES_IN_MEMORY = 2**26
-"""Scores per block: 256 MB in float32, and as much again for sorting them."""
+SCORES_IN_MEMORY = 2**27
+"""Scores per block: 512 MB in float32."""
 
 NOISE = 0.05
 """Relative distance of two vectors of one text up to which it may be chance."""
@@ -32,7 +33,7 @@ class TextVectors:
     """Vectors of distinct texts of one model and prompt type; each text is encoded once."""
 
     _rows: dict[str, int] = field(default_factory=dict)
-    _vectors: Vectors = None
+    _parts: list[Vectors] = field(default_factory=list)
 
     def get(self, texts: Sequence[str], encode: Encode) -> Vectors:
         """Vectors of some texts, encoding the ones that are new.
@@ -42,22 +43,35 @@ class TextVectors:
             encode: Encodes a list of distinct texts.
 
         Returns:
-            Shape (N, D).
+            Shape (N, D). They share memory with the ones that are kept, where these lie there in
+            that order.
 
         Raises:
             EncoderError: If the model returns the wrong shape, NaN or infinity.
         """
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
-        if new:
-            vectors = checked_vectors(encode(new), new)
-            if self._vectors is None:
-                self._vectors = vectors
-            else:
-                self._vectors = _stack(self._vectors, vectors)
-            self._rows.update(
-                zip(new, range(len(self._rows), len(self._rows) + len(new)), strict=False)
-            )
-        return self._vectors[[self._rows[text] for text in texts]]
+        rows = [self._rows.get(text, -1) for text in texts]
+        if -1 in rows:
+            known = len(self._rows)
+            unknown = (text for text, row in zip(texts, rows, strict=True) if row < 0)
+            new = list(dict.fromkeys(unknown))
+            self._parts.append(checked_vectors(encode(new), new))
+            self._rows.update(zip(new, range(known, known + len(new)), strict=True))
+            rows = [self._rows[text] for text in texts]
+        return self._at(np.array(rows))
+
+    def _at(self, rows: npt.NDArray[np.int64]) -> Vectors:
+        lowest, highest = rows.min(), rows.max()
+        start = 0
+        for part in self._parts:
+            if start <= lowest and highest < start + len(part):
+                break
+            start += len(part)
+        else:  # they lie in several parts
+            part, start = _stack(self._parts), 0
+            self._parts = [part]
+        if (np.diff(rows) == 1).all():
+            return part[lowest - start : highest - start + 1]
+        return part[rows - start]
 
 
 @dataclass
@@ -170,12 +184,12 @@ def count_ranks(
         counter.add(scores)
 
 
-def _stack(first: Vectors, second: Vectors) -> Vectors:
-    if hasattr(first, "detach"):
+def _stack(parts: Sequence[Vectors]) -> Vectors:
+    if hasattr(parts[0], "detach"):
         import torch
 
-        return torch.cat([first, second])
-    return np.concatenate([first, second])
+        return torch.cat(list(parts))
+    return np.concatenate(parts)
 
 
 def _distance(first: Vectors, second: Vectors) -> float:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.per_query import FOLDER_VARIABLE
-from mteb_hybrid.settings import Setting, task_views, tasks_by_name
+from mteb_hybrid.settings import Setting, collections, task_views, tasks_by_name
+from mteb_hybrid.translated_queries import NO_SETTING, translations
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -39,24 +40,27 @@ def select_tasks(
     Raises:
         SelectionError: If a name or a language is unknown, or no subset is left.
     """
-    tasks = tasks_by_name()
-    collections = {card.file.stem: card for card, _ in tasks.values()}
+    tasks, cards = tasks_by_name(), collections()
     chosen: list[str] = []
     for name in names:
-        if name in collections:
-            chosen += [task for task, (card, _) in tasks.items() if card.file.stem == name]
+        if name in cards:
+            own = [task for task, (card, _) in tasks.items() if card.file.stem == name]
+            if not own:
+                raise SelectionError(f"{cards[name].title}: {NO_SETTING}")
+            chosen += own
         elif name in tasks:
             chosen.append(name)
         else:
             raise SelectionError(
-                f"no collection or task {name!r}; collections: {', '.join(collections)}; tasks: "
+                f"no collection or task {name!r}; collections: {', '.join(cards)}; tasks: "
                 f"see `mteb-hybrid tasks list`. MTEB's other tasks run with `mteb run`."
             )
     selected: dict[str, list[str]] = {}
     for name in dict.fromkeys(chosen):
         card, setting = tasks[name]
         found = task_views(card, setting)
-        languages = dict.fromkeys([*card.languages, *(x.query_language for x in found.values())])
+        translated = [entry.into for entry in translations(card)]
+        languages = dict.fromkeys([*card.languages, *translated])
         for code in (*query_languages, *passage_languages):
             if code not in languages:
                 raise SelectionError(

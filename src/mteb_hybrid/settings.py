@@ -7,7 +7,7 @@ import polars as pl
 
 from mteb_hybrid.cards import TaskCard, task_cards
 from mteb_hybrid.collection import Collection
-from mteb_hybrid.translated_queries import provenance
+from mteb_hybrid.translated_queries import translations
 
 Qrels = dict[str, dict[str, int]]
 
@@ -30,12 +30,17 @@ def card_settings(card: TaskCard) -> tuple[Setting, ...]:
     return tuple(setting for setting in Setting if task_views(card, setting))
 
 
+def collections() -> dict[str, TaskCard]:
+    """All cards by the name of their file, such as ``xquad-r``; benchmarks before samples."""
+    cards = sorted(task_cards().values(), key=lambda card: (card.kind, card.file.name))
+    return {card.file.stem: card for card in cards}
+
+
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:
     """The card and setting behind every task name; benchmarks before samples."""
-    cards = sorted(task_cards().values(), key=lambda card: (card.kind, card.file.name))
     return {
         task_name(card, setting): (card, setting)
-        for card in cards
+        for card in collections().values()
         for setting in card_settings(card)
     }
 
@@ -70,10 +75,19 @@ def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
     found: dict[str, View] = {}
     if setting in card.source.settings:
         found = views(setting, tuple(card.languages))
-    if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
-        added = [View(entry.into, (entry.of,)) for entry in translated.translations]
-        found |= {view.name: view for view in added}
-    return found
+    if setting is Setting.CROSSLINGUAL:
+        found |= translated_views(card)
+    return {name: view for name, view in found.items() if name not in card.source.empty_subsets}
+
+
+def translated_views(card: TaskCard) -> dict[str, View]:
+    """The cross-lingual views that a collection has from translated queries, by name.
+
+    Raises:
+        DataError: As `task_views`.
+    """
+    found = [View(entry.into, (entry.of,)) for entry in translations(card)]
+    return {view.name: view for view in found}
 
 
 def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
@@ -106,17 +120,15 @@ def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrel
         ValueError: If no query has a relevant passage in the pool.
     """
     queries = collection.queries.filter(language=view.query_language)
-    pool = view_passages(collection, view).select(passage_id="id")
-    judged = collection.qrels.join(queries.select(query_id="id"), on="query_id", how="semi").join(
-        pool, on="passage_id", how="semi"
-    )
+    pool = view_passages(collection, view)
+    judged = collection.judged(queries, pool)
     answered = judged.filter(pl.col("relevance") > 0).select("query_id").unique()
     judged = judged.join(answered, on="query_id", how="semi")
     if judged.is_empty():
         raise ValueError(
             f"{collection.name}: the view {view.name} is empty: none of its {len(queries)} queries "
-            f"has a relevant passage among its {len(pool)} passages. Leave this subset out, or "
-            "check the judgments."
+            f"has a relevant passage among its {len(pool)} passages. Check the "
+            "judgments, or name this subset in source.empty_subsets of the card."
         )
     qrels: Qrels = {}
     for query, passage, relevance in judged.iter_rows():

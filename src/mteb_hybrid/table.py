@@ -8,13 +8,13 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.settings import Setting, task_views, tasks_by_name
+from mteb_hybrid.settings import Setting, View, task_views, tasks_by_name
 
 
 class ResultError(ValueError):
@@ -45,10 +45,25 @@ COLUMNS = (
     Column("rank distance", Setting.MULTILINGUAL, "rank_distance", 1),
 )
 
+POOL_LOSS = "pool_loss"
+JUDGED_IN_ONE = (
+    Column("pool loss", Setting.MULTILINGUAL, POOL_LOSS, 4),
+    Column("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10", 2),
+    Column("unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10", 4),
+)
+"""Further columns of collections whose queries are judged in their own language only."""
+
 LEGEND = (
     "Mo.: queries and passages in one language. Cr.: passages in another language. "
     "Mul.: one pool of all languages. Rank distance: how many ranks lie between the best and the "
     "worst placed translation of an answer in that pool (lower is better, and less biased)."
+)
+LEGEND_JUDGED_IN_ONE = (
+    "Where queries are judged in their own language only: pool loss is Mo. minus Mul.; lift, how "
+    "much more of the top 10 than of the pool is in the query's language (0: as much, 1: twice as "
+    "much); unjudged, how much of the top 10 nobody judged. A passage of another language counts "
+    "as wrong even if it answers the question, so pool loss is an upper bound of what wrong ones "
+    "cost."
 )
 
 
@@ -77,12 +92,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one collection; `cells` has one entry per column, None if not evaluated."""
+    """One model on one collection.
+
+    Attributes:
+        collection: Title of the collection.
+        model: Name of the model.
+        revision: Its revision.
+        cells: One for each of `COLUMNS`, None if not evaluated.
+        further: One for each of `JUDGED_IN_ONE` if the collection is of that kind.
+    """
 
     collection: str
     model: str
     revision: str
     cells: tuple[Cell | None, ...]
+    further: tuple[Cell | None, ...] = (None,) * len(JUDGED_IN_ONE)
 
 
 class Format(StrEnum):
@@ -126,10 +150,15 @@ def result_rows(paths: Iterable[Path]) -> list[Row]:
         )
     by_title = {card.title: card for card, _ in tasks.values()}
     order = list(by_title)
-    return [
-        Row(*key, tuple(_cell(by_title[key[0]], settings, column) for column in COLUMNS))
-        for key, settings in sorted(found.items(), key=lambda kv: (order.index(kv[0][0]), kv[0]))
-    ]
+    rows = []
+    for key, settings in sorted(found.items(), key=lambda kv: (order.index(kv[0][0]), kv[0])):
+        card = by_title[key[0]]
+        row = Row(*key, tuple(_cell(card, settings, column) for column in COLUMNS))
+        if not card.source.parallel:
+            further = tuple(_cell(card, settings, column) for column in JUDGED_IN_ONE)
+            row = replace(row, further=further)
+        rows.append(row)
+    return rows
 
 
 def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None = None) -> str:
@@ -142,16 +171,26 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
     """
     if format is Format.CSV:
         return _csv(rows)
-    head = ["Collection", "Model", *(column.title for column in COLUMNS)]
+    columns = COLUMNS + (JUDGED_IN_ONE if _any_further(rows) else ())
+    head = ["Collection", "Model", *(column.title for column in columns)]
     body = [
         [row.collection, row.model]
         + [
             cell.text(column.digits) if cell else "–"
-            for cell, column in zip(row.cells, COLUMNS, strict=True)
+            for cell, column in zip((*row.cells, *row.further), columns, strict=False)
         ]
         for row in rows
     ]
     return write_table(head, body, format, width)
+
+
+def legend(rows: Sequence[Row]) -> str:
+    """What the columns mean that `render` shows."""
+    return f"{LEGEND} {LEGEND_JUDGED_IN_ONE}" if _any_further(rows) else LEGEND
+
+
+def _any_further(rows: Sequence[Row]) -> bool:
+    return any(cell for row in rows for cell in row.further)
 
 
 def write_table(
@@ -213,13 +252,32 @@ def model_of(file: Path) -> tuple[str, str]:
 def _cell(
     card: TaskCard, settings: dict[Setting, list[dict[str, Any]]], column: Column
 ) -> Cell | None:
-    rows = [row for row in settings.get(column.setting, []) if column.score in row]
+    rows = settings.get(column.setting, [])
+    if column.score == POOL_LOSS:
+        rows = _with_pool_loss(card, settings.get(Setting.MONOLINGUAL, []), rows)
+    rows = [row for row in rows if column.score in row]
     if not rows:
         return None
     values = [float(row[column.score]) for row in rows]
     cuts = [int(row["truncated_at"]) for row in rows if "truncated_at" in row]
     expected = len(task_views(card, column.setting))
     return Cell(sum(values) / len(values), len(values), expected, max(cuts, default=None))
+
+
+def _with_pool_loss(
+    card: TaskCard, alone: list[dict[str, Any]], pooled: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of the pool, with what it costs where the query language is there alone too."""
+    maps = {row["hf_subset"]: row["map"] for row in alone}
+    partner = {
+        name: View(view.query_language, (view.query_language,)).name
+        for name, view in task_views(card, Setting.MULTILINGUAL).items()
+    }
+    return [
+        {**row, POOL_LOSS: maps[own] - row["map"]}
+        for row in pooled
+        if (own := partner.get(row["hf_subset"])) in maps
+    ]
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
@@ -265,7 +323,8 @@ def _csv(rows: Sequence[Row]) -> str:
         ["collection", "model", "revision", "setting", "score", "value", "subsets", "of", "top"]
     )
     for row in rows:
-        for cell, column in zip(row.cells, COLUMNS, strict=True):
+        cells = (*row.cells, *row.further)
+        for cell, column in zip(cells, (*COLUMNS, *JUDGED_IN_ONE), strict=True):
             if cell:
                 writer.writerow(
                     [

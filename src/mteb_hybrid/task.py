@@ -8,8 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
 
+import polars as pl
 from datasets import Dataset
+from datasets.table import InMemoryTable
 from mteb._create_dataloaders import create_dataloader
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
@@ -121,7 +124,9 @@ class CardTask(AbsTaskRetrieval):
                     }
                 }
             self._groups = dict(collection.queries.select("id", "group").iter_rows())
-            self._passage_groups = dict(collection.passages.select("id", "group").iter_rows())
+            self._passage_groups = {}
+            if self._keeps_rankings:
+                self._passage_groups |= collection.passages.select("id", "group").iter_rows()
         self._vectors = {}
         self.data_loaded = True
 
@@ -240,13 +245,19 @@ class CardTask(AbsTaskRetrieval):
         self, ranks: Ranks, qrels: Mapping[str, Mapping[str, int]], hf_subset: str
     ) -> dict[str, float]:
         groups = {query: self._groups[query] for query in qrels}
-        scores, rows = measure_view(ranks, self.setting, groups, hf_subset)
+        parallel = self.card.source.parallel
+        scores, rows = measure_view(ranks, self.setting, groups, hf_subset, parallel)
         if self._per_query_folder:
             write_per_query(rows, self._per_query_folder, self.metadata.name)
-            if self.setting is Setting.MULTILINGUAL:
+            if self._keeps_rankings:
                 tops = top_groups(ranks, groups, self._passage_groups)
                 write_rankings(tops, self._per_query_folder, self.metadata.name, hf_subset)
         return scores
+
+    @property
+    def _keeps_rankings(self) -> bool:
+        """Whether the top of rankings is kept, to compare those of parallel queries."""
+        return self.setting is Setting.MULTILINGUAL and self.card.source.parallel
 
 
 def task_classes(cards: Mapping[str, TaskCard] | None = None) -> list[type[CardTask]]:
@@ -303,7 +314,7 @@ def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
         )
         for subset, view in task_views(card, setting).items()
     }
-    fields = card.metadata.model_dump(exclude={"adapted_from"})
+    fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     try:
         metadata = CardTaskMetadata(
             name=name,
@@ -316,6 +327,7 @@ def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
             main_score="map",
             dataset={"path": card.source.repository, "revision": revision},
             adapted_from=card.metadata.adapted_from or None,
+            reference=card.metadata.reference or None,
             **fields,
         )
     except ValidationError as error:
@@ -327,8 +339,10 @@ def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     return metadata
 
 
-def _texts(table: Any) -> Dataset:
-    return Dataset.from_dict({"id": table["id"].to_list(), "text": table["text"].to_list()})
+def _texts(table: pl.DataFrame) -> Dataset:
+    # Shares the table's memory; datasets would copy all of it again to make a fingerprint.
+    arrow = InMemoryTable(table.select("id", "text").to_arrow())
+    return Dataset(arrow, fingerprint=uuid4().hex)
 
 
 def _model_key(

@@ -20,14 +20,16 @@ from pathlib import Path
 
 import platformdirs
 import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mteb_hybrid.card_sources import LanguageCode, Sha256, Strict
+from mteb_hybrid.card_sources import LanguageCode, Sha256, ShortCode, Strict
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.files import DATA_VARIABLE, DataError
 
 PROVENANCE = "provenance.json"
+
+NO_SETTING = "no setting yet: needs translated queries, see `mteb-hybrid translate --help`"
 
 
 class Translation(Strict):
@@ -38,12 +40,14 @@ class Translation(Strict):
         of: Short code of the language of the queries; their passages are searched.
         file: Name of the file, beside ``provenance.json``.
         sha256: Its checksum.
+        cut: Ids of the queries whose translation ends where the system's length limit was.
     """
 
-    into: str
-    of: str
+    into: ShortCode
+    of: ShortCode
     file: str = Field(pattern=r"^[\w.-]+$")
     sha256: Sha256
+    cut: list[str] = Field(default_factory=list)
 
 
 class Provenance(Strict):
@@ -52,16 +56,25 @@ class Provenance(Strict):
     Attributes:
         system: What translated, such as ``facebook/nllb-200-distilled-600M``.
         revision: Its commit or version.
-        date: When.
+        options: How it was run, such as its number of beams.
+        date: When the last translation was added.
         languages: Codes of the languages that queries were translated into, by short code.
         translations: One for each pair of languages.
     """
 
     system: str
     revision: str
+    options: dict[str, int | str] = Field(default_factory=dict)
     date: date
-    languages: dict[str, LanguageCode]
+    languages: dict[ShortCode, LanguageCode]
     translations: list[Translation]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    id: str
+    text: str
 
 
 def overlay_folder(collection: str) -> Path:
@@ -91,24 +104,47 @@ def provenance(card: TaskCard) -> Provenance | None:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
         raise DataError(
-            f"{file}: key {key!r}: {first['msg']}. Correct it, or write the translations anew with "
-            "`mteb-hybrid translate`."
+            f"{file}: key {key!r}: {first['msg']}. Correct it, or remove the folder and translate "
+            "anew with `mteb-hybrid translate`."
         ) from None
-    pairs = [(entry.into, entry.of) for entry in found.translations]
-    own = "crosslingual" in card.source.settings
-    for into, of in pairs:
-        fault = None
-        if pairs.count((into, of)) > 1:
-            fault = "stands there twice"
-        elif of not in card.languages:
-            fault = f"has no passages: {card.title} is in {', '.join(card.languages)}"
-        elif into == of or (own and into in card.languages):
-            fault = f"is not wanted: {card.title} has its own queries in {into}"
-        elif into not in card.languages and into not in found.languages:
-            fault = f"lacks the code of {into!r}; add it to 'languages', as in \"deu-Latn\""
-        if fault:
-            raise DataError(f"{file}: pair {into}-{of} {fault}. Correct or remove that entry.")
+    if fault := provenance_fault(found, card):
+        raise DataError(f"{file}: {fault}. Correct or remove that entry.")
     return found
+
+
+def provenance_fault(found: Provenance, card: TaskCard) -> str | None:
+    """Why translated queries do not suit a collection, if they do not."""
+    faults = ((entry, _fault(entry, found, card)) for entry in found.translations)
+    return next((f"pair {entry.into}-{entry.of} {fault}" for entry, fault in faults if fault), None)
+
+
+def translations(card: TaskCard) -> list[Translation]:
+    """The translated queries of a collection, one entry per pair of languages; none if it has none.
+
+    Raises:
+        DataError: As for `provenance`.
+    """
+    found = provenance(card)
+    return found.translations if found else []
+
+
+def _fault(entry: Translation, found: Provenance, card: TaskCard) -> str | None:
+    """What is wrong with a pair of languages, if anything."""
+    into, of = entry.into, entry.of
+    code = card.languages[into].code if into in card.languages else found.languages.get(into)
+    if sum((other.into, other.of) == (into, of) for other in found.translations) > 1:
+        return "stands there twice"
+    if card.source.queries_are_passages:
+        return f"is not wanted: the queries of {card.title} are its passages"
+    if of not in card.languages:
+        return f"has no passages: {card.title} is in {', '.join(card.languages)}"
+    if into == of or (into in card.languages and "crosslingual" in card.source.settings):
+        return f"is not wanted: {card.title} has its own queries in {into}"
+    if code is None:
+        return f"lacks the code of {into!r}; add it to 'languages', as in \"deu-Latn\""
+    if found.languages.get(into, code) != code:
+        return f"is into {found.languages[into]}, but {into!r} is {code} in {card.file}"
+    return None
 
 
 def digest(found: Provenance) -> str:
@@ -134,7 +170,8 @@ def with_translated_queries(collection: Collection, card: TaskCard) -> Collectio
     found = provenance(card)
     if found is None:
         return collection
-    queries, qrels = [collection.queries], [collection.qrels]
+    queries = [collection.queries]
+    qrels = [collection.judged(collection.queries, collection.passages)]
     for entry in found.translations:
         originals = collection.queries.filter(language=entry.of)
         texts = dict(_read(overlay_folder(card.file.stem) / entry.file, entry, originals))
@@ -146,10 +183,9 @@ def with_translated_queries(collection: Collection, card: TaskCard) -> Collectio
                 language=pl.lit(entry.into),
             )
         )
-        passages = collection.passages.filter(language=entry.of).select(passage_id="id")
+        passages = collection.passages.filter(language=entry.of)
         qrels.append(
-            collection.qrels.join(originals.select(query_id="id"), on="query_id", how="semi")
-            .join(passages, on="passage_id", how="semi")
+            collection.judged(originals, passages)
             .with_columns(query_id=pl.concat_str(pl.lit(prefix), "query_id"))
             .select(*QRELS)
         )
@@ -173,18 +209,24 @@ def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[t
     known, seen = set(originals["id"].to_list()), set()
     prefix = f"{entry.of}:"
     unknown, empty, repeated = [], [], []
-    for number, line in enumerate(raw.decode("utf-8").splitlines(), 1):
-        row = json.loads(line)
-        id_, text = f"{prefix}{row['id']}", row["text"]
+    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n"), 1):
+        try:
+            row = _Line.model_validate_json(line)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].partition(" at line ")[0]
+            raise DataError(
+                f'{file}: line {number}: {problem}; expected {{"id": …, "text": …}}. {remedy}'
+            ) from None
+        id_ = f"{prefix}{row.id}"
         if id_ not in known:
             unknown.append(number)
         elif id_ in seen:
             repeated.append(number)
-        elif not text.strip():
+        elif not row.text.strip():
             empty.append(number)
         else:
             seen.add(id_)
-            yield id_, text
+            yield id_, row.text
     for lines, fault in (
         (unknown, f"translate no query of {entry.of}"),
         (repeated, "repeat an id"),

@@ -93,21 +93,69 @@ def test_deletions_against_pytrec_eval_on_pools_without_them(problem):
     after = {}
     for language, one in zip(LANGUAGES, value("gold_language_map", ranks), strict=True):
         mine = [id_ for id_ in relevant if id_.startswith(language)]
-        others = [id_ for id_ in relevant if id_ not in mine]
         if mine:
-            left = [id_ for id_ in ranking if id_ not in others]
-            assert one == pytest.approx(average_precision(left, mine))
+            alone = [
+                average_precision([id_ for id_ in ranking if id_ == d or id_ not in relevant], [d])
+                for d in mine
+            ]
+            assert one == pytest.approx(np.mean(alone))
         else:
             assert math.isnan(one)
-        if mine and others:
-            left = [id_ for id_ in ranking if id_ not in mine]
-            after[language] = average_precision(left, others)
+        if mine and len(relevant) > 1:
+            without = [
+                average_precision(
+                    [id_ for id_ in ranking if id_ != d], [id_ for id_ in relevant if id_ != d]
+                )
+                for d in mine
+            ]
+            after[language] = np.mean(without)
     gap = value("removal_gap", ranks)
     if "en" in after and len(after) > 1:
         rest = [ap for language, ap in after.items() if language != "en"]
         assert gap == pytest.approx(np.mean(rest) - after["en"])
     else:
         assert math.isnan(gap)
+
+
+def test_several_relevant_passages_in_a_language():
+    """Two captions in de and xx, and one in en beside the query; at 1, 2, 4, 5 and 7 of 8."""
+    ranking = ["de:1", "en:1", "en:a", "xx:1", "xx:2", "de:a", "de:2", "xx:a"]
+    ranks = ranks_for(ranking, ["en:1", "de:1", "de:2", "xx:1", "xx:2"])
+    assert value("rank_distance", ranks) == 6
+    assert value("language_preference_rate", ranks) == 0, "the best of de is ahead of en:1"
+    assert value("mean_rank", ranks) == [(1 + 7) / 2, 2, (4 + 5) / 2]
+    # Alone they stand at 1 (en:1), at 1 and 3 (de), at 2 and 2 (xx).
+    assert value("gold_language_map", ranks) == pytest.approx([(1 + 1 / 3) / 2, 1, 1 / 2])
+    without_en = (1 + 2 / 3 + 3 / 4 + 4 / 6) / 4
+    without_de = [(1 / 1 + 2 / 3 + 3 / 4 + 4 / 6) / 4, (1 + 1 + 3 / 4 + 4 / 5) / 4]
+    without_xx = (1 + 1 + 3 / 4 + 4 / 6) / 4
+    gap = (sum(without_de) / 2 + without_xx) / 2 - without_en
+    assert value("removal_gap", ranks) == pytest.approx(gap)
+    assert not math.isnan(value("peer", ranks))
+
+
+def test_languages_are_alike_however_many_passages_they_have():
+    """With one score for all, nothing prefers a language: the gap is 0, the lone ranks equal."""
+    ids = ["en:1", "de:1", "de:2", "xx:1", "xx:2", "xx:3", "en:a", "de:a"]
+    ranks = ranks_of_run(
+        {"q": dict.fromkeys(ids, 1.0)}, {"q": dict.fromkeys(ids[:6], 1)}, pool_of(ids), "en"
+    )
+    assert value("removal_gap", ranks) == pytest.approx(0)
+    assert np.ptp(value("gold_language_map", ranks)) == pytest.approx(0)
+
+
+def test_concordance_compares_equal_numbers_of_ranks():
+    def concordance(*relevant):
+        run = {str(q): {id_: -float(i) for i, id_ in enumerate(TEN)} for q in range(len(relevant))}
+        qrels = {str(q): dict.fromkeys(ids, 1) for q, ids in enumerate(relevant)}
+        ranks = ranks_of_run(run, qrels, pool_of(TEN), "en")
+        return float(BY_NAME["language_concordance"].values(ranks))
+
+    pairs = ["en:1", "en:a", "de:1", "de:a", "xx:1", "xx:a"]
+    assert concordance(pairs, pairs) == 1
+    assert concordance(pairs, pairs, pairs[1:]) == 1, "the third query says nothing"
+    assert math.isnan(concordance(pairs, pairs[1:]))
+    assert math.isnan(concordance(pairs[1:], pairs[1:]))
 
 
 @given(distinct())

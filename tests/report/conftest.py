@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mteb_hybrid.measures import MEASURES
-from mteb_hybrid.settings import Setting, tasks_by_name, views
+from mteb_hybrid.measures import measures_of
+from mteb_hybrid.settings import Setting, task_views, tasks_by_name
 
 HOSTILE = "<script>alert(1)</script>/x&y"
 
@@ -22,12 +22,15 @@ class Made(NamedTuple):
     models: tuple[str, ...]
 
 
-def scores_of(setting, view, languages, random, skill, peer=math.nan):
+def scores_of(setting, view, languages, random, skill, parallel, peer=math.nan):
     """Plausible values of every measure on one subset."""
     if setting is not Setting.MULTILINGUAL:
-        return {"map": skill + (0.1 if setting is Setting.MONOLINGUAL else random.uniform(-0.2, 0))}
+        found = {
+            "map": skill + (0.1 if setting is Setting.MONOLINGUAL else random.uniform(-0.2, 0))
+        }
+        return found if parallel else found | {"unjudged_at_10": 0.25}
     found = {"map": skill - 0.3 + random.uniform(-0.05, 0.05)}
-    for measure in MEASURES:
+    for measure in measures_of(parallel):
         top = measure.highest if math.isfinite(measure.highest) else 900
         for language in languages if measure.by_language else ("",):
             value = random.uniform(max(measure.lowest, 0), top)
@@ -37,7 +40,7 @@ def scores_of(setting, view, languages, random, skill, peer=math.nan):
                 value = 1 / len(languages)
             name = f"{measure.name}_{language}" if language else measure.name
             found.setdefault(name, value)
-    return found | {"peer": peer}
+    return found | ({"peer": peer} if parallel else {})
 
 
 def write_task(
@@ -61,10 +64,11 @@ def write_task(
     (target / "model_meta.json").write_text(meta, encoding="utf-8")
     random = np.random.default_rng(len(task))
     rows = []
-    for name, view in views(setting, languages).items():
+    for name, view in task_views(card, setting).items():
         if name in left_out:
             continue
-        values = scores_of(setting, view, languages, random, skill) | (extra or {})
+        parallel = card.source.parallel
+        values = scores_of(setting, view, languages, random, skill, parallel) | (extra or {})
         rows.append({"hf_subset": name, "mteb_version": mteb_version, **values})
         if per_query:
             write_queries(target / f"{task}.per_query" / f"{name}.parquet", name, values, random)
@@ -82,7 +86,7 @@ def write_task(
 def write_queries(file, subset, values, random, queries=40):
     file.parent.mkdir(parents=True, exist_ok=True)
     frames = []
-    for measure in ("map", "rank_distance", "complete_at_10", "removal_gap"):
+    for measure in ("map", "rank_distance", "complete_at_10", "removal_gap", "unjudged_at_10"):
         if measure in values:
             noise = random.uniform(-0.1, 0.1, queries)
             frame = pl.DataFrame({"value": values[measure] + noise - noise.mean()})

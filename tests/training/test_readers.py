@@ -250,7 +250,7 @@ def test_cache(write, cache, monkeypatch, tmp_path):
     assert made.name.startswith("pairs-") and made.suffix == ".arrow"
 
     with monkeypatch.context() as patch:
-        patch.setattr(parallel_json, "_parse", None)
+        patch.setattr(parallel_json, "_rows", None)
         corpus = read_json(file)
         assert texts(corpus) == first and isinstance(corpus._table, MemoryMappedTable)
         assert texts(pickle.loads(pickle.dumps(corpus))) == first  # noqa: S301

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.files import DATA_VARIABLE
-from mteb_hybrid.settings import Setting, View, task_views, tasks_by_name
+from mteb_hybrid.settings import Setting, View, task_views, tasks_by_name, translated_views
 
 
 class ExportFormat(StrEnum):
@@ -89,6 +89,8 @@ def export(
     from mteb_hybrid.export.folder import ExportError
     from mteb_hybrid.run import select_tasks
 
+    if data:  # first, as translated queries are there too
+        os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(
         [collection], setting or (), query_language or (), passage_language or ()
     )
@@ -105,8 +107,6 @@ def export(
         raise ExportError("--dataset and --revision are for --format mteb; leave them out")
     if format is ExportFormat.MTEB and (query_language or passage_language):
         raise ExportError("--format mteb proposes whole tasks; leave out the languages")
-    if data:
-        os.environ[DATA_VARIABLE] = str(data)
     if format is ExportFormat.MTEB:
         folder = _propose(list(selected), dataset, revision, output, overwrite)
         typer.echo(f"{folder}: {', '.join(selected)}; what is left to do: {folder / 'STEPS.md'}")
@@ -116,7 +116,13 @@ def export(
         for task, subsets in selected.items()
         for card, task_setting in [tasks_by_name()[task]]
         for subset in subsets
+        if format is not ExportFormat.HUB or subset not in translated_views(card)
     ]
+    if not wanted:
+        raise ExportError(
+            f"{collection} has translated queries only, and --format hub leaves them out, as they "
+            "are no part of the data set; write them with --format beir or trec"
+        )
     folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
     typer.echo(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
 

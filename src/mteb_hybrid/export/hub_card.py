@@ -52,7 +52,7 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
         description=card.description,
         candidates=CANDIDATES[source.candidates],
         languages=_language_table(card, counts),
-        subset=_example([name for name, _ in configs]),
+        subset=_example(configs),
         split=card.split,
         repository=source.repository,
         revision=source.revision,
@@ -69,10 +69,10 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
     )
 
 
-def _example(configs: Sequence[str]) -> str:
+def _example(configs: Sequence[Config]) -> str:
     """A subset to show how to load: one with all languages, if there is any."""
-    subsets = [name.removesuffix("-qrels") for name in configs if name.endswith("-qrels")]
-    return next((name for name in subsets if name.endswith("-multi")), subsets[0])
+    subsets = [name.rpartition("-")[0] for name, _ in configs]
+    return [*(name for name in subsets if name.endswith("-multi")), *subsets, "SUBSET"][0]
 
 
 def _front_matter(card: TaskCard, configs: Sequence[Config]) -> str:
@@ -99,7 +99,7 @@ def _front_matter(card: TaskCard, configs: Sequence[Config]) -> str:
 def _language_table(card: TaskCard, counts: Counts) -> str:
     rows = [
         f"| {short} | {language_name(entry.code)} | {entry.code} | {counts[short]['corpus']:,} | "
-        f"{counts[short]['queries']:,} | `{entry.sha256}` |"
+        f"{counts[short]['queries']:,} | {f'`{entry.sha256}`' if entry.sha256 else ''} |"
         for short, entry in card.languages.items()
     ]
     head = "| | language | code | passages | queries | SHA-256 of the source file |"

@@ -25,6 +25,7 @@ from mteb_hybrid.measures.rank_distance import (
     RANK_DISTANCE_NORMALISED,
 )
 from mteb_hybrid.measures.top1 import TOP1
+from mteb_hybrid.measures.unjudged import UNJUDGED_AT_10
 
 PARALLEL: tuple[Measure, ...] = (
     RANK_DISTANCE,
@@ -42,16 +43,43 @@ PARALLEL: tuple[Measure, ...] = (
 )
 """Measures of language bias that need relevant passages in several languages."""
 
-ANY_POOL: tuple[Measure, ...] = (
+EXPOSURE: tuple[Measure, ...] = (
     LANGUAGE_SHARE_AT_10,
     SAME_LANGUAGE_LIFT_AT_10,
     POOL_SHARE,
     AWRF_AT_20,
-    ALPHA_NDCG_AT_10,
-    PEER,
 )
+"""Measures of language bias that look at what is ranked first, relevant or not."""
+
+ANY_POOL: tuple[Measure, ...] = (*EXPOSURE, ALPHA_NDCG_AT_10, PEER)
 """Measures of language bias on any pool of several languages."""
 
-MEASURES: tuple[Measure, ...] = (MAP, *PARALLEL, *ANY_POOL)
+JUDGED_IN_ONE: tuple[Measure, ...] = (MAP, *EXPOSURE, UNJUDGED_AT_10)
+"""Measures where queries are judged in their own language only.
 
-__all__ = ["ANY_POOL", "MAP", "MEASURES", "PARALLEL", "RANK_DISTANCE", "Measure"]
+`PEER` would be 1 throughout there, and `ALPHA_NDCG_AT_10` tell nothing of diversity.
+"""
+
+MEASURES: tuple[Measure, ...] = (MAP, *PARALLEL, *ANY_POOL, UNJUDGED_AT_10)
+
+
+def measures_of(parallel: bool) -> tuple[Measure, ...]:
+    """The measures of a collection; which of them a setting has, they say themselves.
+
+    Args:
+        parallel: Whether its passages are translations of each other, each judged; else queries
+            are judged in their own language only.
+    """
+    return (MAP, *PARALLEL, *ANY_POOL) if parallel else JUDGED_IN_ONE
+
+
+__all__ = [
+    "ANY_POOL",
+    "MAP",
+    "MEASURES",
+    "PARALLEL",
+    "RANK_DISTANCE",
+    "UNJUDGED_AT_10",
+    "Measure",
+    "measures_of",
+]

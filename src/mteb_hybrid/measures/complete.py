@@ -9,6 +9,8 @@ from mteb_hybrid.ranks import Floats, Ranks
 def complete_at_10(ranks: Ranks) -> Floats:
     """1 if all relevant passages are in the top 10 (in the top |Rel| where that is more), else 0.
 
+    With two captions of an image in each of 36 languages, |Rel| is 71.
+
     Args:
         ranks: Ranks of Q queries.
 

@@ -3,17 +3,25 @@
 Passages are deleted from the pool, not relabelled. Ranks after a deletion follow from the ranks
 before: each passage moves up by the number of deleted ones above it. A tied passage counts with its
 mean rank, and half of those it ties with count as above it.
+
+LAReQA defines both for one relevant passage per language. Where a language has several, such as the
+captions of an image, what is deleted, or left, is each of them in turn: so languages are compared
+alike, however many relevant passages they have.
 """
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator
 
+import numpy as np
+
+from mteb_hybrid.measures.mean_rank import mean_by_language, of_languages
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
 from mteb_hybrid.ranks import Floats, Ranks
 
+_CELLS = 2**24  # pairs of relevant passages held at once: 128 MB a table
+
 
 def gold_language_map(ranks: Ranks) -> Floats:
-    """Average precision when the relevant passages of one language are the only ones left.
+    """Average precision when one relevant passage is left: one of each language in turn.
 
     Averaged over queries in x, this is row x of the matrix H[x][y]. The gold language gap, its
     mean diagonal minus its mean off-diagonal, is 0 without bias.
@@ -22,62 +30,69 @@ def gold_language_map(ranks: Ranks) -> Floats:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q, L); NaN where a query has no relevant passage in the language.
+        Shape (Q, L), the mean over the relevant passages of a language; NaN where a query has
+        none.
     """
-    above = _above(ranks)
-    languages = range(len(ranks.pool.languages))
-    return np.stack(
-        [_precision(ranks, above, ranks.languages == language) for language in languages], axis=1
-    )
+    parts, languages = [], of_languages(ranks)
+    for rows, above in _above(ranks):
+        rank = ranks.tied_ranks[rows] - above.sum(axis=2)
+        alone = np.where(np.isfinite(ranks.ranks[rows]), 1 / rank, 0)
+        parts.append(mean_by_language(alone, languages[:, rows]))
+    return np.concatenate(parts)
 
 
 def removal_gap(ranks: Ranks) -> Floats:
-    """What deleting the answer in the query's language costs, beyond deleting another one.
+    """What deleting an answer in the query's language costs, beyond deleting another one.
 
     Args:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q,): average precision after deleting the relevant passages of one other language
-        (mean over the other languages), minus the one after deleting those of the query's
-        language. Above 0: biased to its own language. NaN for a query without relevant passages
-        in its own language and in another one.
+        Shape (Q,): average precision after deleting one relevant passage of another language
+        (mean over those, then over the other languages), minus the one after deleting one of the
+        query's language. Above 0: biased to its own language. NaN for a query without relevant
+        passages in its own language and in another one.
     """
-    above = _above(ranks)
-    relevant = ranks.relevance > 0
-    without = []
-    for language in range(len(ranks.pool.languages)):
-        deleted = ranks.languages == language
-        value = _precision(ranks, above, relevant & ~deleted)
-        without.append(np.where(deleted.any(axis=1), value, np.nan))
-    table = np.stack(without, axis=1)
-    if ranks.own_language < 0:
-        return np.full(len(table), np.nan)
-    others = np.delete(table, ranks.own_language, axis=1)
-    count = np.count_nonzero(~np.isnan(others), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.nansum(others, axis=1) / count
-    return np.asarray(mean - table[:, ranks.own_language])
+    own = ranks.own_language
+    if own < 0:
+        return np.full(len(ranks.ranks), np.nan)
+    parts, languages = [], of_languages(ranks)
+    for rows, above in _above(ranks):
+        relevant, found = ranks.relevance[rows] > 0, np.isfinite(ranks.ranks[rows])
+        hits = 1 + above.sum(axis=2)
+        # Shape (Q, R, R): the term of d (second axis) in the sum, once e (last axis) is deleted.
+        terms = (hits[:, :, None] - above) / (ranks.tied_ranks[rows][:, :, None] - above)
+        terms[~found | ~relevant] = 0
+        each = np.arange(terms.shape[1])
+        terms[:, each, each] = 0
+        left = relevant.sum(axis=1, keepdims=True) - 1
+        with np.errstate(invalid="ignore"):
+            without = np.asarray(terms.sum(axis=1) / left)
+        table = mean_by_language(without, languages[:, rows])
+        others = np.delete(table, own, axis=1)
+        count = np.count_nonzero(~np.isnan(others), axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            parts.append(np.nansum(others, axis=1) / count - table[:, own])
+    return np.concatenate(parts)
 
 
-def _above(ranks: Ranks) -> Floats:
-    """Shape (Q, R, R): whether relevant passage e (last axis) is above d; ½ where they tie."""
+def _above(ranks: Ranks) -> Iterator[tuple[slice, Floats]]:
+    """Some queries at a time, and shape (Q, R, R): whether passage e (last axis) is above d.
+
+    Where they tie it is one half; 0 for a passage with itself, and where there is none.
+    """
     rank = np.where(np.isnan(ranks.tied_ranks), np.inf, ranks.tied_ranks)
-    mine, theirs = rank[:, :, None], rank[:, None, :]
-    half = np.where(mine == theirs, 0.5, 0.0)
-    half[:, np.arange(rank.shape[1]), np.arange(rank.shape[1])] = 0
-    return np.asarray((theirs < mine) + half)
-
-
-def _precision(ranks: Ranks, above: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
-    """Shape (Q,): average precision with the relevant passages `kept` (Q, R) alone left."""
-    deleted = (ranks.relevance > 0) & ~kept
-    hits = 1 + (above * kept[:, None, :]).sum(axis=2)
-    rank = ranks.tied_ranks - (above * deleted[:, None, :]).sum(axis=2)
-    terms = np.where(kept & np.isfinite(ranks.ranks), hits / rank, 0)
-    count = np.count_nonzero(kept, axis=1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(terms.sum(axis=1) / count)
+    relevant = ranks.relevance > 0
+    count = ranks.ranks.shape[1]
+    each = np.arange(count)
+    step = max(1, _CELLS // max(1, count**2))
+    for start in range(0, len(rank), step):
+        rows = slice(start, start + step)
+        mine, theirs = rank[rows, :, None], rank[rows, None, :]
+        above = np.where(mine == theirs, 0.5, np.where(theirs < mine, 1.0, 0.0))
+        above[:, each, each] = 0
+        above *= relevant[rows, None, :]
+        yield rows, above
 
 
 GOLD_LANGUAGE_MAP = Measure(
@@ -85,7 +100,8 @@ GOLD_LANGUAGE_MAP = Measure(
     lowest=0,
     highest=1,
     better="higher",
-    formula="average precision after deleting the relevant passages of all languages but one",
+    formula="average precision after deleting all relevant passages but one of a language (mean "
+    "over those of the language)",
     citation="LAReQA (arXiv:2004.05484), heat maps of section 5",
     settings=MULTILINGUAL,
     values=gold_language_map,
@@ -96,8 +112,8 @@ REMOVAL_GAP = Measure(
     lowest=-1,
     highest=1,
     better="zero",
-    formula="mean over y != x of AP without the relevant passages of y, minus AP without those of "
-    "the query language x",
+    formula="mean over y != x of AP without one relevant passage of y, minus AP without one of the "
+    "query language x (means over those of a language)",
     citation="LAReQA (arXiv:2004.05484), section on language bias",
     settings=MULTILINGUAL,
     values=removal_gap,

@@ -9,8 +9,9 @@ from mteb_hybrid.ranks import Floats, Ranks
 def language_preference_rate(ranks: Ranks) -> Floats:
     """1 if the query-language translation outranks every other one, ½ if it ties with the best.
 
-    A description, not a goal. The paper's own formula is not public in what we could read; this
-    is our reading of its words.
+    A description, not a goal: without bias its mean is the query language's share of the relevant
+    passages, 1/11 on XQuAD-R. Where a language has several of them, its best placed one counts. The
+    paper's own formula is not public in what we could read; this is our reading of its words.
 
     Args:
         ranks: Ranks of Q queries.

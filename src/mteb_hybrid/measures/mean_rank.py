@@ -1,6 +1,7 @@
 """Where the translations stand: ``mean_rank`` by language, and ``language_concordance``."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import friedmanchisquare
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
@@ -16,12 +17,28 @@ def mean_rank(ranks: Ranks) -> Floats:
     Returns:
         Shape (Q, L); NaN where a query has no relevant passage in the language.
     """
-    columns = []
-    for language in range(len(ranks.pool.languages)):
-        mine = ranks.languages == language
-        with np.errstate(invalid="ignore"):
-            columns.append(np.where(mine, ranks.tied_ranks, 0).sum(axis=1) / mine.sum(axis=1))
-    return np.stack(columns, axis=1)
+    return mean_by_language(ranks.tied_ranks, of_languages(ranks))
+
+
+def of_languages(ranks: Ranks) -> npt.NDArray[np.bool_]:
+    """Shape (L, Q, R): which relevant passages are in each language of the pool."""
+    each = range(len(ranks.pool.languages))
+    return np.stack([ranks.languages == language for language in each])
+
+
+def mean_by_language(values: Floats, languages: npt.NDArray[np.bool_]) -> Floats:
+    """Mean of the values of the relevant passages of each language.
+
+    Args:
+        values: Shape (Q, R).
+        languages: Shape (L, Q, R), from `of_languages`.
+
+    Returns:
+        Shape (Q, L); NaN where a query has no relevant passage in the language.
+    """
+    total = np.where(languages, values, 0).sum(axis=2)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(total / languages.sum(axis=2)).T
 
 
 def language_concordance(ranks: Ranks) -> Floats:
@@ -32,8 +49,11 @@ def language_concordance(ranks: Ranks) -> Floats:
 
     Returns:
         One value: 0 if no language is systematically ahead, 1 if their order is always the same.
-        NaN unless at least 2 queries have a relevant passage in each of 3 languages or more, as
-        in MLQA-R, whose questions are never parallel in all languages; and NaN if all tie.
+        NaN unless at least 2 queries have as many relevant passages in each of 3 languages or
+        more as in every other: not so in MLQA-R, whose questions are never parallel in all
+        languages, and with captions of images, of which one language has more than another (the
+        mean of several ranks is not to be compared with one; `peer` is the measure for that
+        case). NaN also if all tie.
     """
     chi_square, _, queries, languages = _friedman(ranks)
     return np.asarray(chi_square / max(1, queries * (languages - 1)))
@@ -45,15 +65,17 @@ def language_concordance_p(ranks: Ranks) -> Floats:
 
 
 def _friedman(ranks: Ranks) -> tuple[float, float, int, int]:
-    table = mean_rank(ranks)
-    table = table[:, ~np.isnan(table).all(axis=0)]  # where queries are passages, their own language
-    complete = table[~np.isnan(table).any(axis=1)]
-    queries, languages = complete.shape
+    languages = of_languages(ranks)
+    present = languages.any(axis=(1, 2))  # where queries are passages, their own may have none
+    counts = languages[present].sum(axis=2)
+    alike = (counts == counts[:1]).all(axis=0) & (counts[:1] > 0).all(axis=0)
+    complete = mean_rank(ranks)[alike][:, present]
+    queries, count = complete.shape
     varied = (complete != complete[:, :1]).any()
-    if queries < 2 or languages < 3 or not varied:
-        return float("nan"), float("nan"), queries, languages
+    if queries < 2 or count < 3 or not varied:
+        return float("nan"), float("nan"), queries, count
     test = friedmanchisquare(*complete.T)
-    return float(test.statistic), float(test.pvalue), queries, languages
+    return float(test.statistic), float(test.pvalue), queries, count
 
 
 MEAN_RANK = Measure(

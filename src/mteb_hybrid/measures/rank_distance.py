@@ -1,8 +1,9 @@
 """How far apart the translations of one answer are ranked: ``rank_distance`` and two kin.
 
-Tied passages count with the mean rank of their tie group, so that the order of ids, and with it of
-languages, plays no part. A relevant passage that a search model did not return among its top k
-counts with rank k+1.
+All relevant passages count, of whatever language: where a language has several, as captions of an
+image, the distance includes theirs. Tied passages count with the mean rank of their tie group, so
+that the order of ids, and with it of languages, plays no part. A relevant passage that a search
+model did not return among its top k counts with rank k+1.
 """
 
 import numpy as np

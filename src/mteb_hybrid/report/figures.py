@@ -70,7 +70,8 @@ def transfer_matrix(results: Results, collection: str, model: str) -> Figure:
         model: Label of a model, as in ``results.models(collection)``.
     """
     matrix = results.matrix(collection, model)
-    return _heat_map(matrix, results, collection, "map, one passage language at a time")
+    asked = results.query_languages(collection)
+    return _heat_map(matrix, results, collection, "map, one passage language at a time", asked)
 
 
 @_styled
@@ -123,7 +124,7 @@ def pool_map(results: Results, collection: str) -> Figure:
         model: values
         for model in results.models(collection)
         if not np.isnan(
-            values := results.values(collection, model, Setting.MULTILINGUAL, "map")
+            values := results.by_language(collection, model, Setting.MULTILINGUAL, "map")
         ).all()
     }
     _, (figure, axes) = _rows(results, collection, len(found), len(found))
@@ -199,24 +200,27 @@ def _legend(figure: Figure, entries: int) -> None:
         figure.legend(loc="outside upper left", ncols=1, handlelength=1.6, labelspacing=0.35)
 
 
-def _heat_map(matrix: Floats, results: Results, collection: str, unit: str) -> Figure:
+def _heat_map(
+    matrix: Floats, results: Results, collection: str, unit: str, asked: list[str] | None = None
+) -> Figure:
     languages = list(results.collections[collection].languages)
-    size = len(languages)
-    figure = Figure(figsize=(1.15 + 0.37 * size, 1.05 + 0.33 * size), layout="constrained")
+    asked = asked or languages
+    size = (1.15 + 0.37 * len(languages), 1.05 + 0.33 * len(asked))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     # Paths, not a picture: they stay sharp, and a page of them needs no image.
     shown = np.ma.masked_invalid(matrix)
     cells: dict[str, Any] = {"edgecolor": PAPER, "linewidth": 0.8, "clip_on": False}
     mesh = axes.pcolormesh(shown, cmap=COLOURS, vmin=0, vmax=1, **cells)
-    axes.set_xticks(np.arange(size) + 0.5, languages)
-    axes.set_yticks(np.arange(size) + 0.5, languages)
+    axes.set_xticks(np.arange(len(languages)) + 0.5, languages)
+    axes.set_yticks(np.arange(len(asked)) + 0.5, asked)
     axes.invert_yaxis()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("passage language")
     axes.set_ylabel("query language")
     # With more languages the numbers would not be readable; the table beside has them.
-    for (row, column), value in np.ndenumerate(matrix) if size <= 12 else ():
+    for (row, column), value in np.ndenumerate(matrix) if len(languages) <= 12 else ():
         missing = np.isnan(value)
         colour = MUTED if missing else _readable_on(COLOURS(value))
         text = "–" if missing else hundredths(float(value))

@@ -47,12 +47,15 @@ def notes(results: Results, collection: str) -> list[str]:
             f"No values per query of {', '.join(without)}: no intervals, and no tests between "
             f"models. To get them, {HOW_TO_KEEP}."
         )
+    revisions: dict[str, set[str]] = {}
+    for e in ours:  # by task, as translated queries have a revision of their own
+        revisions.setdefault(e.task, set()).add(e.dataset_revision)
     for what, versions in (
         ("versions of MTEB", {version for e in ours for version in e.mteb_versions}),
-        ("revisions of the data set", {e.dataset_revision for e in ours}),
+        ("revisions of the data set", set().union(*(r for r in revisions.values() if len(r) > 1))),
     ):
         if len(versions) > 1:
-            shown = ", ".join(sorted(version[:12] or "unknown" for version in versions))
+            shown = ", ".join(sorted(_short(version) for version in versions))
             said.append(
                 f"Results of different {what} stand side by side here ({shown}); differences "
                 "between them may have that cause."
@@ -61,3 +64,8 @@ def notes(results: Results, collection: str) -> list[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         said.append(f"{name} is here in several revisions; each has its own row.")
     return said
+
+
+def _short(version: str) -> str:
+    commit, plus, translations = version.partition("+")
+    return f"{commit[:12]}{plus}{translations}" or "unknown"

@@ -19,7 +19,7 @@ from mteb_hybrid.report.results import Results
 from mteb_hybrid.report.tables import NONE, Table
 from mteb_hybrid.report.templates import render
 from mteb_hybrid.report.words import Words, reading, words
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.settings import Setting, card_settings
 from mteb_hybrid.table import Format
 
 
@@ -159,6 +159,8 @@ def _heat_maps(results: Results, collection: str, model: str) -> list[Picture]:
     # The number tells models apart whose names differ only in what a file name cannot hold.
     number = results.models(collection).index(model) + 1
     found = []
+    if Setting.CROSSLINGUAL not in card_settings(results.collections[collection]):
+        kinds = kinds[1:]  # the transfer matrix would be a diagonal
     for draw, prefix, what in kinds:
         if not np.isnan(results.matrix(collection, model, prefix)).all():
             numbers = tables.matrix(results, collection, model, prefix)
@@ -203,7 +205,7 @@ def _shows(results: Results, about: Words, chapter: Chapter) -> bool:
         return any(picture.numbers.key in keys for picture in chapter.pictures)
     if chapter.bias and about.title in {row[0] for row in chapter.bias.rows}:
         return True
-    columns = [name for _, _, name in tables.HEADLINE]
+    columns = [name for _, _, name in tables.headline_columns(chapter.card)]
     return any(
         name == about.name and row[place] != NONE
         for row in chapter.headline.rows

@@ -153,6 +153,24 @@ class Results:
         scores = found.scores if found else {}
         return np.array([scores.get(name, {}).get(measure, math.nan) for name in subsets])
 
+    def by_language(self, collection: str, model: str, setting: Setting, measure: str) -> Floats:
+        """One measure per query language, of a setting that asks of each in one subset.
+
+        Returns:
+            Shape (L,), in the order of the card; NaN where missing, undefined or not there.
+        """
+        card = self.collections[collection]
+        values = self.values(collection, model, setting, measure)
+        views = task_views(card, setting).values()
+        known = {view.query_language: v for view, v in zip(views, values, strict=True)}
+        return np.array([known.get(language, math.nan) for language in card.languages])
+
+    def query_languages(self, collection: str) -> list[str]:
+        """The languages of the card, and those that its queries were only translated into."""
+        card = self.collections[collection]
+        asked = task_views(card, Setting.CROSSLINGUAL).values()
+        return list(dict.fromkeys([*card.languages, *(view.query_language for view in asked)]))
+
     def matrix(self, collection: str, model: str, prefix: str | None = None) -> Floats:
         """A measure for every query language (rows) and passage language (columns).
 
@@ -163,13 +181,13 @@ class Results:
                 language; by default the map of every pair, the transfer matrix.
 
         Returns:
-            Shape (L, L); NaN where missing.
+            Shape (L, L), for the transfer matrix (query languages, L); NaN where missing.
         """
         languages = tuple(self.collections[collection].languages)
         if prefix is not None:
             return np.column_stack(
                 [
-                    self.values(collection, model, Setting.MULTILINGUAL, f"{prefix}_{y}")
+                    self.by_language(collection, model, Setting.MULTILINGUAL, f"{prefix}_{y}")
                     for y in languages
                 ]
             )
@@ -179,7 +197,8 @@ class Results:
             if (found := self.evaluation(collection, model, setting))
             for subset, values in found.scores.items()
         }
-        return np.array([[scores.get(f"{x}-{y}", math.nan) for y in languages] for x in languages])
+        asked = self.query_languages(collection)
+        return np.array([[scores.get(f"{x}-{y}", math.nan) for y in languages] for x in asked])
 
     def truncated_at(self, collection: str, model: str, setting: Setting) -> int | None:
         """The k of a search model that returned only its top k, None if rankings are whole."""

@@ -44,7 +44,7 @@ def cell(results: Results, collection: str, model: str, setting: Setting, name: 
 def pool_loss(results: Results, collection: str, model: str) -> Floats:
     """Monolingual map minus map in the pool of all languages, per query language: shape (L,)."""
     alone, pooled = (
-        results.values(collection, model, setting, "map")
+        results.by_language(collection, model, setting, "map")
         for setting in (Setting.MONOLINGUAL, Setting.MULTILINGUAL)
     )
     return np.asarray(alone - pooled)

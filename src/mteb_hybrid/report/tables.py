@@ -5,22 +5,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.languages import language_name, language_traits
 from mteb_hybrid.report.published import published
 from mteb_hybrid.report.results import Floats, Results
 from mteb_hybrid.report.summary import cell, macro_by_language, pool_loss, pool_map_intervals
 from mteb_hybrid.report.words import words
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.settings import Setting, card_settings
 from mteb_hybrid.table import Format, write_table
+from mteb_hybrid.translated_queries import provenance
 
 NONE = "–"
-HEADLINE = (
+COMMON = (
     ("Mo. map", Setting.MONOLINGUAL, "map"),
     ("Cr. map", Setting.CROSSLINGUAL, "map"),
     ("Mul. map", Setting.MULTILINGUAL, "map"),
     ("pool loss", Setting.MULTILINGUAL, "pool_loss"),
-    ("rank distance", Setting.MULTILINGUAL, "rank_distance"),
 )
+PARALLEL = (*COMMON, ("rank distance", Setting.MULTILINGUAL, "rank_distance"))
+JUDGED_IN_ONE = (
+    *COMMON,
+    ("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10"),
+    ("Mo. unjudged at 10", Setting.MONOLINGUAL, "unjudged_at_10"),
+    ("Mul. unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10"),
+)
+"""Where queries are judged in their own language only, other measures say more."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +59,23 @@ class Table:
         return f"{self.caption}\n\n{table}\n" if format is Format.MARKDOWN else f"{table}\n"
 
 
+def headline_columns(card: TaskCard) -> tuple[tuple[str, Setting, str], ...]:
+    """Title, setting and measure of the columns that come first in a collection's chapter."""
+    if card.source.parallel:
+        return PARALLEL
+    settings = card_settings(card)
+    return tuple(column for column in JUDGED_IN_ONE if column[1] in settings)
+
+
 def headline(results: Results, collection: str) -> Table:
     """The three settings and the bias, per model, beside the literature."""
+    columns = headline_columns(results.collections[collection])
     rows = []
     for model in results.models(collection):
-        found = [cell(results, collection, model, setting, name) for _, setting, name in HEADLINE]
+        found = [cell(results, collection, model, setting, name) for _, setting, name in columns]
         texts = [
             value.text(words()[name].digits) if value else NONE
-            for value, (_, _, name) in zip(found, HEADLINE, strict=True)
+            for value, (_, _, name) in zip(found, columns, strict=True)
         ]
         rows.append((model, *texts))
     literature = [
@@ -73,7 +91,7 @@ def headline(results: Results, collection: str) -> Table:
         key="headline",
         caption=f"{collection}: means over subsets. (4/11): over 4 of 11 subsets only. [top k]: "
         "from rankings cut at k.",
-        head=("Model", *(title for title, _, _ in HEADLINE)),
+        head=("Model", *(title for title, _, _ in columns)),
         rows=tuple(rows),
         published=tuple(literature),
     )
@@ -82,9 +100,10 @@ def headline(results: Results, collection: str) -> Table:
 def bias(results: Results, collection: str) -> Table | None:
     """Every other measure of the multilingual setting: a row each, a column per model."""
     models = results.models(collection)
+    shown = {name for _, _, name in headline_columns(results.collections[collection])}
     rows = []
     for name, about in words().items():
-        if about.by_language or name in {name for _, _, name in HEADLINE}:
+        if about.by_language or name in shown:
             continue
         texts = [_bias_text(results, collection, model, name, about.digits) for model in models]
         if any(text != NONE for text in texts):
@@ -116,7 +135,9 @@ def matrix(results: Results, collection: str, model: str, prefix: str | None) ->
     values = results.matrix(collection, model, prefix)
     rows = [
         (language, *(number(value, 4) for value in row))
-        for language, row in zip(languages, values, strict=True)
+        for language, row in zip(
+            languages if prefix else results.query_languages(collection), values, strict=True
+        )
     ]
     return Table(
         key="gold-language" if prefix else "transfer",
@@ -145,7 +166,7 @@ def by_query_language(results: Results, collection: str) -> Table:
     columns: dict[str, Floats] = {}
     limits: dict[str, Floats] = {}
     for model in results.models(collection):
-        columns[model] = results.values(collection, model, Setting.MULTILINGUAL, "map")
+        columns[model] = results.by_language(collection, model, Setting.MULTILINGUAL, "map")
         limits[model] = pool_map_intervals(results, collection, model)
         columns[f"pool loss, {model}"] = pool_loss(results, collection, model)
     title = "map in the pool of all languages (95% interval), and what the pool costs"
@@ -160,7 +181,8 @@ def by_kind_of_language(results: Results, collection: str) -> Table | None:
     """
     card, models = results.collections[collection], results.models(collection)
     values = {
-        model: results.values(collection, model, Setting.MULTILINGUAL, "map") for model in models
+        model: results.by_language(collection, model, Setting.MULTILINGUAL, "map")
+        for model in models
     }
     shown = [model for model in models if not np.isnan(values[model]).all()]
     codes = [language.code for language in card.languages.values()]
@@ -236,12 +258,19 @@ def environment(results: Results) -> Table:
 def languages(results: Results) -> Table:
     """Names of all languages that appear."""
     named = {
-        short: (language_name(language.code), language.code)
+        short: (language_name(code), code)
         for card in results.collections.values()
-        for short, language in card.languages.items()
+        for short, code in _codes(card).items()
     }
     rows = tuple((short, *named[short]) for short in sorted(named))
     return Table("languages", "The languages.", ("Short", "Language", "Code"), rows, 3)
+
+
+def _codes(card: TaskCard) -> dict[str, str]:
+    """Codes of a collection's languages, and of those that its queries were translated into."""
+    translated = provenance(card)
+    own = {short: language.code for short, language in card.languages.items()}
+    return {**(translated.languages if translated else {}), **own}
 
 
 def number(value: float | None, digits: int) -> str:

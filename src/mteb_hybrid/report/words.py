@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,6 +88,9 @@ def reading(results: Results, collection: str, model: str) -> str:
             *((setting, "map") for setting in Setting),
             (Setting.MULTILINGUAL, "rank_distance"),
             (Setting.MULTILINGUAL, "gold_language_gap"),
+            (Setting.MULTILINGUAL, "pool_loss"),
+            (Setting.MULTILINGUAL, "same_language_lift_at_10"),
+            (Setting.MULTILINGUAL, "unjudged_at_10"),
         )
         if (found := cell(results, collection, model, setting, name))
         and found.subsets == found.expected
@@ -108,6 +112,8 @@ def reading(results: Results, collection: str, model: str) -> str:
             "In the pool of all languages the best and the worst placed translation of an answer "
             f"lie {distance:,.0f} ranks apart on average."
         )
+    if (unjudged := values.get((Setting.MULTILINGUAL, "unjudged_at_10"))) is not None:
+        said += _judged_in_one(values, unjudged)
     if (gap := values.get((Setting.MULTILINGUAL, "gold_language_gap"))) is not None:
         said.append(
             f"A lone answer scores {abs(gap):.3f} {'higher' if gap > 0 else 'lower'} in the "
@@ -124,6 +130,20 @@ def reading(results: Results, collection: str, model: str) -> str:
             f"lowest ({ranks.max():,.0f})."
         )
     return " ".join(said)
+
+
+def _judged_in_one(values: dict[tuple[Setting, str], float], unjudged: float) -> Iterator[str]:
+    """What the pool costs where queries are judged in their own language only."""
+    if (loss := values.get((Setting.MULTILINGUAL, "pool_loss"))) is not None:
+        yield (
+            f"The pool costs up to {loss:.3f}: of the top 10 there {unjudged:.0%} were not judged, "
+            "and some of them may answer the question."
+        )
+    if (lift := values.get((Setting.MULTILINGUAL, "same_language_lift_at_10"))) is not None:
+        yield (
+            f"The language of the query has {1 + lift:.1f} times as much of that top 10 as of the "
+            "pool."
+        )
 
 
 def _and(parts: list[str]) -> str:

@@ -2,12 +2,24 @@
 
 import os
 
+import polars as pl
+
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import Collection
 from mteb_hybrid.files import DATA_VARIABLE
-from mteb_hybrid.sources import lareqa, lines
+from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, parallel
 
-READERS = {"lareqa": lareqa.read, "lines": lines.read}
+READERS = {
+    "beir": beir.read,
+    "captions": captions.read,
+    "lareqa": lareqa.read,
+    "lines": lines.read,
+    "miracl": miracl.read,
+    "mteb": mteb_task.read,
+    "parallel": parallel.read,
+}
+
+QUERY_READERS = {"miracl": miracl.read_queries}
 
 _recent: dict[tuple[str, str, str | None], Collection] = {}
 
@@ -30,3 +42,20 @@ def load_collection(card: TaskCard) -> Collection:
         while len(_recent) > 4:
             del _recent[next(iter(_recent))]
     return _recent[key]
+
+
+def load_queries(card: TaskCard) -> pl.DataFrame:
+    """The queries of a collection, without its passages where those lie in files of their own.
+
+    Args:
+        card: The card.
+
+    Returns:
+        As `Collection.queries`.
+
+    Raises:
+        DataError: As `load_collection`.
+    """
+    if card.source.format in QUERY_READERS:
+        return QUERY_READERS[card.source.format](card)
+    return load_collection(card).queries

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.files import DataError, locate
+from mteb_hybrid.sources.passage_groups import passage_groups
 
 
 class _Answer(BaseModel):
@@ -88,7 +89,7 @@ def read(card: TaskCard) -> Collection:
                         for id_, sentence in zip(ids, paragraph.sentences, strict=True)
                         if sentence in answering
                     )
-    groups = _passage_groups(relevant)
+    groups = passage_groups(relevant)
     try:
         return Collection(
             name=card.title,
@@ -145,20 +146,3 @@ def _answering(paragraph: _Paragraph, question: _Question, where: str) -> list[i
             )
         found += holding
     return found
-
-
-def _passage_groups(relevant: dict[str, list[str]]) -> dict[str, str]:
-    """Group of every passage that answers a question: passages linked by questions share it."""
-    parent: dict[str, str] = {}
-
-    def root(passage: str) -> str:
-        while parent.setdefault(passage, passage) != passage:
-            parent[passage] = parent[parent[passage]]
-            passage = parent[passage]
-        return passage
-
-    for passages in relevant.values():
-        first = root(passages[0])
-        for passage in passages[1:]:
-            parent[root(passage)] = first
-    return {passage: root(passage) for passage in parent}

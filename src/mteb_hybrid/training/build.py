@@ -15,10 +15,10 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import is_sentence_transformer_model
 
 from mteb_hybrid.files import DATA_VARIABLE
+from mteb_hybrid.json_lines import ParallelDataError
 from mteb_hybrid.models import ModelError, folder_hash
 from mteb_hybrid.offline import load_encoder
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.training.corpus import ParallelDataError
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
 from mteb_hybrid.training.recipe import Data, Lora, Model, Recipe

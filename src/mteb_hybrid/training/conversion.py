@@ -1,14 +1,12 @@
 """What the readers of training data share: checks, groups, lines, and cached Arrow files."""
 
-import gzip
 import hashlib
 import json
 import logging
 import os
 import re
 import secrets
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,16 +14,15 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 from datasets.table import MemoryMappedTable
-from tqdm import tqdm
 
 from mteb_hybrid import files
-from mteb_hybrid.training.corpus import Ints, ParallelDataError
+from mteb_hybrid.json_lines import ParallelDataError
+from mteb_hybrid.parallel_rows import CODE
+from mteb_hybrid.training.corpus import Ints
 
 logger = logging.getLogger("mteb_hybrid.training")
 
-CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)?")
 BATCH_ROWS = 65_536
-INT64 = np.iinfo(np.int64)
 
 Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
 
@@ -53,12 +50,6 @@ def checked_negatives(negatives: int, where: str) -> None:
     """
     if type(negatives) is not int or negatives < 0:
         raise ParallelDataError(f"{where}: negatives={negatives!r}; expected an integer from 0")
-
-
-def shown(value: object) -> str:
-    """A value as it stands in an error message, cut short."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return repr(text[:60] + "…" if len(text) > 60 else text)
 
 
 def group_number(value: str | int) -> int:
@@ -133,44 +124,6 @@ def stamp(file: Path) -> tuple[str, int, int]:
     """What tells whether a file changed: its resolved path, size in bytes and time in ns."""
     stat = file.stat()
     return str(file.resolve()), stat.st_size, stat.st_mtime_ns
-
-
-def lines(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
-    """The lines of files one after another, with a progress bar if it takes more than 5 seconds.
-
-    Args:
-        paths: Files, compressed with gzip if they are called ``.gz``.
-
-    Yields:
-        ``file:line`` (counted from 1), and the line with its end.
-
-    Raises:
-        ParallelDataError: If a compressed file is damaged or cut off.
-    """
-    total = sum(path.stat().st_size for path in paths)
-    with tqdm(total=total, unit="B", unit_scale=True, delay=5, leave=False, disable=None) as bar:
-        before = 0
-        for path in paths:
-            bar.set_description(path.name, refresh=False)
-            number = 0
-            with path.open("rb") as raw:
-                stream = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-                try:
-                    for number, line in enumerate(stream, 1):
-                        yield f"{path}:{number}", line
-                        if not number % 4096:
-                            bar.update(before + raw.tell() - bar.n)
-                except EOFError:
-                    raise ParallelDataError(
-                        f"{path}:{number + 1}: the compressed file is cut off here; make or "
-                        "download it again"
-                    ) from None
-                except (gzip.BadGzipFile, zlib.error) as error:
-                    raise ParallelDataError(
-                        f"{path}:{number + 1}: not what gzip writes ({error}); expected a .gz "
-                        "file, make or download it again"
-                    ) from None
-                before += raw.tell()
 
 
 def cached_table(

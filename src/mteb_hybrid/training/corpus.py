@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.table import Table
 
+from mteb_hybrid.json_lines import ParallelDataError
+
 Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """One bit per language, in the order of a corpus' languages."""
 
@@ -20,10 +22,6 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 
 GROUP = "group"
 ROLES = ("query", "passage", "negatives")
-
-
-class ParallelDataError(ValueError):
-    """Training data that cannot be used: where, what was expected, and what to do."""
 
 
 def has(masks: Masks, bit: int) -> npt.NDArray[np.bool_]:

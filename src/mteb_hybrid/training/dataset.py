@@ -13,7 +13,8 @@ from datasets import Dataset, DatasetDict
 from datasets.table import InMemoryTable
 
 from mteb_hybrid.collection import Collection
-from mteb_hybrid.training.corpus import Corpus, Ints, ParallelDataError, has
+from mteb_hybrid.json_lines import ParallelDataError
+from mteb_hybrid.training.corpus import Corpus, Ints, has
 
 ROW = "row"
 

@@ -201,7 +201,7 @@ def _part(
         )
     passages = collection.passages.filter(pl.col("language").is_in(list(languages)))
     queries = collection.queries.filter(pl.col("language").is_in(list(languages)))
-    qrels = collection.qrels.join(passages, left_on="passage_id", right_on="id", how="semi")
+    qrels = collection.judged(queries, passages)
     queries = queries.join(qrels, left_on="id", right_on="query_id", how="semi")
     groups = queries["group"].unique().sort()
     if max_groups is not None:

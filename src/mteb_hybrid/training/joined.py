@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
 
+from mteb_hybrid.json_lines import ParallelDataError
 from mteb_hybrid.training.conversion import (
     BATCH_ROWS,
     Batches,
@@ -18,7 +19,7 @@ from mteb_hybrid.training.conversion import (
     group_numbers,
     no_column,
 )
-from mteb_hybrid.training.corpus import GROUP, Corpus, ParallelDataError
+from mteb_hybrid.training.corpus import GROUP, Corpus
 
 VERSION = 1
 

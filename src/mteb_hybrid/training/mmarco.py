@@ -15,18 +15,17 @@ import numpy as np
 import pyarrow as pa
 from datasets.table import Table, concat_tables
 
+from mteb_hybrid.json_lines import ParallelDataError, lines, shown
 from mteb_hybrid.training.conversion import (
     BATCH_ROWS,
     Batches,
     cached_table,
     checked_languages,
     checked_negatives,
-    lines,
     logger,
-    shown,
     stamp,
 )
-from mteb_hybrid.training.corpus import GROUP, Corpus, Ints, ParallelDataError
+from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
 
 VERSION = 1
 

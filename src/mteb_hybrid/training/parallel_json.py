@@ -1,40 +1,31 @@
 """Parallel JSON lines: one row per content, its question and passage in several languages."""
 
-import json
-import os
-import re
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from mteb_hybrid.json_lines import ParallelDataError, shown
+from mteb_hybrid.parallel_rows import EXAMPLE, FilePath, check_text, existing_files, read_rows
 from mteb_hybrid.training.conversion import (
     BATCH_ROWS,
-    CODE,
-    INT64,
     Batches,
     cached_table,
     checked_languages,
     checked_negatives,
     group_number,
-    lines,
     logger,
-    shown,
     stamp,
 )
-from mteb_hybrid.training.corpus import GROUP, Corpus, Ints, ParallelDataError
-
-FilePath: TypeAlias = str | os.PathLike[str]
+from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
 
 VERSION = 1
 """Part of the cached files' names; raise it when the same input gives another table."""
 
 _BATCH_BYTES = 16 * 2**20
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_EXAMPLE = '{"id": "1", "query": {"en": "…", "de": "…"}, "passage": {"en": "…", "de": "…"}}'
 
 
 class _Row(NamedTuple):
@@ -83,25 +74,13 @@ def read_json(
             repeats; a language asked for does not occur, or no row has enough negatives. The
             message gives the file and the line.
     """
-    files = _files(paths)
+    files = existing_files(paths)
     stem = files[0].name.removesuffix(".gz").rpartition(".")[0] or files[0].name
     wanted = None if languages is None else checked_languages(languages, str(files[0]))
     checked_negatives(negatives, str(files[0]))
     key = ["json", VERSION, [stamp(file) for file in files], wanted, negatives]
     table = cached_table(cache_folder, stem, key, lambda: _convert(files, wanted, negatives))
     return Corpus(stem if name is None else name, table, negatives)
-
-
-def _files(paths: FilePath | Sequence[FilePath]) -> list[Path]:
-    listed = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    files = [Path(path) for path in listed]
-    for file in files:
-        if not file.is_file():
-            found = "a folder" if file.is_dir() else "no such file"
-            raise ParallelDataError(f"{file}: {found}; expected a file of parallel JSON lines")
-    if not files:
-        raise ParallelDataError("no file given; expected at least one of parallel JSON lines")
-    return files
 
 
 def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) -> Batches:
@@ -113,7 +92,7 @@ def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) 
             )
         )
     if not languages:
-        raise ParallelDataError(f"{files[0]}: no rows; expected lines such as {_EXAMPLE}")
+        raise ParallelDataError(f"{files[0]}: no rows; expected lines such as {EXAMPLE}")
     fields = [
         (f"{role}_{code}", pa.string()) for code in languages for role in ("query", "passage")
     ]
@@ -191,81 +170,13 @@ def _refuse_repeated(files: list[Path], ids: Ints) -> None:
 
 def _rows(files: list[Path], languages: tuple[str, ...] | None, negatives: int) -> Iterator[_Row]:
     wanted = None if languages is None else frozenset(languages)
-    for number, (where, line) in enumerate(lines(files), 1):
-        if not line.isspace():
-            # A path would do as well, but then moving the file would change the data's digest.
-            yield _parse(where, line, f"\0{number}", wanted, negatives)
-
-
-def _parse(
-    where: str, line: bytes, own_group: str, wanted: frozenset[str] | None, negatives: int
-) -> _Row:
-    row = _decoded(where, line)
-    if not isinstance(row, dict):
-        raise ParallelDataError(f"{where}: found {shown(row)}; expected an object like {_EXAMPLE}")
-    identity = _identity(where, "id", row.get("id"))
-    group = _identity(where, "group", row.get("group"))
-    if group is None:
-        group = own_group if identity is None else identity
-    return _Row(
-        where,
-        len(line),
-        identity,
-        group_number(group),
-        _texts(where, "query", row.get("query"), wanted),
-        _texts(where, "passage", row.get("passage"), wanted),
-        _negatives(where, row.get("negatives"), wanted, negatives) if negatives else {},
-    )
-
-
-def _decoded(where: str, line: bytes) -> Any:
-    cut = "" if line.endswith(b"\n") else " The file ends in this line: it seems to be cut off."
-    try:
-        row = json.loads(line.decode())
-        if _SURROGATE.search(line):
-            json.dumps(row, ensure_ascii=False).encode()
-    except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise ParallelDataError(
-            f"{where}: not UTF-8 ({error.reason} at position {error.start} of the line); "
-            f"expected JSON in UTF-8, convert the file.{cut}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise ParallelDataError(
-            f"{where}: invalid JSON: {error}; expected one whole object per line, correct or "
-            f"remove the line.{cut}"
-        ) from None
-    return row
-
-
-def _identity(where: str, key: str, value: object) -> str | int | None:
-    if value is None or (isinstance(value, str) and value):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and INT64.min <= value <= INT64.max:
-        return value
-    raise ParallelDataError(
-        f"{where}: {key!r} is {shown(value)}; expected a string or a 64-bit integer, correct it or "
-        "leave it out"
-    )
-
-
-def _texts(where: str, role: str, value: object, wanted: frozenset[str] | None) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise ParallelDataError(
-            f"{where}: {role!r} is {'missing' if value is None else shown(value)}; expected texts "
-            'by language, such as {"en": "…", "de": "…"}'
-        )
-    texts = {}
-    for code, text in value.items():
-        if text is None or (wanted is not None and code not in wanted):
-            continue
-        _check_code(where, role, code)
-        _check_text(where, f"{role}.{code}", text)
-        texts[code] = text
-    if not texts and not any(text is not None for text in value.values()):
-        raise ParallelDataError(
-            f"{where}: {role!r} has no text in any language; expected at least one, remove the row"
-        )
-    return texts
+    for row in read_rows(files, languages):
+        # A path would do as well, but then moving the file would change the data's digest.
+        group = next(x for x in (row.group, row.id, f"\0{row.number}") if x is not None)
+        lists = {}
+        if negatives:
+            lists = _negatives(row.where, row.content.get("negatives"), wanted, negatives)
+        yield _Row(row.where, row.size, row.id, group_number(group), row.query, row.passage, lists)
 
 
 def _negatives(
@@ -288,23 +199,6 @@ def _negatives(
             )
         if len(texts) >= negatives:
             for position, text in enumerate(texts[:negatives]):
-                _check_text(where, f"negatives.{code}[{position}]", text)
+                check_text(where, f"negatives.{code}[{position}]", text)
             lists[code] = texts[:negatives]
     return lists
-
-
-def _check_code(where: str, role: str, code: str) -> None:
-    if not CODE.fullmatch(code):
-        raise ParallelDataError(
-            f"{where}: {role!r} has the language {shown(code)}; expected a short code such as "
-            "'en', 'zh' or 'pt-br', rename it or give `languages` to read only those"
-        )
-
-
-def _check_text(where: str, what: str, text: object) -> None:
-    if not isinstance(text, str):
-        raise ParallelDataError(f"{where}: {what!r} is {shown(text)}; expected a text")
-    if not text or text.isspace():
-        raise ParallelDataError(
-            f"{where}: {what!r} is blank; expected a text, leave a missing translation out"
-        )

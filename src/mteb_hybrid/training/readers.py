@@ -13,8 +13,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mteb_hybrid.collection import Collection
+from mteb_hybrid.json_lines import ParallelDataError
+from mteb_hybrid.parallel_rows import CODE
 from mteb_hybrid.training.conversion import (
-    CODE,
     check_dataset,
     checked_languages,
     checked_negatives,
@@ -23,7 +24,7 @@ from mteb_hybrid.training.conversion import (
     logger,
     no_column,
 )
-from mteb_hybrid.training.corpus import GROUP, Corpus, ParallelDataError
+from mteb_hybrid.training.corpus import GROUP, Corpus
 from mteb_hybrid.training.joined import from_datasets
 from mteb_hybrid.training.mmarco import read_mmarco
 from mteb_hybrid.training.parallel_json import read_json
@@ -158,9 +159,8 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
         "order", "text", "language", passage_id="id", passage_group="group"
     )
     relevant = (
-        collection.qrels.join(
-            queries.select("content", query_id="id"), on="query_id", maintain_order="left"
-        )
+        collection.judged(collection.queries, collection.passages)
+        .join(queries.select("content", query_id="id"), on="query_id", maintain_order="left")
         .join(passages, on="passage_id")
         .sort("relevance", "order", descending=[True, False], maintain_order=True)
     )

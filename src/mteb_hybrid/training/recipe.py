@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from mteb_hybrid.card_sources import LanguageCode
+from mteb_hybrid.card_sources import FileSource, LanguageCode
 from mteb_hybrid.languages import macrolanguage
 from mteb_hybrid.training.plan import BatchPlan
 from mteb_hybrid.training.recipe_values import (
@@ -307,15 +307,21 @@ def _check_held_out(recipe: Recipe) -> None:
     if recipe.evaluation is None:
         return
     held_out = recipe.evaluation.collection
-    source = collection_card(held_out).source.path
+    texts = _texts(held_out)
     for data in recipe.data:
-        same = data.format == "collection" and collection_card(data.path).source.path == source
+        same = data.format == "collection" and _texts(data.path) == texts
         shared = set(data.tasks() or ()) & set(collection_tasks(held_out))
         if same or shared:
             raise ValueError(
                 f"data {data.name!r} has the texts of {held_out}, which evaluation.collection "
                 "holds out: never train on what is evaluated, choose another of the two"
             )
+
+
+def _texts(collection: str) -> str:
+    """What two collections of the same texts have in common."""
+    source = collection_card(collection).source
+    return source.path if isinstance(source, FileSource) else source.repository
 
 
 def _check_steps(recipe: Recipe) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-from mteb_hybrid.training.corpus import ParallelDataError
+from mteb_hybrid.json_lines import ParallelDataError
 from mteb_hybrid.training.dataset import Example, ParallelDataset
 from mteb_hybrid.training.plan import BatchPlan, Floats, capped
 from mteb_hybrid.training.turns import Kind, Rows, Taken, Turns

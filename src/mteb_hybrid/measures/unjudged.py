@@ -1,0 +1,39 @@
+"""How much of the top nobody has judged: ``unjudged_at_10``."""
+
+import numpy as np
+
+from mteb_hybrid.measures.measure import Measure
+from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.settings import Setting
+
+
+def unjudged(ranks: Ranks, k: int = 10) -> Floats:
+    """Share of the top k that was judged neither relevant nor irrelevant.
+
+    Unjudged passages count as irrelevant in all other measures. Where this is high, those say
+    little: a passage may be right and merely unknown. The measure depends on order, not on scores,
+    so ties are in trec_eval's order.
+
+    Args:
+        ranks: Ranks of Q queries.
+        k: Cut-off, at most `mteb_hybrid.ranks.TOP`; the length of the ranking if that is less.
+
+    Returns:
+        Shape (Q,), between 0 and 1; NaN for a query for which nothing was returned.
+    """
+    there = ranks.top[:, :k] >= 0
+    missing = there & ~ranks.top_judged[:, :k]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(missing.sum(axis=1) / there.sum(axis=1))
+
+
+UNJUDGED_AT_10 = Measure(
+    name="unjudged_at_10",
+    lowest=0,
+    highest=1,
+    better="none",
+    formula="passages without a judgment among the top 10 / 10",
+    citation="1 - Judged@10 of ir_measures",
+    settings=frozenset(Setting),
+    values=unjudged,
+)

@@ -1,0 +1,224 @@
+"""MIRACL's own format: topics, judgments and passages per language (arXiv:2210.09984).
+
+Format: huggingface.co/datasets/miracl/miracl and miracl/miracl-corpus. Topics are lines ``query id,
+text`` and judgments TREC's four columns, separated by tabs; passages are compressed JSON lines, see
+`mteb_hybrid.sources.miracl_passages`. Folders, by either of their two layouts::
+
+    topics/topics.miracl-v1.0-ar-dev.tsv               or below miracl-v1.0-ar/
+    qrels/qrels.miracl-v1.0-ar-dev.tsv                 or below miracl-v1.0-ar/
+    miracl-corpus-v1.0-ar/docs-0.jsonl.gz, docs-1.jsonl.gz, …
+
+A query was judged on some passages of its own language only. Judgments of 0 are kept. A topic
+without judgments, as in MIRACL's test sets, is left out.
+
+A byte order mark, and the carriage returns of Windows, are no part of a text.
+"""
+
+import codecs
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from mteb_hybrid.card_sources import MiraclSource
+from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.files import DATA_VARIABLE, DataError
+from mteb_hybrid.hub_snapshot import snapshot
+from mteb_hybrid.sources.miracl_passages import read_passages
+
+
+def read(card: TaskCard) -> Collection:
+    """Read the languages of the card from a collection in MIRACL's format.
+
+    Args:
+        card: Its card; its `split` is part of the names of the files.
+
+    Returns:
+        Passages with ids ``language:article#paragraph`` and queries with ids ``language:query id``,
+        each a group of its own.
+
+    Raises:
+        DataError: If a file or a folder is missing, a file is cut short or not UTF-8, a line has
+            other columns or keys or a blank text, an id repeats, or a judgment names an unknown
+            one. The message gives the file and the line.
+    """
+    root, remedy = _root(card)
+    corpus, _ = _root(card, passages=True)
+    passages, queries, qrels = [], [], []
+    for language in card.languages:
+        folder = corpus / f"miracl-corpus-v1.0-{language}"
+        hub = _source(card).passages
+        judgments, answered, judged = _questions(card, language, root, remedy)
+        found = read_passages(folder, hub.files.get(language) if hub else None, remedy)
+        _refuse_unknown(judgments, judged, "passage_id", found["id"], folder)
+        prefix = pl.lit(f"{language}:")
+        passages.append(_table(found, language))
+        queries.append(answered)
+        qrels.append(
+            judged.select(
+                query_id=pl.concat_str(prefix, "query_id"),
+                passage_id=pl.concat_str(prefix, "passage_id"),
+                relevance="relevance",
+            )
+        )
+    return Collection(
+        name=card.title,
+        languages=tuple(card.languages),
+        passages=pl.concat(passages),
+        queries=pl.concat(queries),
+        qrels=pl.concat(qrels),
+    )
+
+
+def read_queries(card: TaskCard) -> pl.DataFrame:
+    """Read the queries alone, which are some MB where the passages are many GB.
+
+    Args:
+        card: As for `read`.
+
+    Returns:
+        The `queries` of what `read` returns.
+
+    Raises:
+        DataError: As for `read`.
+    """
+    root, remedy = _root(card)
+    return pl.concat([_questions(card, language, root, remedy)[1] for language in card.languages])
+
+
+def _source(card: TaskCard) -> MiraclSource:
+    if not isinstance(card.source, MiraclSource):
+        raise TypeError(f"{card.file}: not a source of format 'miracl'")
+    return card.source
+
+
+def _root(card: TaskCard, *, passages: bool = False) -> tuple[Path, str]:
+    """Folder of topics and judgments, or of passages; and what to do if it lacks something."""
+    source = _source(card)
+    hub = source.passages
+    data = os.environ.get(DATA_VARIABLE)
+    if hub is None:
+        return card.file.parent / source.path, f"Put it there, or correct {card.file}."
+    if data:
+        where = f"{source.repository} and {hub.repository}"
+        return (
+            Path(data) / source.path,
+            f"Put it there, from {where} on the Hugging Face hub, or unset {DATA_VARIABLE} to "
+            "download it.",
+        )
+    if passages:
+        texts = [f"miracl-corpus-v1.0-{x}/docs-*.jsonl.gz" for x in card.languages]
+        folder = snapshot(hub.repository, hub.revision, texts)
+    else:
+        own = [
+            f"miracl-v1.0-{x}/{kind}/*-{card.split}.tsv"
+            for x in card.languages
+            for kind in ("topics", "qrels")
+        ]
+        folder = snapshot(source.repository, source.revision, own)
+    return (
+        folder,
+        f"Unset HF_HUB_OFFLINE to download it, or set {DATA_VARIABLE} to a folder that holds "
+        f"{source.path}/.",
+    )
+
+
+def _questions(
+    card: TaskCard, language: str, root: Path, remedy: str
+) -> tuple[Path, pl.DataFrame, pl.DataFrame]:
+    """The file of judgments, the queries that have any, and the judgments."""
+    name = f"miracl-v1.0-{language}"
+    topics = _file(root, name, "topics", card.split, remedy)
+    judgments = _file(root, name, "qrels", card.split, remedy)
+    asked, judged = _topics(topics), _judgments(judgments)
+    _refuse_unknown(judgments, judged, "query_id", asked["id"], topics)
+    answered = asked.filter(pl.col("id").is_in(judged["query_id"].implode()))
+    return judgments, _table(answered, language), judged
+
+
+def _file(root: Path, name: str, kind: str, split: str, remedy: str) -> Path:
+    file = root / kind / f"{kind}.{name}-{split}.tsv"
+    for candidate in (file, root / name / kind / file.name):
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"{file}: no such file, nor below {root / name}. {remedy}")
+
+
+def _topics(file: Path) -> pl.DataFrame:
+    """Columns id and text."""
+    seen: dict[str, int] = {}
+    rows = []
+    for number, (id_, text) in _lines(file, ("query id", "text")):
+        if id_ in seen:
+            raise DataError(
+                f"{file}: line {number}: repeats the query id {id_!r} of line {seen[id_]}. Remove "
+                "one of them."
+            )
+        seen[id_] = number
+        rows.append((id_, text))
+    return pl.DataFrame(rows, {"id": pl.String, "text": pl.String}, orient="row")
+
+
+def _judgments(file: Path) -> pl.DataFrame:
+    """Columns query_id, passage_id, relevance and line."""
+    seen: dict[tuple[str, str], int] = {}
+    rows = []
+    for number, (query, _, passage, relevance) in _lines(
+        file, ("query id", "Q0", "passage id", "relevance")
+    ):
+        if not re.fullmatch("[0-9]+", relevance):
+            raise DataError(
+                f"{file}: line {number}: relevance {relevance!r}; expected 0 or a higher integer. "
+                "Correct that line."
+            )
+        if (query, passage) in seen:
+            raise DataError(
+                f"{file}: line {number}: judges query {query!r} on passage {passage!r}, as line "
+                f"{seen[query, passage]} does. Remove one of them."
+            )
+        seen[query, passage] = number
+        rows.append((query, passage, int(relevance), number))
+    return pl.DataFrame(rows, {**QRELS, "line": pl.Int64}, orient="row")
+
+
+def _lines(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """The numbers and fields of lines."""
+    expected = f"{', '.join(columns[:-1])} and {columns[-1]}, separated by tabs"
+    lines = file.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    if not lines[-1]:
+        del lines[-1]
+    if not lines:
+        raise DataError(f"{file}: is empty; expected lines of {expected}.")
+    for number, line in enumerate(lines, 1):
+        try:
+            fields = line.removesuffix(b"\r").decode().split("\t")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file}: line {number} is not UTF-8 ({error.reason}). Convert the file to UTF-8."
+            ) from None
+        if len(fields) != len(columns) or not all(field.strip() for field in fields):
+            raise DataError(
+                f"{file}: line {number}: {fields}; expected {expected}. Correct that line."
+            )
+        yield number, fields
+
+
+def _refuse_unknown(
+    judgments: Path, judged: pl.DataFrame, column: str, known: pl.Series, where: Path
+) -> None:
+    unknown = judged.join(known.to_frame(column), on=column, how="anti", maintain_order="left")
+    if not unknown.is_empty():
+        raise DataError(
+            f"{judgments}: line {unknown['line'][0]}: {unknown[column][0]!r} is not in {where} (as "
+            f"in {len(unknown)} line(s) in all); expected judgments of what is there. Complete "
+            f"{where}, or remove these lines."
+        )
+
+
+def _table(texts: pl.DataFrame, language: str) -> pl.DataFrame:
+    id_ = pl.concat_str(pl.lit(f"{language}:"), "id")
+    named = texts.with_columns(id=id_, language=pl.lit(language))
+    return named.with_columns(group="id").select(*TEXTS)
