@@ -12,7 +12,14 @@ from mteb.models.model_implementations import MODEL_REGISTRY
 
 from mteb_hybrid import plugin
 from mteb_hybrid.models import ModelError, folder_hash
-from mteb_hybrid.registry import add_model, load_registered, models_folder, registered, remove_model
+from mteb_hybrid.registry import (
+    add_model,
+    find_model,
+    load_registered,
+    models_folder,
+    registered,
+    remove_model,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +86,48 @@ def test_changed_files_and_missing_folders_are_refused_at_loading(folder):
     shutil.rmtree(folder)
     with pytest.raises(ModelError, match="is gone"):
         load_registered("me/tiny", meta.revision)
+
+
+def test_a_commit_of_the_hub_takes_the_place_of_the_hash(folder):
+    commit = "0123456789" * 4
+    assert add_model(folder, "me/tiny", revision=commit).revision == commit
+    load_registered("me/tiny", commit)
+    with pytest.raises(ModelError, match=f"registered at revision {commit}, not other"):
+        load_registered("me/tiny", "other")
+    (folder / "modules.json").write_text((folder / "modules.json").read_text() + " ")
+    with pytest.raises(ModelError, match=r"wrong revision.*--replace"):
+        load_registered("me/tiny", commit)
+    with pytest.raises(ModelError, match="40 hex digits"):
+        add_model(folder, "me/other", revision="main")
+
+
+def test_the_card_and_what_it_shows_are_no_part_of_the_revision(folder):
+    before = folder_hash(folder)
+    (folder / "README.md").write_text("new")
+    (folder / "model_card").mkdir()
+    (folder / "model_card" / "curves.png").write_bytes(b"new")
+    assert folder_hash(folder) == before
+    (folder / "model_card.json").write_text("{}")
+    assert folder_hash(folder) != before
+
+
+def test_models_are_found_by_name_or_folder(folder, tmp_path):
+    found, meta = find_model(str(folder))
+    assert (found, meta.name) == (folder, "local/model")
+    assert meta.revision == folder_hash(folder)
+    add_model(folder, "me/tiny")
+    for source in ("me/tiny", str(folder)):
+        found, meta = find_model(source)
+        assert (found, meta.name) == (folder, "me/tiny")
+    add_model(folder, "me/twin")
+    with pytest.raises(ModelError, match="registered as me/tiny, me/twin"):
+        find_model(str(folder))
+    found, meta = find_model("intfloat/multilingual-e5-small")
+    assert found is None and meta.license == "mit"
+    with pytest.raises(ModelError, match="no model 'me/nothing'"):
+        find_model("me/nothing")
+    with pytest.raises(ModelError, match=r"no modules\.json"):
+        find_model(str(tmp_path))
 
 
 def test_names_are_listed_replaced_and_removed(folder):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
 
+CARD_FOLDER = "model_card"
+
 
 class ModelError(ValueError):
     """A model that cannot be loaded. The message says what was expected."""
@@ -63,11 +65,16 @@ def _load_folder(folder: Path, device: str | None) -> "MTEBModels":
 
 
 def folder_hash(folder: Path) -> str:
-    """Hash of the names and contents of a model's files, its README left out: 16 hex digits."""
+    """Hash of the names and contents of a model's files: 16 hex digits.
+
+    What only describes the model is left out: README files, and the folder ``model_card`` with
+    what the card shows.
+    """
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.name != "README.md":
-            digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        name = file.relative_to(folder)
+        if file.is_file() and file.name != "README.md" and name.parts[0] != CARD_FOLDER:
+            digest.update(name.as_posix().encode() + b"\0")
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:16]

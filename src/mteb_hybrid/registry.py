@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import platformdirs
 
@@ -21,7 +21,22 @@ if TYPE_CHECKING:
 
 MODELS_VARIABLE = "MTEB_HYBRID_MODELS"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 RUN_META = "model_meta.json"
+
+
+class Entry(NamedTuple):
+    """A registered model.
+
+    Attributes:
+        folder: Where it lies.
+        meta: What MTEB is told of it.
+        files_hash: Hash of its files when it was registered.
+    """
+
+    folder: Path
+    meta: "ModelMeta"
+    files_hash: str
 
 
 def models_folder() -> Path:
@@ -37,7 +52,12 @@ def registered() -> dict[str, Path]:
 
 
 def add_model(
-    folder: Path, name: str, fields: Mapping[str, Any] | None = None, *, replace: bool = False
+    folder: Path,
+    name: str,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    revision: str | None = None,
+    replace: bool = False,
 ) -> "ModelMeta":
     """Register a model folder under a name.
 
@@ -48,22 +68,23 @@ def add_model(
         folder: What ``save_pretrained`` wrote.
         name: ``org/name``.
         fields: Fields of MTEB's ``ModelMeta``, such as languages, training_datasets and license.
+        revision: Commit of these files on the hub, 40 hex digits; by default a hash of the files.
         replace: Whether to take the place of an entry of that name.
 
     Returns:
-        What MTEB is told. The revision is a hash of the model's files.
+        What MTEB is told.
 
     Raises:
-        ModelError: If the folder holds no model, the name is malformed or taken, or MTEB does not
-            accept a field.
+        ModelError: If the folder holds no model, the name is malformed or taken, the revision is
+            no commit, or MTEB does not accept a field.
     """
-    import mteb
     from mteb.models.model_implementations import MODEL_REGISTRY
-    from pydantic import ValidationError
 
     folder = folder.resolve()
-    if not (folder / "modules.json").is_file():
-        raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
+    if revision is not None and not COMMIT.fullmatch(revision):
+        raise ModelError(
+            f"revision is {revision!r}; expected the commit of the model on the hub, 40 hex digits"
+        )
     if not NAME.fullmatch(name) or "__" in name:
         raise ModelError(
             f"{name!r} is no name for a model; expected org/name of letters, digits and . _ - "
@@ -74,22 +95,14 @@ def add_model(
         raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
     if entry is not None and not replace:
         raise ModelError(f"{name} is registered already, in {entry}; give --replace, or remove it")
-    described = {
-        **_described(folder),
-        **(fields or {}),
-        "name": name,
-        "revision": folder_hash(folder),
-    }
-    try:
-        meta = mteb.models.ModelMeta.model_validate(described | {"loader": load_registered})
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ModelError(f"{name}: MTEB does not accept its metadata: {problems}") from None
+    files_hash = folder_hash(folder)
+    named = {**(fields or {}), "name": name, "revision": revision or files_hash}
+    meta = describe(folder, named)
     _check_tasks(meta)
     described_meta = meta.model_dump(mode="json", exclude={"loader"})
     if meta.training_datasets is not None:
         described_meta["training_datasets"] = sorted(meta.training_datasets)
-    content = {"folder": str(folder), "meta": described_meta}
+    content = {"folder": str(folder), "hash": files_hash, "meta": described_meta}
     file = models_folder() / f"{name.replace('/', '__')}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}.tmp")
@@ -107,8 +120,66 @@ def remove_model(name: str) -> None:
     _file(name).unlink()
 
 
-def read_entry(name: str) -> tuple[Path, "ModelMeta"]:
-    """The folder of a registered model, and what MTEB is told of it.
+def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
+    """What MTEB is told of a model folder: what its training run or the model itself says.
+
+    Args:
+        folder: What ``save_pretrained`` wrote.
+        fields: Fields of MTEB's ``ModelMeta`` that override that.
+
+    Raises:
+        ModelError: If the folder holds no model, or MTEB does not accept a field.
+    """
+    import mteb
+    from pydantic import ValidationError
+
+    if not (folder / "modules.json").is_file():
+        raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
+    described = {**_described(folder), **fields, "loader": load_registered}
+    try:
+        return mteb.models.ModelMeta.model_validate(described)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelError(
+            f"{described.get('name')}: MTEB does not accept its metadata: {problems}"
+        ) from None
+
+
+def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
+    """A model by its name or folder, and what MTEB knows of it; nothing is fetched.
+
+    Args:
+        source: Name of a registered model, a model folder, or the name of a model of MTEB's own.
+
+    Returns:
+        Its folder, None if MTEB's own loader fetches it, and its metadata. A folder that is not
+        registered is described by its training run, or else by the model.
+
+    Raises:
+        ModelError: If there is no such model, or the folder is registered under several names.
+    """
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    if source in registered():
+        return read_entry(source)[:2]
+    if (folder := Path(source)).is_dir():
+        entries = {name: read_entry(name) for name in registered()}
+        names = [name for name, entry in entries.items() if entry.folder == folder.resolve()]
+        if len(names) > 1:
+            raise ModelError(f"{folder} is registered as {', '.join(names)}; give one of the names")
+        if names:
+            return entries[names[0]][:2]
+        return folder, describe(folder, {"revision": folder_hash(folder)})
+    if source in MODEL_REGISTRY:
+        return None, MODEL_REGISTRY[source]
+    raise ModelError(
+        f"no model {source!r}: neither a registered name ({', '.join(registered()) or 'none'}), "
+        "nor a folder, nor a model that MTEB has"
+    )
+
+
+def read_entry(name: str) -> Entry:
+    """What is registered under a name.
 
     Raises:
         ModelError: If no model has that name, or its entry cannot be read.
@@ -119,7 +190,8 @@ def read_entry(name: str) -> tuple[Path, "ModelMeta"]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         meta = mteb.models.ModelMeta.model_validate(content["meta"] | {"loader": load_registered})
-        return Path(content["folder"]), meta
+        # Entries of earlier versions had the hash as their revision.
+        return Entry(Path(content["folder"]), meta, content.get("hash", meta.revision))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"{file}: not the entry of a model ({error}); remove it with `mteb-hybrid models "
@@ -133,20 +205,22 @@ def load_registered(
     """Load a registered model, as ``ModelMeta.load_model`` asks for it.
 
     Raises:
-        ModelError: If its folder is gone, or holds other files than when it was registered.
+        ModelError: If its folder is gone, or holds other files than when it was registered, or
+            it was registered at another revision.
     """
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
     from sentence_transformers import SentenceTransformer
 
-    folder, meta = read_entry(model_name)
+    folder, meta, expected = read_entry(model_name)
     again = f"`mteb-hybrid models add FOLDER --name {model_name} --replace`"
     if not folder.is_dir():
         raise ModelError(f"{folder}: the folder of {model_name} is gone; put it back, or {again}")
-    found = folder_hash(folder)
-    if found != (revision or meta.revision):
+    if revision not in (None, meta.revision):
+        raise ModelError(f"{model_name} is registered at revision {meta.revision}, not {revision}")
+    if (found := folder_hash(folder)) != expected:
         raise ModelError(
-            f"{folder}: its files have the hash {found}, but {model_name} was registered as "
-            f"{revision or meta.revision}; results would be filed under the wrong revision: {again}"
+            f"{folder}: its files have the hash {found}, but those that were registered as "
+            f"{model_name} had {expected}; results would be filed under the wrong revision: {again}"
         )
     model = SentenceTransformer(str(folder), device=device, local_files_only=True)
     return SentenceTransformerEncoderWrapper(model, **kwargs)
@@ -201,6 +275,7 @@ def _measured(folder: Path) -> dict[str, Any]:
     size = sum(p.numel() * p.element_size() for _, p in parameters)
     prompts = {key: text for key, text in model.prompts.items() if text}
     fields = {
+        "name": f"local/{folder.resolve().name}",
         "n_parameters": sum(p.numel() for _, p in parameters),
         "n_embedding_parameters": embeddings or None,
         "memory_usage_mb": round(size / 2**20),

@@ -1,4 +1,4 @@
-"""The commands ``mteb-hybrid models`` and ``mteb-hybrid submit``: own models, own results."""
+"""The commands ``mteb-hybrid models``: own models that MTEB knows by name, and their cards."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +17,9 @@ def list_models() -> None:
     from mteb_hybrid.registry import read_entry, registered
 
     for name in registered():
-        folder, meta = read_entry(name)
-        gone = "" if folder.is_dir() else "  (gone)"
-        typer.echo(f"{name}  {meta.revision}  {folder}{gone}")
+        entry = read_entry(name)
+        gone = "" if entry.folder.is_dir() else "  (gone)"
+        typer.echo(f"{name}  {entry.meta.revision}  {entry.folder}{gone}")
 
 
 @models_app.command("show")
@@ -27,9 +27,9 @@ def show_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
     """Show what MTEB is told of a model."""
     from mteb_hybrid.registry import read_entry
 
-    folder, meta = read_entry(name)
-    typer.echo(f"folder: {folder}")
-    for key, value in sorted(meta.to_dict().items()):
+    entry = read_entry(name)
+    typer.echo(f"folder: {entry.folder}")
+    for key, value in sorted(entry.meta.to_dict().items()):
         if value not in (None, [], {}):
             typer.echo(f"{key}: {value}")
 
@@ -56,9 +56,16 @@ def add_model(
         str | None, typer.Option(help="Model that it was fine-tuned from, as MTEB names it.")
     ] = None,
     license: Annotated[str | None, typer.Option(help="Such as apache-2.0.")] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            help="The commit of these files on the hub, 40 hex digits, which results need that "
+            "are to be submitted; by default a hash of the files."
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option(help="Replace an entry of that name.")] = False,
 ) -> None:
-    """Register a model folder as org/name, at a revision that is a hash of its files.
+    """Register a model folder as org/name, at a revision that is a hash of its files or given.
 
     For a model that `mteb-hybrid train` made, everything is known from its run.
 
@@ -70,7 +77,7 @@ def add_model(
     fields = {key: value for key, value in fields.items() if value}
     if trained_on:
         fields["training_datasets"] = set() if trained_on == ["none"] else set(trained_on)
-    meta = add(folder, name, fields, replace=replace)
+    meta = add(folder, name, fields, revision=revision, replace=replace)
     typer.echo(f"{name} at revision {meta.revision}: mteb run -m {name} -t ...")
 
 
@@ -83,35 +90,49 @@ def remove_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
     typer.echo(f"{name} is no longer registered")
 
 
-def submit(
-    results: Annotated[
-        Path, typer.Argument(help="Results folder, as in --output-folder.", exists=True)
+@models_app.command("card")
+def write_card(
+    model: Annotated[
+        str, typer.Argument(help="A registered name, a model folder, or a model that MTEB has.")
     ],
-    prepare: Annotated[
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of MTEB results, to show this model's; may be repeated."),
+    ] = None,
+    output_folder: Annotated[
         Path | None,
         typer.Option(
-            help="If nothing stands in the way, copy results and metadata to this new folder, "
-            "for `mteb submit-results --output-folder`."
+            "--output-folder",
+            "-o",
+            help="Where to write the card of a model that is no folder of yours.",
+            file_okay=False,
         ),
     ] = None,
 ) -> None:
-    """Check results for MTEB's results repository: names, revisions, subsets, metadata, paths.
+    """Write a model's card, README.md, with its recipe, its results and their pictures.
 
-    Sends nothing anywhere. Lists faults (exit status 1) and what is worth knowing.
+    `mteb-hybrid train` writes one without results. Only our part of a card and the hub's metadata
+    are written anew, and the model's revision stays as it is. Needs the extra `report`.
 
-    Example: mteb-hybrid submit results --prepare to-submit
+    Example: mteb-hybrid models card me/e5-hybrid --results results
     """
-    from mteb_hybrid.submit import check_results
-    from mteb_hybrid.submit import prepare as copy
+    from mteb_hybrid import plugin
+    from mteb_hybrid.registry import find_model
 
-    found = check_results(results)
-    for finding in found:
-        typer.echo(f"{'fault' if finding.is_fault else 'note '}  {finding.file}: {finding.problem}")
-    faults = sum(finding.is_fault for finding in found)
-    if faults:
-        raise ValueError(f"{faults} fault(s) stand in the way of a submission")
-    typer.echo("nothing stands in the way")
-    if prepare:
-        count = copy(results, prepare)
-        typer.echo(f"{count} result file(s) in {prepare}; next: mteb submit-results "
-                   f"--output-folder {prepare}")  # fmt: skip
+    plugin.register()
+    folder, meta = find_model(model)
+    target = folder or output_folder
+    if target is None or (folder and output_folder):
+        raise ValueError(
+            f"{model} has a folder, {folder}, and its card belongs there; leave out --output-folder"
+            if folder
+            else f"{model} is no folder of yours; name one for its card with --output-folder"
+        )
+    try:
+        from mteb_hybrid.model_card.card import write_card as write
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise ImportError(
+            f'a model card needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
+        ) from error
+    typer.echo(f"Card: {write(target, meta, results or ())}")

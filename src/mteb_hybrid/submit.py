@@ -1,40 +1,31 @@
 """Check results before they go to MTEB's results repository, and put them in its form.
 
-``mteb submit-results`` commits what it is given. What reviewers and the leaderboard then stumble
-over is found here first: names and revisions that mean nothing elsewhere, missing subsets, paths of
-one's own machine, metadata without which a model is not listed.
+``mteb submit-results`` commits what it is given. What reviewers, the leaderboard and the tests of
+the results repository (github.com/embeddings-benchmark/results, ``tests/``) then stumble over is
+found here first: names and revisions that mean nothing elsewhere, missing subsets and run settings,
+paths of one's own machine, metadata without which a model is not listed.
 """
 
-import json
-import math
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from mteb_hybrid.submit_checks import (
+    RUN_SETTINGS,
+    Finding,
+    check_result,
+    paths_in,
+    read_object,
+    read_run_settings,
+)
 from mteb_hybrid.table import ResultError
 
-LOCAL_PATH = re.compile(r"(^|[\s\"'=(])(~?/[\w.-]+/[\w./-]+|[A-Za-z]:\\\S+|file://\S+)")
 NEEDED = ("languages", "n_parameters", "embed_dim", "max_tokens", "license", "framework")
 WISHED = ("release_date", "training_datasets", "reference")
-WITHOUT_TASK = {"model_meta.json", "run_settings.jsonl"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about a results folder.
-
-    Attributes:
-        file: The file or folder, from the results folder on.
-        problem: What is wrong, and the remedy.
-        is_fault: Whether it stands in the way; else it is only worth knowing.
-    """
-
-    file: str
-    problem: str
-    is_fault: bool = True
+META = "model_meta.json"
+REVISION = re.compile(r"[0-9a-f]{40}|.")
+"""A commit, or the one-character version of an API."""
 
 
 def check_results(folder: Path) -> list[Finding]:
@@ -53,7 +44,8 @@ def check_results(folder: Path) -> list[Finding]:
     models = [revision for model in _folders(root) for revision in _folders(model)]
     if not models:
         raise ResultError(f"{root}: no results; expected ORG__MODEL/REVISION/TASK.json in it")
-    found = [finding for model in models for finding in _model(root, model)]
+    found = [*_misplaced(root), *_duplicates(root)]
+    found += [finding for model in models for finding in _model(root, model)]
     return sorted(found, key=lambda finding: (not finding.is_fault, finding.file))
 
 
@@ -82,11 +74,11 @@ def prepare(folder: Path, output: Path) -> int:
     unfinished = output.with_name(f".{output.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     count = 0
-    for file in sorted(root.glob("*/*/*.json")):
+    for file in sorted((*root.glob("*/*/*.json"), *root.glob(f"*/*/{RUN_SETTINGS}"))):
         target = unfinished / "results" / file.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-        count += file.name not in WITHOUT_TASK
+        count += file.name not in (META, RUN_SETTINGS)
     unfinished.rename(output)
     return count
 
@@ -102,6 +94,26 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir())
 
 
+def _misplaced(root: Path) -> Iterator[Finding]:
+    for file in sorted((*root.glob("*.json"), *root.glob("*/*.json"))):
+        yield Finding(
+            str(file.relative_to(root)),
+            "lies in no folder of a revision; expected ORG__MODEL/REVISION/TASK.json",
+        )
+
+
+def _duplicates(root: Path) -> Iterator[Finding]:
+    for model in _folders(root):
+        first: dict[str, Path] = {}
+        for file in sorted(model.glob("*/*.json")):
+            other = first.setdefault(file.name, file)
+            if file.name != META and other != file:
+                yield Finding(
+                    str(file.relative_to(root)),
+                    f"revision {other.parent.name} has the task too; keep one revision of a model",
+                )
+
+
 def _model(root: Path, folder: Path) -> Iterator[Finding]:
     name = str(folder.relative_to(root))
     model, revision = folder.parent.name.replace("__", "/", 1), folder.name
@@ -111,19 +123,40 @@ def _model(root: Path, folder: Path) -> Iterator[Finding]:
             f"{model} is no name that others know; register the model (`mteb-hybrid models add`) "
             "under org/name, and evaluate it by that name",
         )
-    if revision in ("no_revision_available", "external"):
-        yield Finding(name, f"the revision is {revision}; evaluate a model with a revision")
-    yield from _meta(name, folder / "model_meta.json", model, revision)
-    files = [file for file in sorted(folder.glob("*.json")) if file.name not in WITHOUT_TASK]
+    elif not _is_mtebs_own(model):
+        yield Finding(
+            name,
+            f"MTEB has no entry for {model}: the results repository can take its results once MTEB "
+            "has one",
+            is_fault=False,
+        )
+    if not REVISION.fullmatch(revision):
+        yield Finding(
+            name,
+            f"the revision is {revision}, expected a commit of the hub, 40 hex digits: upload the "
+            "model, give its commit to `mteb-hybrid models add … --revision`, and evaluate again",
+        )
+    yield from _meta(name, folder / META, model, revision)
+    files = [file for file in sorted(folder.glob("*.json")) if file.name != META]
     if not files:
         yield Finding(name, "no result files; remove the folder")
+        return
+    settings = folder / RUN_SETTINGS
+    covered = read_run_settings(settings)
+    if covered is None:
+        yield Finding(
+            f"{name}/{RUN_SETTINGS}",
+            "missing, or not as MTEB writes it: evaluate with `--overwrite-strategy always`",
+        )
+    else:
+        yield from paths_in(f"{name}/{RUN_SETTINGS}", settings.read_text(encoding="utf-8"), "it")
     for file in files:
-        yield from _result(f"{name}/{file.name}", file)
+        yield from check_result(f"{name}/{file.name}", file, covered)
 
 
 def _meta(folder: str, file: Path, model: str, revision: str) -> Iterator[Finding]:
     name = f"{folder}/{file.name}"
-    meta = _json(file)
+    meta = read_object(file)
     if meta is None:
         yield Finding(name, "missing, or no JSON; MTEB writes it: evaluate one task again")
         return
@@ -140,84 +173,14 @@ def _meta(folder: str, file: Path, model: str, revision: str) -> Iterator[Findin
     for key in WISHED:
         if meta.get(key) is None:
             yield Finding(name, f"{key} is not known", is_fault=False)
-    yield from _paths(name, meta)
+    yield from paths_in(name, meta)
 
 
 def _is_mtebs_own(model: str) -> bool:
     """Whether MTEB itself has the model's entry: what that lacks is nobody's to give here."""
     from mteb.models.model_implementations import MODEL_REGISTRY
 
+    from mteb_hybrid.offline import MODEL_NAME
     from mteb_hybrid.registry import registered
 
-    return model in MODEL_REGISTRY and model not in registered()
-
-
-def _result(name: str, file: Path) -> Iterator[Finding]:
-    import mteb
-    from mteb.results import TaskResult
-    from pydantic import ValidationError
-
-    content = _json(file)
-    if content is None:
-        yield Finding(name, "no JSON, or cut short; delete the file and evaluate the task again")
-        return
-    try:
-        result = TaskResult.from_disk(file)
-        task: Any = mteb.get_task(result.task_name)
-    except (ValidationError, ValueError) as error:
-        yield Finding(name, f"MTEB cannot read it: {str(error).splitlines()[0]}")
-        return
-    except KeyError:
-        yield Finding(name, f"MTEB has no task {content.get('task_name')!r}; delete the file")
-        return
-    if result.task_name != file.stem:
-        yield Finding(name, f"holds results of {result.task_name}; rename or delete it")
-    if result.dataset_revision != task.metadata.dataset["revision"]:
-        yield Finding(
-            name,
-            f"made on revision {result.dataset_revision} of the data, the task has "
-            f"{task.metadata.dataset['revision']}; evaluate it again",
-        )
-    if not result.mteb_version:
-        yield Finding(name, "does not say with which version of mteb it was made")
-    if type(task).__module__.startswith("mteb_hybrid"):
-        yield Finding(
-            name,
-            f"{result.task_name} is a task of this plugin: the results repository can take it "
-            "once MTEB has the task",
-            is_fault=False,
-        )
-    for split in task.eval_splits:
-        rows = {row["hf_subset"]: row for row in result.scores.get(split, [])}
-        missing = [subset for subset in task.hf_subsets if subset not in rows]
-        if missing:
-            yield Finding(
-                name,
-                f"split {split}: {len(missing)} of {len(task.hf_subsets)} subsets are missing "
-                f"({', '.join(missing[:6])}{', …' if len(missing) > 6 else ''}); the same `mteb "
-                "run` again evaluates them",
-            )
-        for subset, row in rows.items():
-            score = row.get("main_score")
-            if not isinstance(score, float | int) or not math.isfinite(score):
-                yield Finding(name, f"{split}, {subset}: the main score is {score!r}")
-    yield from _paths(name, content)
-
-
-def _paths(name: str, content: Any, key: str = "") -> Iterator[Finding]:
-    if isinstance(content, dict):
-        for inner, value in content.items():
-            yield from _paths(name, value, f"{key}.{inner}".lstrip("."))
-    elif isinstance(content, list):
-        for value in content:
-            yield from _paths(name, value, key)
-    elif isinstance(content, str) and (path := LOCAL_PATH.search(content)):
-        yield Finding(name, f"{key} holds a path of this machine, {path[2]}; take it out")
-
-
-def _json(file: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return model in MODEL_REGISTRY and model not in (MODEL_NAME, *registered())

@@ -1,6 +1,7 @@
 """Training by a recipe: the run folder, resuming, refusals, adapters, the dry run."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -139,7 +140,8 @@ def test_a_run_and_a_resumed_one(recipe_file, tmp_path):
     assert not train(recipe, whole)
 
 
-def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path):
+def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model):
+    from huggingface_hub import ModelCard
     from mteb.models import ModelMeta
 
     from mteb_hybrid.models import folder_hash
@@ -156,6 +158,32 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path):
     assert "MLQARMonolingualRetrieval" in meta.get_training_datasets()
     assert (meta.embed_dim, meta.license) == (16, None)
     assert meta.n_parameters == sum(parameter.numel() for parameter in model.parameters())
+
+    card = ModelCard.load(tmp_path / "run" / "model" / "README.md")
+    assert card.data.language == ["en", "de"] and "mteb" in card.data.tags
+    order = ["# Tiny", "## Use", "Not evaluated yet.", "## How it was trained", "## Limits"]
+    order += ["## Model Details", "## Training Details", "### Hybrid Batches", "## Citation"]
+    places = [card.text.index(part) for part in order]
+    assert places == sorted(places) and "<!-- -" not in card.text
+    kept = tmp_path / "run" / "model" / "model_card"
+    assert {file.name for file in kept.iterdir()} == {"recipe.toml", "versions.json", "curves.png"}
+    assert read_recipe(kept / "recipe.toml").data[0].path == "pairs.jsonl"
+    for file in (kept / "recipe.toml", kept.with_name("README.md")):
+        assert not any(str(path) in file.read_text() for path in (tmp_path, tiny_model.parent))
+
+
+def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch, capsys):
+    for module in ("mteb_hybrid.training.curves", "mteb_hybrid.model_card.markdown"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in [name for name in sys.modules if name.startswith("mteb_hybrid.model_card.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert train(read_recipe(recipe_file, SHORT), tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "no curves: matplotlib is missing" in said and "no model card: jinja2" in said
+    assert (tmp_path / "run" / "model_meta.json").is_file()
+    assert not (tmp_path / "run" / "model" / "model_card").exists()
 
 
 def test_an_adapter(recipe_file, tmp_path, tiny_model):

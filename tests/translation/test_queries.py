@@ -60,9 +60,11 @@ def test_queries_in_another_language(toy, translate, nllb):
 def test_further_languages_are_added(toy, translate):
     translate("toy", "--into", "de")
     before = (overlay_folder("toy") / "de-en.jsonl").read_bytes()
+    (overlay_folder("toy") / "notes.txt").write_text("mine")
     said = translate("toy", "--into", "zh", "--into", "ar", "--of", "en")
     assert "now de-en, zh-en, ar-en" in said
     assert (overlay_folder("toy") / "de-en.jsonl").read_bytes() == before
+    assert (overlay_folder("toy") / "notes.txt").read_text() == "mine"
     about = provenance(toy)
     assert list(about.languages) == ["de", "zh", "ar"]
     translate("toy", "--into", "de")

@@ -5,10 +5,10 @@ Format: github.com/beir-cellar/beir/wiki/Load-your-custom-dataset. JSON lines ma
 
 A passage is title and text, joined by a space and stripped, as MTEB and BEIR do it. Either may be
 empty, and the title may be missing or null. A document that has neither is no candidate: it is left
-out with a warning, and it may not be judged. (MTEB ranks its empty text; anserini leaves it out.)
+out with a warning, and it may not be judged. (MTEB and BEIR rank its empty text.)
 
-A query without judgments in the split is left out, as in BEIR's loader. A judgment below 0, such as
-TREC-COVID has, counts as 0, as in trec_eval.
+A query without judgments in the split is left out, as in BEIR's loader. A judgment below 0 counts
+as 0, as in trec_eval.
 """
 
 import logging

@@ -114,12 +114,7 @@ def _finish(
     try:
         from mteb_hybrid.training.curves import draw_curves
     except ModuleNotFoundError as error:
-        missing = str(error.name).partition(".")[0]
-        print(
-            f'no curves: {missing} is missing, of the extra "mteb-hybrid[report]"; log.jsonl has '
-            "the numbers",
-            file=sys.stderr,
-        )
+        _say_missing("curves", error, "log.jsonl has the numbers")
     else:
         draw_curves(history, run.path, tuple(recipe.languages))
     if recipe.model.lora is not None:
@@ -127,4 +122,18 @@ def _finish(
         merge_adapter(model)
     write(run.model, lambda part: model.save_pretrained(str(part)))
     meta = model_meta(recipe, model, folder_hash(run.model))
+    try:
+        from mteb_hybrid.model_card.card import write_run_card
+    except ModuleNotFoundError as error:
+        _say_missing("model card", error, "model/README.md is that of sentence-transformers")
+    else:
+        write_run_card(run, recipe, meta)
     write_json(run.path / META, meta)
+
+
+def _say_missing(what: str, error: ModuleNotFoundError, instead: str) -> None:
+    missing = str(error.name).partition(".")[0]
+    print(
+        f'no {what}: {missing} is missing, of the extra "mteb-hybrid[report]"; {instead}',
+        file=sys.stderr,
+    )

@@ -124,6 +124,8 @@ def _keep(
         )
     file = f"{into}-{of}.jsonl"
     with whole_folder(folder, overwrite=True) as part:
+        if folder.is_dir():
+            shutil.copytree(folder, part, dirs_exist_ok=True)
         write_lines(
             part / file,
             (json_line({"id": id_, "text": found.text}) for id_, found in rows.items()),
@@ -136,7 +138,5 @@ def _keep(
             cut=[id_ for id_, found in rows.items() if found.cut],
         )
         merged = _merged(about, language, [entry])
-        for other in merged.translations[:-1]:
-            shutil.copyfile(folder / other.file, part / other.file)
         (part / PROVENANCE).write_text(merged.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return merged

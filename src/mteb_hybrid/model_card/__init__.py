@@ -1,0 +1,1 @@
+"""Model cards: ``README.md`` of a model, from its recipe, its metadata and its results."""

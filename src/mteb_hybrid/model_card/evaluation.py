@@ -1,0 +1,109 @@
+"""What a model card says of a model's results: its rows of the table, and the hub's metadata."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import EvalResult
+
+from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.report import Results, load_results
+from mteb_hybrid.settings import tasks_by_name
+from mteb_hybrid.table import COLUMNS, ResultError, Row, model_of, result_files, result_rows
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+MTEB = "https://github.com/embeddings-benchmark/mteb"
+TASK_TYPE = "text-retrieval"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of one model.
+
+    Attributes:
+        rows: Its rows of the table, one per collection.
+        results: The same as reports read them.
+    """
+
+    rows: list[Row]
+    results: Results
+
+
+def read_evaluation(paths: Iterable[Path], meta: "ModelMeta") -> Evaluation:
+    """Find the results of a model among those of others.
+
+    A folder that was evaluated before it was registered has them under ``local/…``; its revision
+    tells that they are the same files.
+
+    Args:
+        paths: Result files, or folders to search for them.
+        meta: The model.
+
+    Raises:
+        ResultError: If there are no results of our tasks at its revision, or a file is damaged.
+    """
+    found: dict[tuple[str, str], list[Path]] = {}
+    for file in result_files(paths):
+        found.setdefault(model_of(file), []).append(file)
+    names = [name for name, revision in found if revision == meta.revision]
+    own = [name for name in names if name == meta.name or name.startswith("local/")]
+    if not own:
+        others = ", ".join(f"{name} at {revision}" for name, revision in found) or "none"
+        raise ResultError(
+            f"no results of {meta.name} at revision {meta.revision} below "
+            f"{', '.join(map(str, paths))}; there are: {others}. Evaluate it with `mteb run` or "
+            "`mteb-hybrid run`."
+        )
+    name = str(meta.name) if meta.name in own else own[0]
+    files = found[name, str(meta.revision)]
+    return Evaluation(result_rows(files), load_results(files))
+
+
+def cards_by_title() -> dict[str, TaskCard]:
+    """The cards of all collections that have tasks, benchmarks before samples."""
+    return {card.title: card for card, _ in tasks_by_name().values()}
+
+
+def eval_results(rows: Iterable[Row]) -> list[EvalResult]:
+    """Results in the hub's terms: a mean over all subsets of a setting is one metric.
+
+    Means over some subsets, or from cut rankings, are left out: the hub's format cannot say that
+    they are.
+
+    Args:
+        rows: Rows of the table, of one model.
+    """
+    cards = cards_by_title()
+    return [
+        EvalResult(
+            task_type=TASK_TYPE,
+            task_name=f"{column.setting} retrieval".capitalize(),
+            dataset_type=cards[row.collection].source.repository,
+            dataset_name=row.collection,
+            dataset_config=f"{cards[row.collection].name}-{column.setting}",
+            dataset_split=cards[row.collection].split,
+            dataset_revision=cards[row.collection].source.revision,
+            metric_type=column.score,
+            metric_name=column.title,
+            metric_value=round(cell.value, 5),
+            source_name="MTEB",
+            source_url=MTEB,
+        )
+        for row in rows
+        for column, cell in zip(COLUMNS, row.cells, strict=True)
+        if cell and cell.subsets == cell.expected and cell.truncated_at is None
+        if math.isfinite(cell.value)
+    ]
+
+
+def is_ours(result: EvalResult) -> bool:
+    """Whether `eval_results` makes such an entry."""
+    configs = {
+        (card.source.repository, f"{card.name}-{setting}")
+        for card, setting in tasks_by_name().values()
+    }
+    return (result.dataset_type, result.dataset_config) in configs
