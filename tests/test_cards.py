@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from mteb_hybrid.card_sources import File, LinesSource
+from mteb_hybrid.card_sources import LinesSource
+from mteb_hybrid.card_tables import File
 from mteb_hybrid.cards import CardError, card_folder, read_card, task_cards
 from mteb_hybrid.task import task_classes
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from mteb_hybrid.card_sources import Language, ShortCode, Source, Strict
+from mteb_hybrid.card_sources import Source
+from mteb_hybrid.card_tables import Language, ShortCode, Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -10,21 +10,13 @@ import typer
 from mteb_hybrid import __version__
 from mteb_hybrid.export.command import export
 from mteb_hybrid.files import DATA_VARIABLE
-from mteb_hybrid.languages import By, language_name
+from mteb_hybrid.languages import By
 from mteb_hybrid.registry_command import models_app
-from mteb_hybrid.settings import (
-    Setting,
-    card_settings,
-    collections,
-    task_name,
-    task_views,
-    tasks_by_name,
-)
+from mteb_hybrid.settings import Setting
 from mteb_hybrid.submit_command import submit
 from mteb_hybrid.table import Format, legend, render, result_rows, write_table
-from mteb_hybrid.tasks_command import new
+from mteb_hybrid.tasks_command import tasks_app
 from mteb_hybrid.training.command import train
-from mteb_hybrid.translated_queries import NO_SETTING, provenance
 from mteb_hybrid.translation.command import translate
 
 app = typer.Typer(
@@ -35,7 +27,6 @@ app = typer.Typer(
     "languages at once, and measure how biased they are towards some languages. "
     "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.",
 )
-tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 
@@ -79,61 +70,6 @@ def demo(
 
     typer.echo("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
     typer.echo(run_demo(output_folder, _width()))
-
-
-@tasks_app.command("list")
-def list_tasks() -> None:
-    """List the collections, their languages and the names of their MTEB tasks."""
-    for name, card in collections().items():
-        typer.echo(f"{name}: {card.title}, {' '.join(card.languages)}")
-        settings = card_settings(card)
-        for setting in settings:
-            count = len(task_views(card, setting))
-            typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
-        if not settings:
-            typer.echo(f"  {NO_SETTING}")
-
-
-@tasks_app.command("show")
-def show_task(
-    name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
-) -> None:
-    """Describe a collection: languages, source, licence, subsets of each setting."""
-    tasks, cards = tasks_by_name(), collections()
-    card = tasks[name][0] if name in tasks else cards.get(name)
-    if card is None:
-        raise ValueError(
-            f"no collection or task {name!r}; expected one of {', '.join(cards)}, or a task name "
-            "from `mteb-hybrid tasks list`"
-        )
-    source, about = card.source, card.metadata
-    languages = [f"{k} {language_name(v.code)} ({v.code})" for k, v in card.languages.items()]
-    lines = {
-        "description": card.description,
-        "kind": card.kind,
-        "languages": ", ".join(languages),
-        "candidates": source.candidates,
-        "files": source.origin,
-        "revision": source.revision,
-        "licence": about.license,
-        "text": f"{about.annotations_creators}, {about.sample_creation}",
-        "reference": about.reference or "none",
-    }
-    if found := provenance(card):
-        pairs = " ".join(f"{entry.into}-{entry.of}" for entry in found.translations)
-        cut = sum(len(entry.cut) for entry in found.translations)
-        lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
-        if cut:
-            lines["translations cut"] = f"{cut}, by the length limit"
-    typer.echo(card.title)
-    for key, value in lines.items():
-        typer.echo(f"  {key}: {value}")
-    for setting in card_settings(card):
-        subsets = list(task_views(card, setting))
-        shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
-        typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
-    if not card_settings(card):
-        typer.echo(f"  {NO_SETTING}")
 
 
 @app.command()
@@ -204,7 +140,6 @@ def run(
     typer.echo(f"\n{legend(rows)}\n\nResults: {results}")
 
 
-tasks_app.command("new")(new)
 app.command()(train)
 app.command()(translate)
 app.command()(export)

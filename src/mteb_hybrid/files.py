@@ -7,7 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
-from mteb_hybrid.card_sources import File, FileSource
+from mteb_hybrid.card_sources import FileSource
+from mteb_hybrid.card_tables import File
 from mteb_hybrid.cards import TaskCard
 
 DATA_VARIABLE = "MTEB_HYBRID_DATA"

@@ -1,4 +1,4 @@
-"""``mteb-hybrid tasks new``: a card for parallel JSON lines of one's own."""
+"""The commands ``mteb-hybrid tasks``: list and describe collections, write a card for one's own."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,70 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.cards import TASKS_VARIABLE
-from mteb_hybrid.languages import check_language_code
+from mteb_hybrid.languages import check_language_code, language_name
 from mteb_hybrid.new_card import PROMPT, About, write_card
-from mteb_hybrid.settings import card_settings, task_name, task_views
+from mteb_hybrid.settings import card_settings, collections, task_name, task_views, tasks_by_name
+from mteb_hybrid.translated_queries import NO_SETTING, provenance
+
+tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
 
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """List the collections, their languages and the names of their MTEB tasks."""
+    for name, card in collections().items():
+        typer.echo(f"{name}: {card.title}, {' '.join(card.languages)}")
+        settings = card_settings(card)
+        for setting in settings:
+            count = len(task_views(card, setting))
+            typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+        if not settings:
+            typer.echo(f"  {NO_SETTING}")
+
+
+@tasks_app.command("show")
+def show_task(
+    name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
+) -> None:
+    """Describe a collection: languages, source, licence, subsets of each setting."""
+    tasks, cards = tasks_by_name(), collections()
+    card = tasks[name][0] if name in tasks else cards.get(name)
+    if card is None:
+        raise ValueError(
+            f"no collection or task {name!r}; expected one of {', '.join(cards)}, or a task name "
+            "from `mteb-hybrid tasks list`"
+        )
+    source, about = card.source, card.metadata
+    languages = [f"{k} {language_name(v.code)} ({v.code})" for k, v in card.languages.items()]
+    lines = {
+        "description": card.description,
+        "kind": card.kind,
+        "languages": ", ".join(languages),
+        "candidates": source.candidates,
+        "files": source.origin,
+        "revision": source.revision,
+        "licence": about.license,
+        "text": f"{about.annotations_creators}, {about.sample_creation}",
+        "reference": about.reference or "none",
+    }
+    if found := provenance(card):
+        pairs = " ".join(f"{entry.into}-{entry.of}" for entry in found.translations)
+        cut = sum(len(entry.cut) for entry in found.translations)
+        lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
+        if cut:
+            lines["translations cut"] = f"{cut}, by the length limit"
+    typer.echo(card.title)
+    for key, value in lines.items():
+        typer.echo(f"  {key}: {value}")
+    for setting in card_settings(card):
+        subsets = list(task_views(card, setting))
+        shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
+        typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
+    if not card_settings(card):
+        typer.echo(f"  {NO_SETTING}")
+
+
+@tasks_app.command("new")
 def new(
     files: Annotated[
         list[Path],

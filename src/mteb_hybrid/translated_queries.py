@@ -22,7 +22,7 @@ import platformdirs
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mteb_hybrid.card_sources import LanguageCode, Sha256, ShortCode, Strict
+from mteb_hybrid.card_tables import LanguageCode, Sha256, ShortCode, Strict
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.files import DATA_VARIABLE, DataError

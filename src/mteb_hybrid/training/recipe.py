@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from mteb_hybrid.card_sources import FileSource, LanguageCode
+from mteb_hybrid.card_sources import FileSource
+from mteb_hybrid.card_tables import LanguageCode
 from mteb_hybrid.languages import macrolanguage
 from mteb_hybrid.training.plan import BatchPlan
 from mteb_hybrid.training.recipe_values import (
