@@ -40,12 +40,13 @@ from collections import Counter
 from mteb_hybrid.settings import tasks_by_name
 registry = sys.modules["mteb.get_tasks"]
 listed = Counter(task.metadata.name for task in registry.TASK_LIST)
-similar = Counter(name for names in registry._SIMILAR_TASKS.values() for name in names)
+similar = Counter((old, new) for old, names in registry._SIMILAR_TASKS.items() for new in names)
 finders = [type(finder).__name__ for finder in sys.meta_path].count("RegisteringFinder")
 print(json.dumps({
     "finders": finders,
     **{name: listed[name] for name in tasks_by_name()},
-    **{f"similar {name}": similar[name] for name in tasks_by_name() if similar[name]},
+    **{f"{new} is like {old}": count for (old, new), count in similar.items()
+       if new in tasks_by_name()},
     **{f"same {name}": int(registry._TASKS_REGISTRY.get(name) in registry.TASK_LIST)
        for name in tasks_by_name()},
 }))

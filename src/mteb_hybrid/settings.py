@@ -73,7 +73,8 @@ def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
         DataError: If what is said of translated queries is malformed.
     """
     found: dict[str, View] = {}
-    if setting in card.source.settings:
+    of_one = setting is Setting.MULTILINGUAL and len(card.languages) == 1
+    if setting in card.source.settings and not of_one:
         found = views(setting, tuple(card.languages))
     if setting is Setting.CROSSLINGUAL:
         found |= translated_views(card)
@@ -91,17 +92,14 @@ def translated_views(card: TaskCard) -> dict[str, View]:
 
 
 def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
-    """The views of a setting by name: L, L·(L-1) and L of them for L languages.
-
-    A pool of all languages needs at least two.
-    """
+    """The views of a setting by name: L, L·(L-1) and L of them for L languages."""
     match setting:
         case Setting.MONOLINGUAL:
             found = [View(x, (x,)) for x in languages]
         case Setting.CROSSLINGUAL:
             found = [View(x, (y,)) for x in languages for y in languages if x != y]
         case Setting.MULTILINGUAL:
-            found = [View(x, languages) for x in languages if len(languages) > 1]
+            found = [View(x, languages) for x in languages]
     return {view.name: view for view in found}
 
 

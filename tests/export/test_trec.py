@@ -58,6 +58,7 @@ def test_bias_reads_the_export_and_gives_the_scores_of_the_task(
     )
     found = dict(table.filter(query_language="el").select("measure", "value").iter_rows())
     assert {"map", "awrf_at_20", "same_language_lift_at_10"} <= set(found)
+    assert found.pop("unjudged_at_10") > 0  # the task, whose judgments are complete, has it not
     assert found == pytest.approx({name: ours[name] for name in found}, nan_ok=True)
 
 

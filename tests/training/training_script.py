@@ -77,3 +77,5 @@ if __name__ == "__main__":
         if trained is not None and trained.is_world_process_zero():
             torch.save(trained.model.state_dict(), Path(output) / "final.pt")
             Path(output, "log.json").write_text(json.dumps(trained.state.log_history))
+    # Else its threads may still run when the interpreter ends, which aborts it.
+    torch.distributed.destroy_process_group()
