@@ -100,6 +100,7 @@ def test_what_mteb_is_told(translated):
     revision = about.dataset["revision"]
     assert re.fullmatch(r"1\.0\.0\+translated-[0-9a-f]{12}", revision)
     assert "translated by acme/mt (abc, 2026-11-21)" in about.description
+    assert about.sample_creation == "machine-translated"
     assert about.eval_langs == {"de-en": ["deu-Latn", "eng-Latn"]}
     assert by_name["ToyMonolingualRetrieval"].dataset["revision"] == "1.0.0"
     translated(GERMAN.replace("bellt", "kläfft"))

@@ -301,6 +301,7 @@ DESCRIPTIONS = {
 def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     codes = {short: language.code for short, language in card.languages.items()}
     description, revision = f"{card.description} {DESCRIPTIONS[setting]}", card.source.revision
+    fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         codes = {**translated.languages, **codes}
         description += (
@@ -308,13 +309,13 @@ def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
             f"{translated.date})."
         )
         revision += f"+translated-{digest(translated)}"
+        fields["sample_creation"] = "machine-translated"
     eval_langs = {
         subset: list(
             dict.fromkeys(codes[x] for x in (view.query_language, *view.passage_languages))
         )
         for subset, view in task_views(card, setting).items()
     }
-    fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     try:
         metadata = CardTaskMetadata(
             name=name,
