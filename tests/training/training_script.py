@@ -5,6 +5,7 @@ which are arguments of the trainer and ``stop_after`` (a step), ``resume``, ``al
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -77,5 +78,6 @@ if __name__ == "__main__":
         if trained is not None and trained.is_world_process_zero():
             torch.save(trained.model.state_dict(), Path(output) / "final.pt")
             Path(output, "log.json").write_text(json.dumps(trained.state.log_history))
-    # Else its threads may still run when the interpreter ends, which aborts it.
-    torch.distributed.destroy_process_group()
+    # Threads of gloo may still run when the interpreter ends, which then aborts. All is written.
+    torch.distributed.barrier()
+    os._exit(0)

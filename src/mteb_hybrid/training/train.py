@@ -91,6 +91,8 @@ def train(
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.is_world_process_zero():
         _finish(run, recipe, model, trainer.state.log_history)
+    # A process that ends early, and badly, would make torchrun stop the one that still writes.
+    trainer.accelerator.wait_for_everyone()
     return True
 
 
