@@ -82,10 +82,11 @@ def real_data(data_folder, monkeypatch) -> Path:
 
 @pytest.fixture
 def evaluate(tmp_path):
-    """Evaluate a model on one task through MTEB; returns ``{subset: scores}``."""
+    """Evaluate a model on a task (or its name) through MTEB; returns ``{subset: scores}``."""
 
-    def run(model, name, subsets=None, stock=False):
-        task = mteb.get_task(name, hf_subsets=subsets)
+    def run(model, task, subsets=None, stock=False):
+        if isinstance(task, str):
+            task = mteb.get_task(task, hf_subsets=subsets)
         result = mteb.evaluate(
             model,
             task,

@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from mteb_hybrid.table import Format, ResultError, render, result_rows
+from mteb_hybrid.table import ResultError, render, result_rows
+from mteb_hybrid.table_format import Format
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import math
 import re
 
-import mteb
 import polars as pl
 import pytest
 
@@ -26,21 +25,13 @@ IMAGES = {
 
 
 @pytest.fixture
-def toy(sample_card, tmp_path):
+def toy(sample_card, tmp_path, evaluate):
     def run(encoder, setting, stock=False, per_query=None):
         card = captions_card(sample_card, tmp_path, lines(IMAGES))
         classes = {made.__name__: made for made in task_classes({"Toy": card})}
         task = classes[f"Toy{setting}Retrieval"]()
         task.per_query_root = per_query
-        result = mteb.evaluate(
-            encoder,
-            task,
-            cache=None,
-            show_progress_bar=False,
-            prediction_folder=tmp_path / "predictions" if stock else None,
-        )
-        (scores,) = result.task_results[0].scores.values()
-        return {row["hf_subset"]: row for row in scores}
+        return evaluate(encoder, task, stock=stock)
 
     return run
 

@@ -39,7 +39,7 @@ def lines_card(sample_card, folder, contents, groups=None):
 
 
 @pytest.fixture
-def toy(sample_card, tmp_path):
+def toy(sample_card, tmp_path, evaluate):
     """Evaluates an encoder on so many lines per language; up to 100, some texts repeat in each."""
 
     def run(encoder, lines, setting="Multilingual", stock=False, subsets=None, per_query=None):
@@ -53,15 +53,7 @@ def toy(sample_card, tmp_path):
         classes = {made.__name__: made for made in task_classes({"Toy": card})}
         task = classes[f"Toy{setting}Retrieval"]().filter_languages(None, hf_subsets=subsets)
         task.per_query_root = per_query
-        result = mteb.evaluate(
-            encoder,
-            task,
-            cache=None,
-            show_progress_bar=False,
-            prediction_folder=tmp_path / "predictions" if stock else None,
-        )
-        (scores,) = result.task_results[0].scores.values()
-        return {row["hf_subset"]: row for row in scores}
+        return evaluate(encoder, task, stock=stock)
 
     return run
 

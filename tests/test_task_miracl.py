@@ -85,7 +85,7 @@ def write_translations(data, card, pairs):
 
 
 @pytest.fixture
-def toy(tmp_path, monkeypatch):
+def toy(tmp_path, monkeypatch, evaluate):
     """Evaluates an encoder in one setting of three languages, two of them with translations."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
     card = toy_card(tmp_path)
@@ -97,15 +97,7 @@ def toy(tmp_path, monkeypatch):
     def run(encoder, setting, stock=False, per_query=None):
         task = classes[setting]()
         task.per_query_root = per_query
-        result = mteb.evaluate(
-            encoder,
-            task,
-            cache=None,
-            show_progress_bar=False,
-            prediction_folder=tmp_path / "predictions" if stock else None,
-        )
-        (scores,) = result.task_results[0].scores.values()
-        return {row["hf_subset"]: row for row in scores}
+        return evaluate(encoder, task, stock=stock)
 
     run.card = card
     run.classes = classes

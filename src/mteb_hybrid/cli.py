@@ -14,7 +14,8 @@ from mteb_hybrid.languages import By
 from mteb_hybrid.registry_command import models_app
 from mteb_hybrid.settings import Setting
 from mteb_hybrid.submit_command import submit
-from mteb_hybrid.table import Format, legend, render, result_rows, write_table
+from mteb_hybrid.table import legend, render, result_rows
+from mteb_hybrid.table_format import Format, write_table
 from mteb_hybrid.tasks_command import tasks_app
 from mteb_hybrid.training.command import train
 from mteb_hybrid.translation.command import translate

@@ -10,7 +10,8 @@ from mteb_hybrid.compare import CompareError, compare_by, compare_models
 from mteb_hybrid.languages import By
 from mteb_hybrid.per_query import FOLDER_VARIABLE, read_per_query
 from mteb_hybrid.settings import tasks_by_name
-from mteb_hybrid.table import COLUMNS, Format, model_of, write_table
+from mteb_hybrid.table import COLUMNS, model_of
+from mteb_hybrid.table_format import Format, write_table
 
 LEGEND = (
     "Means: over queries, then unweighted over subsets. Difference: model minus baseline. "

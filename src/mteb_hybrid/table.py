@@ -6,15 +6,14 @@ Reads MTEB's result files directly, so it needs neither mteb nor torch.
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.cards import TaskCard
 from mteb_hybrid.settings import Setting, View, task_views, tasks_by_name
+from mteb_hybrid.table_format import Format, write_table
 
 
 class ResultError(ValueError):
@@ -109,15 +108,6 @@ class Row:
     further: tuple[Cell | None, ...] = (None,) * len(JUDGED_IN_ONE)
 
 
-class Format(StrEnum):
-    """How to write a table."""
-
-    TEXT = "text"
-    MARKDOWN = "markdown"
-    LATEX = "latex"
-    CSV = "csv"
-
-
 def result_rows(paths: Iterable[Path]) -> list[Row]:
     """Collect the results of our tasks below some folders.
 
@@ -193,22 +183,6 @@ def _any_further(rows: Sequence[Row]) -> bool:
     return any(cell for row in rows for cell in row.further)
 
 
-def write_table(
-    head: Sequence[str],
-    body: Sequence[Sequence[str]],
-    format: Format,
-    width: int | None = None,
-    labels: int = 2,
-) -> str:
-    """A table whose first `labels` columns are text; not for ``csv``, which wants plain values."""
-    match format:
-        case Format.MARKDOWN:
-            return markdown(head, body, labels)
-        case Format.LATEX:
-            return latex(head, body, labels)
-    return _text(head, body, width, labels)
-
-
 def result_files(paths: Iterable[Path]) -> Iterable[Path]:
     """The result files among some paths; folders are searched for ``*Retrieval.json``.
 
@@ -280,42 +254,6 @@ def _with_pool_loss(
     ]
 
 
-def markdown(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
-    """A Markdown table whose first `labels` columns are text."""
-
-    def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
-
-    rule = line(["---"] * labels + ["---:"] * (len(head) - labels))
-    return "\n".join([line(head), rule, *map(line, body)])
-
-
-def latex(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
-    """A LaTeX table (booktabs) whose first `labels` columns are text."""
-    special = {c: rf"\{c}" for c in "&%$#_{}"} | {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "–": "--",
-    }
-
-    def line(cells: Iterable[str]) -> str:
-        escaped = (re.sub(r"[\\&%$#_{}~^–]", lambda m: special[m[0]], c) for c in cells)
-        return " & ".join(escaped) + r" \\"
-
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{'l' * labels}{'r' * (len(head) - labels)}}}",
-            r"\toprule",
-            line(head),
-            r"\midrule",
-            *map(line, body),
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-    )
-
-
 def _csv(rows: Sequence[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -340,21 +278,3 @@ def _csv(rows: Sequence[Row]) -> str:
                     ]
                 )
     return out.getvalue().rstrip("\n")
-
-
-def _text(
-    head: Sequence[str], body: Sequence[Sequence[str]], width: int | None, labels: int
-) -> str:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for index, title in enumerate(head):
-        table.add_column(title, justify="left" if index < labels else "right", overflow="fold")
-    for cells in body:
-        table.add_row(*map(Text, cells))
-    out = io.StringIO()
-    Console(file=out, width=width or 1000, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")

@@ -15,14 +15,12 @@ from datasets import Dataset
 from datasets.table import InMemoryTable
 from mteb._create_dataloaders import create_dataloader
 from mteb.abstasks.retrieval import AbsTaskRetrieval
-from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models.models_protocols import EncoderProtocol, SearchProtocol
 from mteb.models.sentence_transformer_wrapper import SparseEncoderWrapper
 from mteb.timing import TimingStack
 from mteb.types import PromptType
-from pydantic import PrivateAttr, ValidationError
 
-from mteb_hybrid.cards import CardError, TaskCard, task_cards
+from mteb_hybrid.cards import TaskCard, task_cards
 from mteb_hybrid.mteb_scores import mteb_scores
 from mteb_hybrid.per_query import (
     FOLDER_VARIABLE,
@@ -43,22 +41,12 @@ from mteb_hybrid.settings import (
     view_queries,
 )
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.translated_queries import digest, provenance, with_translated_queries
+from mteb_hybrid.task_metadata import card_metadata
+from mteb_hybrid.translated_queries import with_translated_queries
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
     from mteb.types import EncodeKwargs
-
-
-class CardTaskMetadata(TaskMetadata):
-    """Metadata whose descriptive statistics lie beside the card, not in MTEB."""
-
-    _folder: Path = PrivateAttr()
-
-    @property
-    def descriptive_stat_path(self) -> Path:
-        """File of the statistics that ``calculate_descriptive_statistics`` reads and writes."""
-        return self._folder / "statistics" / f"{self.name}.json"
 
 
 class CardTask(AbsTaskRetrieval):
@@ -282,62 +270,12 @@ def _task_class(card: TaskCard, setting: Setting) -> type[CardTask]:
         "__module__": __name__,
         "card": card,
         "setting": setting,
-        "metadata": _metadata(card, setting, name),
+        "metadata": card_metadata(card, setting, name),
         "ignore_identical_ids": card.source.queries_are_passages,
     }
     made = type(name, (CardTask,), members)
     globals().setdefault(name, made)  # where pickle looks for it
     return made
-
-
-DESCRIPTIONS = {
-    Setting.MONOLINGUAL: "Queries and passages are in the same language.",
-    Setting.CROSSLINGUAL: "Queries are in one language and passages in another.",
-    Setting.MULTILINGUAL: "Queries are in one language, and the pool holds the passages of all "
-    "languages at once, the relevant ones among them.",
-}
-
-
-def _metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
-    codes = {short: language.code for short, language in card.languages.items()}
-    description, revision = f"{card.description} {DESCRIPTIONS[setting]}", card.source.revision
-    fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
-    if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
-        codes = {**translated.languages, **codes}
-        description += (
-            f" Queries were translated by {translated.system} ({translated.revision}, "
-            f"{translated.date})."
-        )
-        revision += f"+translated-{digest(translated)}"
-        fields["sample_creation"] = "machine-translated"
-    eval_langs = {
-        subset: list(
-            dict.fromkeys(codes[x] for x in (view.query_language, *view.passage_languages))
-        )
-        for subset, view in task_views(card, setting).items()
-    }
-    try:
-        metadata = CardTaskMetadata(
-            name=name,
-            description=description,
-            type="Retrieval",
-            category="t2t",
-            modalities=["text"],
-            eval_splits=[card.split],
-            eval_langs=eval_langs,
-            main_score="map",
-            dataset={"path": card.source.repository, "revision": revision},
-            adapted_from=card.metadata.adapted_from or None,
-            reference=card.metadata.reference or None,
-            **fields,
-        )
-    except ValidationError as error:
-        problems = "; ".join(
-            f"key 'metadata.{'.'.join(map(str, e['loc']))}': {e['msg']}" for e in error.errors()
-        )
-        raise CardError(f"{card.file}: not accepted by MTEB: {problems}") from None
-    metadata._folder = card.file.parent
-    return metadata
 
 
 def _texts(table: pl.DataFrame) -> Dataset:

@@ -13,7 +13,8 @@ from mteb_hybrid.report import load_results, page, tables
 from mteb_hybrid.report.summary import cell, pool_loss
 from mteb_hybrid.report.words import reading
 from mteb_hybrid.settings import Setting
-from mteb_hybrid.table import Format, legend, render, result_rows
+from mteb_hybrid.table import legend, render, result_rows
+from mteb_hybrid.table_format import Format
 from report.conftest import write_task
 from report.test_page import Outline, section
 from test_task_miracl import write_translations

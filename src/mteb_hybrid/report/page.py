@@ -20,7 +20,7 @@ from mteb_hybrid.report.tables import NONE, Table
 from mteb_hybrid.report.templates import render
 from mteb_hybrid.report.words import Words, reading, words
 from mteb_hybrid.settings import Setting, card_settings
-from mteb_hybrid.table import Format
+from mteb_hybrid.table_format import Format
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from mteb_hybrid.report.results import Floats, Results
 from mteb_hybrid.report.summary import cell, macro_by_language, pool_loss, pool_map_intervals
 from mteb_hybrid.report.words import words
 from mteb_hybrid.settings import Setting, card_settings
-from mteb_hybrid.table import Format, write_table
+from mteb_hybrid.table_format import Format, write_table
 from mteb_hybrid.translated_queries import provenance
 
 NONE = "–"
