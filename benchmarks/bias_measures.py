@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mteb_hybrid.cards import task_cards
-from mteb_hybrid.mteb_scores import mteb_scores
-from mteb_hybrid.per_query import measure_view, top_groups, write_per_query, write_rankings
-from mteb_hybrid.ranks import Pool, RankCounter
-from mteb_hybrid.retrieval import count_ranks
-from mteb_hybrid.settings import Setting, task_name, view_passages, view_queries, views
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import task_name
+from mteb_hybrid.evaluation.scores import mteb_scores
+from mteb_hybrid.measures.view import measure_view, top_groups
+from mteb_hybrid.results.per_query import write_per_query, write_rankings
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.views import Setting, view_passages, view_queries, views
 from mteb_hybrid.sources import load_collection
 
 K_VALUES = (1, 3, 5, 10, 20, 100, 1000)

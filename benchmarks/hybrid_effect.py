@@ -25,11 +25,12 @@ from sentence_transformers import (
 )
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from mteb_hybrid.cards import task_cards
-from mteb_hybrid.offline import load_encoder
-from mteb_hybrid.run import evaluate, select_tasks
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.models.offline import load_encoder
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.training.callback import HybridBatchCallback
+from mteb_hybrid.training.batches.callback import HybridBatchCallback
 from mteb_hybrid.training.dataset import ParallelDataset
 
 METHODS = {

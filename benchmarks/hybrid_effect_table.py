@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from mteb_hybrid.report import load_results
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.views import Setting
 
 ORDER = ("untrained", "shuffle", "x-x", "x-y", "hybrid")
 COLUMNS = (

@@ -117,8 +117,8 @@ def compare_steps(steps: int, rounds: int) -> None:
     from torch.utils.data import SequentialSampler
 
     from mteb_hybrid import HybridBatchCallback, HybridBatchSampler, ParallelDataset
-    from mteb_hybrid.cards import task_cards
-    from mteb_hybrid.offline import load_encoder
+    from mteb_hybrid.cards.catalogue import task_cards
+    from mteb_hybrid.models.offline import load_encoder
     from mteb_hybrid.sources import load_collection
 
     cards = {card.file.stem: card for card in task_cards().values()}

@@ -29,7 +29,7 @@ def build(folder: Path, languages: list[str], passages: int) -> None:
     """Write MIRACL's files for some languages, and files of translated queries."""
     import numpy as np
 
-    from mteb_hybrid.cards import task_cards
+    from mteb_hybrid.cards.catalogue import task_cards
     from mteb_hybrid.sources import load_collection
 
     card, ntrex = task_cards()["MIRACL"], load_collection(task_cards()["NTREX128"])
@@ -98,7 +98,7 @@ def evaluate(folder: Path, card: Any, settings: list[str]) -> dict[str, Any]:
     from mteb.models.abs_encoder import AbsEncoder
     from mteb.models.model_meta import ScoringFunction
 
-    from mteb_hybrid.task import CardTask, task_classes
+    from mteb_hybrid.evaluation.task import CardTask, task_classes
 
     os.environ["MTEB_HYBRID_DATA"] = str(folder)
     os.environ["MTEB_HYBRID_PER_QUERY"] = str(folder / "results")
@@ -182,7 +182,7 @@ def main() -> None:
     if not os.environ.get("MTEB_HYBRID_DATA"):
         say("Skipped: set MTEB_HYBRID_DATA to the folder that holds miracl/ and ntrex-128/.")
         return
-    from mteb_hybrid.cards import task_cards
+    from mteb_hybrid.cards.catalogue import task_cards
 
     card = task_cards()["MIRACL"]
     languages = args.languages or list(card.languages)

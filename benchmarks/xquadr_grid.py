@@ -57,7 +57,7 @@ class Clock:
 
 def xquadr(languages: int | None) -> tuple[Any, list[str], list[str]]:
     """XQuAD-R's card with its first languages, its distinct queries, its distinct passages."""
-    from mteb_hybrid.cards import task_cards
+    from mteb_hybrid.cards.catalogue import task_cards
     from mteb_hybrid.sources import READERS
 
     card = task_cards()["XQuADR"]
@@ -72,8 +72,8 @@ def encoder_side(args: argparse.Namespace) -> Figures:
     """Encode the distinct texts without MTEB, keep the vectors, then evaluate the same encoder."""
     import numpy as np
 
-    from mteb_hybrid.models import load_model
-    from mteb_hybrid.offline import MODEL_NAME
+    from mteb_hybrid.models.load import load_model
+    from mteb_hybrid.models.offline import MODEL_NAME
 
     card, queries, passages = xquadr(args.languages)
     model, clock = load_model(MODEL_NAME), Clock()
@@ -131,7 +131,7 @@ def evaluate(model: Any, card: Any, args: argparse.Namespace) -> Figures:
     from mteb.cache import ResultCache
     from mteb.results import TaskResult
 
-    from mteb_hybrid.task import CardTask, task_classes
+    from mteb_hybrid.evaluation.task import CardTask, task_classes
 
     datasets.disable_progress_bars()
     path = AbsTaskRetrieval if args.side == "stock" else CardTask

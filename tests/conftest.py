@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from mteb_hybrid import plugin
-from mteb_hybrid.cards import card_folder, read_card, task_cards
+from mteb_hybrid.cards.card import read_card
+from mteb_hybrid.cards.catalogue import card_folder, task_cards
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)

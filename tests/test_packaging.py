@@ -31,7 +31,7 @@ import json, mteb
 task = mteb.get_task("HybridSampleMultilingualRetrieval")
 import mteb_hybrid
 from importlib import metadata
-from mteb_hybrid.cards import card_folder, task_cards
+from mteb_hybrid.cards.catalogue import card_folder, task_cards
 from mteb_hybrid.sources import load_collection
 collection = load_collection(task_cards()["HybridSample"])
 plugins = metadata.entry_points(group="mteb.plugins")
@@ -232,7 +232,7 @@ def test_wheel_holds_what_it_should(wheel):
     entry_points = configparser.ConfigParser(delimiters="=")
     entry_points.read_string(files[f"{info}/entry_points.txt"].decode())
     assert {group: dict(entry_points[group]) for group in entry_points.sections()} == {
-        "console_scripts": {"mteb-hybrid": "mteb_hybrid.cli:main"},
+        "console_scripts": {"mteb-hybrid": "mteb_hybrid.commands.main:main"},
         "mteb.plugins": {"mteb-hybrid": "mteb_hybrid.plugin:register"},
     }
 

@@ -79,7 +79,7 @@ def test_mkqa(tmp_path, monkeypatch):
     """The conversion of MKQA, on rows in its layout."""
     import gzip
 
-    from mteb_hybrid.parallel_rows import read_rows
+    from mteb_hybrid.files.parallel_json import read_rows
 
     (source,) = [source for language, source in BLOCKS if language == "python"]
     rows = [

@@ -9,8 +9,8 @@ from griffe import Docstring
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.training.recipe import Recipe
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.recipes.recipe import Recipe
 
 CARDS: dict[str, type[BaseModel]] = {"task": TaskCard, "recipe": Recipe}
 WORDS = {

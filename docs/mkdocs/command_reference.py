@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from escape import escaped
 
-from mteb_hybrid.cli import app
+from mteb_hybrid.commands.main import app
 
 NAME = "mteb-hybrid"
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mteb_hybrid.report.figures import INK, MUTED, PAPER, SERIES, STYLE
+from mteb_hybrid.report.style import INK, MUTED, PAPER, SERIES, STYLE
 from mteb_hybrid.report.svg import inline
 
 WIDTH = 1.3  # of a box, in heights

@@ -9,7 +9,7 @@ from pathlib import Path
 from escape import escaped
 
 from mteb_hybrid.measures import MEASURES, Measure
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.views import Setting
 
 FOLDER = Path(__file__).parents[1] / "measures"
 BETTER = {

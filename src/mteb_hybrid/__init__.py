@@ -7,16 +7,16 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing would cost every process
 if TYPE_CHECKING:
-    from mteb_hybrid.training.callback import HybridBatchCallback as HybridBatchCallback
+    from mteb_hybrid.training.batches.callback import HybridBatchCallback as HybridBatchCallback
+    from mteb_hybrid.training.batches.sampler import HybridBatchSampler as HybridBatchSampler
     from mteb_hybrid.training.dataset import ParallelDataset as ParallelDataset
     from mteb_hybrid.training.evaluator import (
         ParallelRetrievalEvaluator as ParallelRetrievalEvaluator,
     )
-    from mteb_hybrid.training.sampler import HybridBatchSampler as HybridBatchSampler
 
 _MODULES = {
-    "HybridBatchCallback": "callback",
-    "HybridBatchSampler": "sampler",
+    "HybridBatchCallback": "batches.callback",
+    "HybridBatchSampler": "batches.sampler",
     "ParallelDataset": "dataset",
     "ParallelRetrievalEvaluator": "evaluator",
 }

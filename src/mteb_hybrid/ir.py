@@ -18,7 +18,8 @@ from mteb_hybrid.measures.rank_distance import (
     rank_distance,
     rank_distance_normalised,
 )
-from mteb_hybrid.ranks import TOP, Floats, Pool, Ranks, ranks_of_run
+from mteb_hybrid.retrieval.pool import Floats, Pool
+from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
 
 
 class BiasMeasures(NamedTuple):

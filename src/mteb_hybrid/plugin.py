@@ -28,9 +28,9 @@ def register() -> None:
     """
     import mteb
 
-    from mteb_hybrid.offline import model_meta
-    from mteb_hybrid.registry import registered
-    from mteb_hybrid.task import task_classes
+    from mteb_hybrid.evaluation.task import task_classes
+    from mteb_hybrid.models.offline import model_meta
+    from mteb_hybrid.models.registry import registered
 
     module = importlib.import_module("mteb.get_tasks")  # mteb.get_tasks is also a function
     models = _registry(importlib.import_module("mteb.models.model_implementations"), mteb)
@@ -59,7 +59,7 @@ def _with_our_benchmarks(build: Any) -> Any:
 
     @cache
     def registry() -> dict[str, Any]:
-        from mteb_hybrid.mteb_benchmarks import our_benchmarks
+        from mteb_hybrid.evaluation.benchmarks import our_benchmarks
 
         return {**our_benchmarks(), **build()}
 
@@ -69,8 +69,8 @@ def _with_our_benchmarks(build: Any) -> Any:
 
 def _add_model(models: dict[str, Any], name: str) -> None:
     """Add a model of this user; one whose entry cannot be read must not hide all the others."""
-    from mteb_hybrid.models import ModelError
-    from mteb_hybrid.registry import read_entry
+    from mteb_hybrid.models.load import ModelError
+    from mteb_hybrid.models.registry import read_entry
 
     try:
         models.setdefault(name, read_entry(name)[1])

@@ -27,10 +27,11 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 from conftest import HashEncoder
 from docs.conftest import ROOT
-from mteb_hybrid.cards import TaskCard, task_cards
-from mteb_hybrid.cli import app
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.training.recipe import Recipe
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()

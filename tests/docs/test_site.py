@@ -9,10 +9,10 @@ import pytest
 import typer
 
 from docs.conftest import CONFIG
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.cli import app
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.commands.main import app
 from mteb_hybrid.measures import MEASURES
-from mteb_hybrid.training.recipe import Recipe
+from mteb_hybrid.recipes.recipe import Recipe
 
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("use", "href")}
 

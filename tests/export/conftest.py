@@ -5,10 +5,11 @@ import pytest
 
 from conftest import HashEncoder
 from export.proposals import export_card
-from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.settings import View, collections, view_passages, view_queries
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.retrieval.views import View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.task import task_classes
 
 
 class GuidedEncoder(HashEncoder):

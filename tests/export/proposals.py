@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
-from mteb_hybrid.export.upstream import export_upstream
-from mteb_hybrid.export.upstream_module import module_source
-from mteb_hybrid.settings import Setting, card_settings
-from mteb_hybrid.task import task_classes
+from mteb_hybrid.cards.tasks import card_settings
+from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.export.upstream.module import module_source
+from mteb_hybrid.export.upstream.proposal import export_upstream
+from mteb_hybrid.retrieval.views import Setting
 
 DATASET, REVISION = "some-org/some-name", "0123456789abcdef" * 2 + "01234567"
 TASKS = Path("mteb/tasks/retrieval/multilingual")

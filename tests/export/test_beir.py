@@ -9,9 +9,9 @@ from beir.retrieval.evaluation import EvaluateRetrieval
 
 from export.conftest import ALL, ENGLISH, GuidedEncoder, files
 from mteb_hybrid.export.beir import export_beir
-from mteb_hybrid.export.folder import ExportError
-from mteb_hybrid.runs import read_qrels
-from mteb_hybrid.settings import Setting, View, view_passages, view_queries, views
+from mteb_hybrid.files.errors import ExportError
+from mteb_hybrid.files.runs import read_qrels
+from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries, views
 
 
 def rank(folder, encoder):

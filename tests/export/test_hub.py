@@ -11,10 +11,10 @@ from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
 from export.conftest import GuidedEncoder, files
-from mteb_hybrid.cards import task_cards
+from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.export.hub import export_hub
 from mteb_hybrid.export.hub_card import hub_card
-from mteb_hybrid.settings import Setting, View, view_passages, view_queries, views
+from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries, views
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ import pytest
 from ir_measures import AP, R, nDCG
 
 from export.conftest import ALL, ENGLISH, GuidedEncoder, files
-from mteb_hybrid.export.folder import ExportError
-from mteb_hybrid.export.predictions import Run, read_predictions
 from mteb_hybrid.export.trec import export_trec
-from mteb_hybrid.runs import bias_of_run, read_mapping, read_qrels, read_run
-from mteb_hybrid.settings import View, view_queries
+from mteb_hybrid.files.errors import ExportError
+from mteb_hybrid.files.runs import Run, read_mapping, read_predictions, read_qrels, read_run
+from mteb_hybrid.measures.bias_of_run import bias_of_run
+from mteb_hybrid.retrieval.views import View, view_queries
 
 NAMES = {nDCG @ 10: "ndcg_at_10", AP @ 100: "map_at_100", R @ 100: "recall_at_100"}
 

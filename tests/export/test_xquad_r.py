@@ -7,11 +7,11 @@ import pytest
 from export.conftest import GuidedEncoder
 from export.test_beir import beir_scores, rank
 from export.test_trec import ir_measures_scores
-from mteb_hybrid.cards import task_cards
+from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.export.beir import export_beir
-from mteb_hybrid.export.predictions import read_predictions
 from mteb_hybrid.export.trec import export_trec
-from mteb_hybrid.settings import View
+from mteb_hybrid.files.runs import read_predictions
+from mteb_hybrid.retrieval.views import View
 from mteb_hybrid.sources import load_collection
 
 

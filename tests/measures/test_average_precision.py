@@ -6,8 +6,8 @@ import pytrec_eval
 from hypothesis import given, settings
 
 from mteb_hybrid.measures import MAP
-from mteb_hybrid.ranks import ranks_of_run
-from test_ranks import pool_of, problems
+from mteb_hybrid.retrieval.ranks import ranks_of_run
+from retrieval.test_ranks import pool_of, problems
 
 
 def test_by_hand():

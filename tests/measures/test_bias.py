@@ -13,8 +13,9 @@ from scipy.spatial.distance import jensenshannon
 
 from mteb_hybrid.measures import ANY_POOL, MAP, MEASURES, PARALLEL
 from mteb_hybrid.measures.peer import kruskal_wallis
-from mteb_hybrid.ranks import Pool, ranks_of_run
-from test_ranks import LANGUAGES, counted, pool_of
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.ranks import ranks_of_run
+from retrieval.test_ranks import LANGUAGES, counted, pool_of
 
 BY_NAME = {measure.name: measure for measure in MEASURES}
 

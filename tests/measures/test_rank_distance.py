@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from scipy.stats import rankdata
 
 from mteb_hybrid.measures import MEASURES, RANK_DISTANCE
-from mteb_hybrid.ranks import ranks_of_run
-from mteb_hybrid.settings import Setting
-from test_ranks import counted, pool_of, problems
+from mteb_hybrid.retrieval.ranks import ranks_of_run
+from mteb_hybrid.retrieval.views import Setting
+from retrieval.test_ranks import counted, pool_of, problems
 
 
 def ranks_for(run, *relevant, pool=()):

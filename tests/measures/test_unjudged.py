@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mteb_hybrid.measures import ANY_POOL, MAP, MEASURES, PARALLEL, UNJUDGED_AT_10, measures_of
 from mteb_hybrid.measures.unjudged import unjudged
-from mteb_hybrid.ranks import ranks_of_run
-from test_ranks import counted, pool_of
+from mteb_hybrid.retrieval.ranks import ranks_of_run
+from retrieval.test_ranks import counted, pool_of
 
 IDS = [f"en:{number}" for number in range(15)]
 

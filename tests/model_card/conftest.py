@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from mteb_hybrid.model_card.run import keep_run
-from mteb_hybrid.settings import task_views, tasks_by_name
-from mteb_hybrid.training.recipe_file import read_recipe
-from mteb_hybrid.training.run_folder import RunFolder
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.recipes.toml import read_recipe
+from mteb_hybrid.training.run.folder import RunFolder
+from mteb_hybrid.training.run.keep import keep_run
 
 RECIPE = """
 name = "tiny"

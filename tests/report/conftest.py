@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.measures import measures_of
-from mteb_hybrid.settings import Setting, task_views, tasks_by_name
+from mteb_hybrid.retrieval.views import Setting
 
 HOSTILE = "<script>alert(1)</script>/x&y"
 

@@ -9,15 +9,15 @@ import re
 import numpy as np
 import pytest
 
+from evaluation.test_task_miracl import write_translations
 from mteb_hybrid.report import load_results, page, tables
-from mteb_hybrid.report.summary import cell, pool_loss
-from mteb_hybrid.report.words import reading
-from mteb_hybrid.settings import Setting
-from mteb_hybrid.table import legend, render, result_rows
-from mteb_hybrid.table_format import Format
+from mteb_hybrid.report.reading import reading
+from mteb_hybrid.results.summary import cell, pool_loss
+from mteb_hybrid.results.table import legend, render, result_rows
+from mteb_hybrid.results.text_table import Format
+from mteb_hybrid.retrieval.views import Setting
 from report.conftest import write_task
 from report.test_page import Outline, section
-from test_task_miracl import write_translations
 
 MODELS = ("org/first", "org/second")
 
@@ -86,7 +86,7 @@ def test_readings_of_parallel_collections_do_not_change(tmp_path):
 def test_translated_queries(tmp_path, monkeypatch):
     """Also into a language that has no passages: it has a row of the heat map, and a name."""
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
-    from mteb_hybrid.cards import task_cards
+    from mteb_hybrid.cards.catalogue import task_cards
 
     write_translations(tmp_path, task_cards()["MIRACL"], [("sw", "yo"), ("ta", "bn")])
     settings = ("Monolingual", "Multilingual")

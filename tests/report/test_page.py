@@ -7,7 +7,7 @@ import pytest
 
 from mteb_hybrid.report import load_results, page, tables
 from mteb_hybrid.report.comparisons import comparison
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.views import Setting
 from report.conftest import HOSTILE, write_task
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y"

@@ -4,7 +4,7 @@ import statistics
 import pytest
 
 from conftest import ROOT
-from mteb_hybrid.cards import task_cards
+from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.report.published import _all, published
 
 REFERENCE = ROOT.parent / "shared" / "reference" / "published.json"

@@ -18,11 +18,13 @@ from mteb._create_dataloaders import _corpus_to_dict
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 
 from conftest import HashEncoder
-from mteb_hybrid.cards import CardError, read_card, task_cards
-from mteb_hybrid.files import DataError
-from mteb_hybrid.settings import Setting, card_settings
+from mteb_hybrid.cards.card import CardError, read_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import card_settings
+from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources import beir, load_collection
-from mteb_hybrid.task import task_classes
 
 HEAD = "query-id\tcorpus-id\tscore\n"
 CORPUS = """\

@@ -9,9 +9,11 @@ import zipfile
 
 import pytest
 
-from mteb_hybrid.cards import CardError, TaskCard, read_card, task_cards
-from mteb_hybrid.files import DataError
-from mteb_hybrid.settings import Setting, View, card_settings, task_views, view_queries
+from mteb_hybrid.cards.card import CardError, TaskCard, read_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import card_settings, task_views
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.views import Setting, View, view_queries
 from mteb_hybrid.sources import load_collection
 
 CODES = {"en": "eng-Latn", "de": "deu-Latn", "bn": "ben-Beng"}

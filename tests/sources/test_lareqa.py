@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from mteb_hybrid.cards import TaskCard, task_cards
-from mteb_hybrid.files import DataError
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.sources import load_collection
 
 # Candidates per language, LAReQA (arXiv:2004.05484), table 2.

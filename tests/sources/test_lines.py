@@ -2,11 +2,11 @@
 
 import pytest
 
-from mteb_hybrid.cards import task_cards
-from mteb_hybrid.files import DataError
-from mteb_hybrid.settings import Setting, View, view_queries, views
+from evaluation.test_task_lines import lines_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.views import Setting, View, view_queries, views
 from mteb_hybrid.sources import load_collection
-from test_task_lines import lines_card
 
 
 @pytest.fixture

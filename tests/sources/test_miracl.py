@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from mteb_hybrid.cards import read_card, task_cards
-from mteb_hybrid.files import DataError
+from evaluation.test_task_miracl import DOCIDS, JUDGED, passages, toy_card, write_language
+from mteb_hybrid.cards.card import read_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.sources import load_collection, load_queries, miracl, miracl_passages
-from test_task_miracl import DOCIDS, JUDGED, passages, toy_card, write_language
 
 PUBLISHED = {
     **{"ar": 2896, "bn": 411, "en": 799, "es": 648, "fa": 632, "fi": 1271, "fr": 343, "hi": 350},

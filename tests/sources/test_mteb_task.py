@@ -11,11 +11,13 @@ import pytest
 
 from conftest import ROOT
 from hub_layout import belebele, card_of, point, retrieval, write
-from mteb_hybrid.cards import CardError, TaskCard, read_card, task_cards
-from mteb_hybrid.files import DataError
-from mteb_hybrid.settings import Setting, card_settings, task_views
+from mteb_hybrid.cards.card import CardError, TaskCard, read_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import card_settings, task_views
+from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources.mteb_task import read
-from mteb_hybrid.task import task_classes
 
 SCIFACT = {
     "corpus": [

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.files import DataError
-from mteb_hybrid.settings import Setting, View, task_views, view_queries
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import task_views
+from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.views import Setting, View, view_queries
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.task import task_classes
 
 CODES = {"en": "eng-Latn", "de": "deu-Latn", "fr": "fra-Latn"}
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_hybrid import ParallelDataset
-from mteb_hybrid.training.corpus import Corpus, ParallelDataError
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.training.corpus import Corpus
 from mteb_hybrid.training.dataset import Example
 from training.conftest import make_corpus
 

@@ -5,15 +5,16 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mteb_hybrid.cli import app
-from mteb_hybrid.models import folder_hash
-from mteb_hybrid.settings import View, view_queries
+from cards.test_translations import TOY
+from mteb_hybrid.cards.translations import overlay_folder, provenance
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.translate import language_codes
+from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.retrieval.views import View, view_queries
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.translated_queries import overlay_folder, provenance, with_translated_queries
+from mteb_hybrid.sources.translated import with_translated_queries
 from mteb_hybrid.translation.cache import Translated
-from mteb_hybrid.translation.command import language_codes
 from mteb_hybrid.translation.translator import Options, Translator
-from test_translated_queries import TOY
 
 QUERIES = "".join(
     json.dumps({"_id": str(n), "text": text}) + "\n"

@@ -8,10 +8,11 @@ and its loaders leave alone.
 
 from pathlib import Path
 
-from mteb_hybrid.collection import Collection
-from mteb_hybrid.export.folder import whole_folder
-from mteb_hybrid.export.lines import check_ids, json_line, judgments, write_lines
-from mteb_hybrid.settings import View, view_passages, view_queries
+from mteb_hybrid.export.rows import check_ids, judgments
+from mteb_hybrid.files.lines import json_line, write_lines
+from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.retrieval.views import View, view_passages, view_queries
 
 
 def export_beir(

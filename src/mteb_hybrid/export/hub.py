@@ -12,11 +12,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import Collection
-from mteb_hybrid.export.folder import whole_folder
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.export.hub_card import Config, Counts, hub_card
-from mteb_hybrid.settings import Setting, task_views
+from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.retrieval.views import Setting
 
 # datasets takes plain strings and 32-bit scores for what MTEB casts to; polars would write others.
 TEXTS = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "group")])

@@ -11,10 +11,10 @@ from typing import TypeAlias
 from huggingface_hub import DatasetCardData
 
 from mteb_hybrid import __version__
-from mteb_hybrid.card_sources import BESIDE_THE_CARD
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.hub_metadata import hub_language, hub_license
-from mteb_hybrid.languages import language_name
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import BESIDE_THE_CARD
+from mteb_hybrid.files.hub import hub_language, hub_license
+from mteb_hybrid.languages.codes import language_name
 
 Config: TypeAlias = tuple[str, list[str]]
 """Name of a config, and the files that it consists of."""

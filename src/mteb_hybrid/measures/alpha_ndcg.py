@@ -3,7 +3,8 @@
 import numpy as np
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def alpha_ndcg(ranks: Ranks, k: int = 10, alpha: float = 0.5) -> Floats:
@@ -15,7 +16,7 @@ def alpha_ndcg(ranks: Ranks, k: int = 10, alpha: float = 0.5) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: Cut-off, at most `mteb_hybrid.ranks.TOP`.
+        k: Cut-off, at most `mteb_hybrid.retrieval.ranks.TOP`.
         alpha: How much a repeated language loses.
 
     Returns:

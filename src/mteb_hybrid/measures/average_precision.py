@@ -3,8 +3,9 @@
 import numpy as np
 
 from mteb_hybrid.measures.measure import Measure
-from mteb_hybrid.ranks import Floats, Ranks
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
+from mteb_hybrid.retrieval.views import Setting
 
 
 def average_precision(ranks: Ranks) -> Floats:

@@ -5,7 +5,8 @@ from scipy.spatial.distance import jensenshannon
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
 from mteb_hybrid.measures.top import language_weights
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def awrf(ranks: Ranks, k: int = 20, target: Floats | None = None) -> Floats:
@@ -17,7 +18,7 @@ def awrf(ranks: Ranks, k: int = 20, target: Floats | None = None) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: How many passages, at most `mteb_hybrid.ranks.TOP`.
+        k: How many passages, at most `mteb_hybrid.retrieval.ranks.TOP`.
         target: Shape (L,), shares of the languages; by default their shares of the pool.
 
     Returns:

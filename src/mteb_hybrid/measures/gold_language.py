@@ -15,7 +15,8 @@ import numpy as np
 
 from mteb_hybrid.measures.mean_rank import mean_by_language, of_languages
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 _CELLS = 2**24  # pairs of relevant passages held at once: 128 MB a table
 

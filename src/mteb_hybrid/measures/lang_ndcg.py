@@ -3,7 +3,8 @@
 import numpy as np
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 K = 10
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
 from mteb_hybrid.measures.top import language_weights
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def language_share(ranks: Ranks, k: int = 10) -> Floats:
@@ -12,7 +13,7 @@ def language_share(ranks: Ranks, k: int = 10) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: How many passages, at most `mteb_hybrid.ranks.TOP`.
+        k: How many passages, at most `mteb_hybrid.retrieval.ranks.TOP`.
 
     Returns:
         Shape (Q, L); the rows sum to 1. NaN for a query for which nothing was returned.

@@ -5,7 +5,8 @@ import numpy.typing as npt
 from scipy.stats import friedmanchisquare
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def mean_rank(ranks: Ranks) -> Floats:

@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from mteb_hybrid.ranks import Floats, Ranks
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
+from mteb_hybrid.retrieval.views import Setting
 
 MULTILINGUAL = frozenset({Setting.MULTILINGUAL})
 

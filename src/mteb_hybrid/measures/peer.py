@@ -4,7 +4,8 @@ import numpy as np
 from scipy.stats import chi2
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def peer(ranks: Ranks) -> Floats:

@@ -9,7 +9,8 @@ model did not return among its top k counts with rank k+1.
 import numpy as np
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def rank_distance(ranks: Ranks) -> Floats:

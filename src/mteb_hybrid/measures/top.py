@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def place_weights(ranks: Ranks, weights: Floats) -> Floats:

@@ -6,7 +6,8 @@ import numpy as np
 
 from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
 from mteb_hybrid.measures.top import place_weights
-from mteb_hybrid.ranks import Floats, Ranks
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
 
 
 def top1(ranks: Ranks, relevant: bool, same: bool) -> Floats:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from mteb_hybrid.measures.measure import Measure
-from mteb_hybrid.ranks import Floats, Ranks
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
+from mteb_hybrid.retrieval.views import Setting
 
 
 def unjudged(ranks: Ranks, k: int = 10) -> Floats:
@@ -16,7 +17,8 @@ def unjudged(ranks: Ranks, k: int = 10) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: Cut-off, at most `mteb_hybrid.ranks.TOP`; the length of the ranking if that is less.
+        k: Cut-off, at most `mteb_hybrid.retrieval.ranks.TOP`; the length of the ranking if that
+            is less.
 
     Returns:
         Shape (Q,), between 0 and 1; NaN for a query for which nothing was returned.

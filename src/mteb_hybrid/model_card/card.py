@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,16 +16,15 @@ from urllib.parse import quote
 import yaml  # type: ignore[import-untyped]
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from mteb_hybrid.hub_metadata import hub_language, hub_license
+from mteb_hybrid.files.hub import hub_language, hub_license
 from mteb_hybrid.model_card.evaluation import Evaluation, eval_results, is_ours, read_evaluation
-from mteb_hybrid.model_card.run import keep_run, read_run
+from mteb_hybrid.model_card.run import read_run
 from mteb_hybrid.model_card.text import base_model, card_text, published_name
-from mteb_hybrid.models import CARD_FOLDER, ModelError
-from mteb_hybrid.training.recipe import Recipe
-from mteb_hybrid.training.run_folder import RunFolder
+from mteb_hybrid.models.load import CARD_FOLDER, ModelError
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
 
 BEGIN = "<!-- mteb-hybrid: `mteb-hybrid models card` writes this part -->"
 END = "<!-- mteb-hybrid: end of that part -->"
@@ -36,7 +35,7 @@ def write_card(folder: Path, meta: "ModelMeta", results: Sequence[Path] = ()) ->
     """Write ``README.md`` of a model, and the pictures it shows in the folder ``model_card``.
 
     Writing it twice gives the same file, and the model's revision stays as it was
-    (`mteb_hybrid.models.folder_hash`). Without matplotlib there are no pictures, and a line on
+    (`mteb_hybrid.models.load.folder_hash`). Without matplotlib there are no pictures, and a line on
     stderr says so.
 
     Args:
@@ -68,20 +67,6 @@ def write_card(folder: Path, meta: "ModelMeta", results: Sequence[Path] = ()) ->
     unfinished.write_text(str(card), encoding="utf-8")
     unfinished.replace(file)
     return file
-
-
-def write_run_card(run: RunFolder, recipe: Recipe, meta: Mapping[str, Any]) -> None:
-    """Write the card of a model that was just trained, in the folder of its run.
-
-    Args:
-        run: The folder.
-        recipe: How it was trained.
-        meta: Fields of MTEB's ``ModelMeta``.
-    """
-    from mteb.models import ModelMeta
-
-    keep_run(run, recipe)
-    write_card(run.model, ModelMeta.model_validate({**meta, "loader": None}))
 
 
 def _read(file: Path) -> ModelCard:

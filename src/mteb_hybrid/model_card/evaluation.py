@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import EvalResult
 
-from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.report import Results, load_results
-from mteb_hybrid.settings import tasks_by_name
-from mteb_hybrid.table import COLUMNS, ResultError, Row, model_of, result_files, result_rows
+from mteb_hybrid.results.mteb_files import ResultError, model_of, result_files
+from mteb_hybrid.results.table import COLUMNS, Row, result_rows
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta

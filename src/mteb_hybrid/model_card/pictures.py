@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mteb_hybrid.report import Results, figures, svg
-from mteb_hybrid.settings import Setting
+from mteb_hybrid.retrieval.views import Setting
 
 
 def draw_results(results: Results, folder: Path) -> dict[str, str]:

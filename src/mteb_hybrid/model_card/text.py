@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid import __version__
-from mteb_hybrid.languages import language_name
+from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.cards.tasks import card_settings, task_name
+from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
 from mteb_hybrid.model_card.run import Run
-from mteb_hybrid.models import CARD_FOLDER
-from mteb_hybrid.settings import card_settings, task_name
-from mteb_hybrid.table import COLUMNS, LEGEND
-from mteb_hybrid.training.recipe import Data, Recipe
-from mteb_hybrid.training.recipe_values import collection_card
+from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.recipes.recipe import Data, Recipe
+from mteb_hybrid.results.table import COLUMNS, LEGEND
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -73,7 +73,7 @@ def card_text(
 
 def base_model(meta: "ModelMeta") -> str | None:
     """The model on the hub that a model was trained from, if it is known."""
-    from mteb_hybrid.offline import MODEL_NAME, model_meta
+    from mteb_hybrid.models.offline import MODEL_NAME, model_meta
 
     return model_meta().adapted_from if meta.adapted_from == MODEL_NAME else meta.adapted_from
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from mteb_hybrid.compare import CompareError, compare
-from mteb_hybrid.report.results import COMPARED, Results
+from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.tables import NONE, Table, number
-from mteb_hybrid.report.words import words
-from mteb_hybrid.resample import holm
-from mteb_hybrid.settings import tasks_by_name
+from mteb_hybrid.results.compare import CompareError, compare
+from mteb_hybrid.results.resample import holm
+from mteb_hybrid.results.results import COMPARED, Results
 
 
 def comparison(results: Results, collection: str) -> tuple[Table | None, list[str]]:

@@ -1,7 +1,7 @@
 """What limits the results: a report says so instead of hiding it."""
 
-from mteb_hybrid.report.results import Results
-from mteb_hybrid.settings import card_settings
+from mteb_hybrid.cards.tasks import card_settings
+from mteb_hybrid.results.results import Results
 
 HOW_TO_KEEP = (
     "evaluate again with mteb-hybrid run, which keeps them beside the results (add "

@@ -11,16 +11,18 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mteb_hybrid import __version__
-from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import card_settings
 from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.comparisons import comparison
+from mteb_hybrid.report.glossary import Words, words
 from mteb_hybrid.report.notes import notes
-from mteb_hybrid.report.results import Results
+from mteb_hybrid.report.reading import reading
 from mteb_hybrid.report.tables import NONE, Table
 from mteb_hybrid.report.templates import render
-from mteb_hybrid.report.words import Words, reading, words
-from mteb_hybrid.settings import Setting, card_settings
-from mteb_hybrid.table_format import Format
+from mteb_hybrid.results.results import Results
+from mteb_hybrid.results.text_table import Format
+from mteb_hybrid.retrieval.views import Setting
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mteb_hybrid.cards import TaskCard
+from mteb_hybrid.cards.card import TaskCard
 
 
 @dataclass(frozen=True)

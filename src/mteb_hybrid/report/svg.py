@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mteb_hybrid.report.figures import GRID, INK, MUTED, PAPER, SERIES, STYLE
+from mteb_hybrid.report.style import GRID, INK, MUTED, PAPER, SERIES, STYLE
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.languages import language_name, language_traits
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import card_settings
+from mteb_hybrid.cards.translations import provenance
+from mteb_hybrid.languages.codes import language_name
+from mteb_hybrid.languages.traits import language_traits
+from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.published import published
-from mteb_hybrid.report.results import Floats, Results
-from mteb_hybrid.report.summary import cell, macro_by_language, pool_loss, pool_map_intervals
-from mteb_hybrid.report.words import words
-from mteb_hybrid.settings import Setting, card_settings
-from mteb_hybrid.table_format import Format, write_table
-from mteb_hybrid.translated_queries import provenance
+from mteb_hybrid.results.results import Floats, Results
+from mteb_hybrid.results.summary import cell, macro_by_language, pool_loss, pool_map_intervals
+from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.retrieval.views import Setting
 
 NONE = "–"
 COMMON = (

@@ -4,9 +4,9 @@ import os
 
 import polars as pl
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import Collection
-from mteb_hybrid.files import DATA_VARIABLE
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, parallel
 
 READERS = {

@@ -18,12 +18,14 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mteb_hybrid.archives import unpack
-from mteb_hybrid.card_sources import BeirSource
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.files import DataError, cache_folder, locate_file
-from mteb_hybrid.json_lines import decoded, lines
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import BeirSource
+from mteb_hybrid.files.archives import unpack
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import decoded, lines
+from mteb_hybrid.files.places import cache_folder
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.sources.locate import locate_file
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from typing import IO
 
 import polars as pl
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import TEXTS, Collection
-from mteb_hybrid.files import DataError, locate_file
-from mteb_hybrid.json_lines import decoded
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import decoded
+from mteb_hybrid.retrieval.collection import TEXTS, Collection
+from mteb_hybrid.sources.locate import locate_file
 
 _EXAMPLE = '{"image/key": "…", "en": {"caption": ["…", "…"]}, "de": {"caption": ["…"]}}'
 _REMEDY = "Get the published file again, or correct that line."

@@ -16,10 +16,11 @@ from pathlib import Path
 import polars as pl
 from pydantic import BaseModel, Field, ValidationError
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.files import DataError, locate
-from mteb_hybrid.sources.passage_groups import passage_groups
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.sources.locate import locate
+from mteb_hybrid.sources.same_content import passage_groups
 
 
 class _Answer(BaseModel):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import polars as pl
 
-from mteb_hybrid.card_sources import LinesSource
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import TEXTS, Collection
-from mteb_hybrid.files import DataError, locate, locate_file
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import LinesSource
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.collection import TEXTS, Collection
+from mteb_hybrid.sources.locate import locate, locate_file
 
 
 def read(card: TaskCard) -> Collection:

@@ -22,11 +22,12 @@ from pathlib import Path
 
 import polars as pl
 
-from mteb_hybrid.card_sources import MiraclSource
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.files import DATA_VARIABLE, DataError
-from mteb_hybrid.hub_snapshot import snapshot
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import MiraclSource
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.hub import snapshot
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.miracl_passages import read_passages
 
 

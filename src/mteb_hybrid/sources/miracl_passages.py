@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mteb_hybrid.files import DataError
+from mteb_hybrid.files.errors import DataError
 
 BLOCK = 2**24
 """How many bytes are unpacked at a time."""

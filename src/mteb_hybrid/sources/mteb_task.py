@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from mteb_hybrid.card_sources import MtebSource
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import TEXTS, Collection
-from mteb_hybrid.files import DataError
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import MtebSource
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.retrieval.collection import TEXTS, Collection
 from mteb_hybrid.sources.same_content import Subsets, by_id, by_judgments, judged_everywhere
 
 if TYPE_CHECKING:

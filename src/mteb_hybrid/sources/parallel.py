@@ -1,8 +1,8 @@
 """Parallel JSON lines, the format that training reads too: one row per content.
 
-Format: see `mteb_hybrid.parallel_rows`. A row's question is a query in every language that it has,
-under the id ``language:row id``; its passage answers it in every language. A row without ``query``
-adds passages that answer nothing. Rows without an id are numbered by their lines.
+Format: see `mteb_hybrid.files.parallel_json`. A row's question is a query in every language that it
+has, under the id ``language:row id``; its passage answers it in every language. A row without
+``query`` adds passages that answer nothing. Rows without an id are numbered by their lines.
 
 A passage text that repeats in a language is one passage, under the id of its first row, and
 answers the questions of all its rows: nothing would tell it apart from a wrong answer. So short
@@ -16,11 +16,12 @@ distractors.
 
 import polars as pl
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.files import DataError, locate_file
-from mteb_hybrid.parallel_rows import read_rows
-from mteb_hybrid.sources.passage_groups import passage_groups
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.parallel_json import read_rows
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.sources.locate import locate_file
+from mteb_hybrid.sources.same_content import passage_groups
 
 
 def read(card: TaskCard) -> Collection:

@@ -5,13 +5,13 @@ checked: a rule that does not fit would make a pool whose judgments are wrong.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import polars as pl
 
-from mteb_hybrid.collection import QRELS
-from mteb_hybrid.sources.passage_groups import passage_groups
+from mteb_hybrid.retrieval.collection import QRELS
 
 
 @dataclass(frozen=True)
@@ -182,3 +182,27 @@ def _refuse_single(grouped: pl.DataFrame, fault: str) -> None:
 def _example(rows: pl.DataFrame) -> str:
     row = rows.row(0, named=True)
     return ", ".join(f"{key} {value!r}" for key, value in row.items() if key != "text")
+
+
+def passage_groups(relevant: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Group of every passage that answers a question.
+
+    Args:
+        relevant: Passages of each question, in all languages.
+
+    Returns:
+        The id of one of the passages that it is linked with, the same for all of them.
+    """
+    parent: dict[str, str] = {}
+
+    def root(passage: str) -> str:
+        while parent.setdefault(passage, passage) != passage:
+            parent[passage] = parent[parent[passage]]
+            passage = parent[passage]
+        return passage
+
+    for passages in relevant.values():
+        first = root(passages[0])
+        for passage in passages[1:]:
+            parent[root(passage)] = first
+    return {passage: root(passage) for passage in parent}

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.table import Table
 
-from mteb_hybrid.json_lines import ParallelDataError
+from mteb_hybrid.files.lines import ParallelDataError
 
 Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """One bit per language, in the order of a corpus' languages."""

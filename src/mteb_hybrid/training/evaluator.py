@@ -18,11 +18,12 @@ import polars as pl
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
 
-from mteb_hybrid.collection import Collection
 from mteb_hybrid.measures import MAP, RANK_DISTANCE
-from mteb_hybrid.ranks import Pool, RankCounter
-from mteb_hybrid.retrieval import checked_vectors, count_ranks
-from mteb_hybrid.settings import Qrels, Setting, View, view_passages, view_queries, views
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.retrieval.embeddings import checked_vectors
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.views import Qrels, Setting, View, view_passages, view_queries, views
 
 CONFIG = (
     "languages", "max_groups", "seed", "query_prompt", "passage_prompt", "similarity_fn_name",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mteb_hybrid.translation.language_codes import TranslationError
+from mteb_hybrid.translation.model_languages import TranslationError
 
 
 class Translated(NamedTuple):

@@ -1,8 +1,9 @@
 """Translates pairs of question and passage into parallel training data, as arXiv:2408.10536 does.
 
-Input and output are parallel JSON lines (see `mteb_hybrid.parallel_rows`). A row of the output has
-its texts in the language that was translated and in those that it was translated into; a text whose
-translation is empty or was cut is left out of it, and listed in the provenance beside the output.
+Input and output are parallel JSON lines (see `mteb_hybrid.files.parallel_json`). A row of the
+output has its texts in the language that was translated and in those that it was translated into; a
+text whose translation is empty or was cut is left out of it, and listed in the provenance beside
+the output.
 """
 
 import hashlib
@@ -15,11 +16,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mteb_hybrid.export.lines import json_line, write_lines
-from mteb_hybrid.json_lines import ParallelDataError
-from mteb_hybrid.parallel_rows import ParallelRow, existing_files, read_rows
+from mteb_hybrid.files.lines import ParallelDataError, json_line, write_lines
+from mteb_hybrid.files.parallel_json import ParallelRow, existing_files, read_rows
 from mteb_hybrid.translation.cache import Translated
-from mteb_hybrid.translation.language_codes import TranslationError
+from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Translator
 
 Translations = Mapping[str, Mapping[str, Translated]]

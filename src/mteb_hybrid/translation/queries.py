@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from mteb_hybrid.cards import TaskCard
-from mteb_hybrid.export.folder import whole_folder
-from mteb_hybrid.export.lines import json_line, write_lines
-from mteb_hybrid.sources import load_queries
-from mteb_hybrid.translated_queries import (
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.translations import (
     PROVENANCE,
     Provenance,
     Translation,
@@ -18,8 +15,11 @@ from mteb_hybrid.translated_queries import (
     provenance,
     provenance_fault,
 )
+from mteb_hybrid.files.lines import json_line, write_lines
+from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.sources import load_queries
 from mteb_hybrid.translation.cache import Translated
-from mteb_hybrid.translation.language_codes import TranslationError
+from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Translator
 
 

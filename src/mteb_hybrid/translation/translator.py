@@ -7,9 +7,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mteb_hybrid.files import cache_folder
+from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.translation.cache import Translated, TranslationCache
-from mteb_hybrid.translation.language_codes import (
+from mteb_hybrid.translation.model_languages import (
     Family,
     TranslationError,
     language_names,
@@ -65,7 +65,7 @@ class Translator:
         from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
         from transformers.utils import logging
 
-        from mteb_hybrid.models import folder_hash
+        from mteb_hybrid.models.load import folder_hash
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.options = options or Options()

@@ -1,0 +1,168 @@
+"""Task cards: find, read and validate the TOML files that declare collections.
+
+A card declares one collection: where its files come from, its languages, and what MTEB wants to
+know about it. It holds no code, and the three settings are derived from it, never written in it.
+This module imports neither mteb nor torch, so that listing tasks stays fast.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from mteb_hybrid.cards.source import Source
+from mteb_hybrid.cards.tables import Language, ShortCode, Strict
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+class CardError(ValueError):
+    """A card that cannot be used. The message names the file, the key and the remedy."""
+
+
+class Prompt(Strict):
+    """The instruction that instruction models get with a query."""
+
+    query: str
+
+
+class Metadata(Strict):
+    """What MTEB's ``TaskMetadata`` wants, in its vocabulary (MTEB checks the values).
+
+    A collection that is described nowhere has no `reference`; MTEB takes that as not filled in.
+    """
+
+    reference: str = ""
+    date: tuple[str, str]
+    domains: list[str]
+    task_subtypes: list[str]
+    license: str
+    annotations_creators: str
+    dialect: list[str]
+    sample_creation: str
+    bibtex_citation: str
+    prompt: Prompt
+    adapted_from: list[str] = Field(default_factory=list)
+
+
+class TaskCard(Strict):
+    """One collection, declared in ``tasks/NAME.toml``.
+
+    Attributes:
+        name: Prefix of its MTEB task names: ``XQuADR`` gives ``XQuADRMonolingualRetrieval``, …
+        title: Its name in tables.
+        kind: ``benchmark``, or ``sample`` for text that is only good for trying things out.
+        description: One or two sentences.
+        source: Where its files come from.
+        languages: Its languages by their short code, in the order of tables.
+        split: MTEB's name for the split that is evaluated.
+        metadata: What MTEB wants to know.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    title: str
+    kind: Literal["benchmark", "sample"]
+    description: str
+    split: str = "test"
+    source: Source
+    languages: dict[ShortCode, Language]
+    metadata: Metadata
+    _file: Path = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _enough_languages(self) -> "TaskCard":
+        if len(self.languages) < 2 and self.source.parallel:
+            raise ValueError(
+                "a collection needs at least two languages, so that it has cross-lingual subsets; "
+                "add a [languages.XX] table"
+            )
+        if not self.languages:
+            raise ValueError("a collection needs a language; add a [languages.XX] table")
+        most = self.source.most_languages
+        if most is not None and len(self.languages) > most:
+            raise ValueError(
+                f"format {self.source.format!r} takes at most {most} language(s), found "
+                f"{len(self.languages)}; make a card for each"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _files_as_the_source_has_them(self) -> "TaskCard":
+        expected = self.source.files == "per language"
+        for short, language in self.languages.items():
+            for key in ("file", "sha256"):
+                if expected is (getattr(language, key) is None):
+                    remedy = (
+                        "missing key; add it" if expected else "this format has none; remove it"
+                    )
+                    raise ValueError(f"languages.{short}.{key}: {remedy} (see tasks/README.md)")
+        published = [language.published_as for language in self.languages.values()]
+        published += [file.published_as for file in self.source.further_files()]
+        if any(published) and not self.source.has_url():
+            raise ValueError(
+                "published_as is a place below source.url, and there is none; add url, or remove "
+                "published_as"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _empty_subsets_exist(self) -> "TaskCard":
+        known = {f"{x}-{y}" for x in self.languages for y in (*self.languages, "multi")}
+        if unknown := [name for name in self.source.empty_subsets if name not in known]:
+            raise ValueError(
+                f"source.empty_subsets: there is no subset {unknown[0]!r}; expected names such as "
+                f"{min(known)!r}. Correct or remove it."
+            )
+        return self
+
+    @property
+    def file(self) -> Path:
+        """The card's own file."""
+        return self._file
+
+
+def read_card(file: Path) -> TaskCard:
+    """Read and check one card.
+
+    Args:
+        file: A TOML file.
+
+    Returns:
+        The card.
+
+    Raises:
+        CardError: If it is not TOML, lacks a key, has an unknown one or a bad value.
+    """
+    try:
+        card = TaskCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        lines = [f"{file}: {_explain(problem)}" for problem in error.errors()]
+        raise CardError("\n".join(lines)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
+    card._file = file
+    return card
+
+
+def _explain(problem: "ErrorDetails") -> str:
+    parts = [str(part) for part in problem["loc"] if part != "[key]"]
+    if parts[:1] == ["source"]:
+        del parts[1:2]  # pydantic names the format here, which is no key
+    if problem["type"].startswith("union_tag"):
+        parts.append("format")
+    key = ".".join(parts) or "(whole card)"
+    missing = "missing key; add it (see tasks/README.md)"
+    remedies = {
+        "extra_forbidden": "unknown key; remove it, or correct its spelling (see tasks/README.md)",
+        "missing": missing,
+        "union_tag_not_found": missing,
+    }
+    if problem["type"] == "union_tag_invalid":
+        expected, found = problem["ctx"]["expected_tags"], problem["ctx"]["tag"]
+        return f"key {key!r}: expected one of {expected}; found {found!r}. Correct the value."
+    said = remedies.get(problem["type"])
+    if said is None:
+        said = f"{problem['msg']}; found {problem['input']!r}. Correct the value."
+    return f"key {key!r}: {said}"

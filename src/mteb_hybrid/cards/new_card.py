@@ -1,0 +1,203 @@
+"""A task card for a user's own parallel JSON lines, written from what the files hold."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import product
+from pathlib import Path
+
+from mteb_hybrid.cards.card import CardError, TaskCard, read_card
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.parallel_json import existing_files, read_rows
+from mteb_hybrid.languages.guess import full_code
+
+PROMPT = "Given a question, retrieve passages that answer it"
+_SAMPLE = 1000
+_DESCRIPTION = "Questions, and the passages that answer them, in {} languages."
+
+_CARD = """\
+# Written by `mteb-hybrid tasks new`. Lines marked with (*) are to be filled in, or checked, before
+# results are published. What the keys mean: tasks/README.md of mteb-hybrid.
+
+name = {name}  # the tasks are called {tasks}
+title = {title}
+kind = "benchmark"
+description = {description}  # (*)
+split = "test"
+
+[source]
+format = "parallel"
+path = "."
+repository = {repository}  # name of the data in results
+revision = "1.0.0"  # raise it whenever the files change: it tells old results from new ones
+{empty}{files}
+[metadata]
+{reference}
+date = {date}  # (*) when the texts were written; these are the dates of the files
+domains = ["Written"]  # (*) and others of MTEB's, such as "Legal", "Medical", "News", "Web"
+task_subtypes = []
+license = {license}  # (*) in MTEB's spelling, such as "cc-by-4.0"; or a URL
+annotations_creators = "derived"  # a row's passage answers its question, which nobody judged anew
+dialect = []
+sample_creation = {sample_creation}
+bibtex_citation = ""  # (*) if there is a paper
+
+[metadata.prompt]
+query = {prompt}  # what instruction models are told
+{languages}"""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the files of a collection do not say.
+
+    Attributes:
+        sample_creation: How the texts came about, in MTEB's vocabulary.
+        name: Prefix of the task names; by default from the name of the first file.
+        title: Name in tables; by default `name`.
+        description: One or two sentences.
+        license: In MTEB's spelling, or a URL.
+        reference: URL of its documentation.
+        prompt: What instruction models are told about a query.
+        codes: Codes of languages that are not to be guessed, by short code.
+    """
+
+    sample_creation: str
+    name: str | None = None
+    title: str | None = None
+    description: str | None = None
+    license: str = "not specified"
+    reference: str | None = None
+    prompt: str = PROMPT
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_card(files: Sequence[Path], folder: Path, about: About) -> TaskCard:
+    """Write a card, after reading the collection with it and showing it to MTEB.
+
+    Args:
+        files: Parallel JSON lines, in or below the folder.
+        folder: Where the card goes.
+        about: What the files do not say.
+
+    Returns:
+        The card. Its file is called like the first of the files.
+
+    Raises:
+        CardError: If the card exists, another one has its name, a file lies elsewhere, or MTEB
+            refuses a value. Nothing is written.
+        DataError: If a file is malformed.
+        UnknownLanguageError: If a language is not recognised.
+    """
+    listed = existing_files(files)
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", listed[0].name.partition(".")[0]).strip("-").lower()
+    name = about.name or "".join(part.title() for part in stem.split("-"))
+    target = folder / f"{stem}.toml"
+    if target.exists():
+        raise CardError(f"{target}: is there already; remove it to have it written anew")
+    for other in task_cards().values():
+        if other.name == name:
+            raise CardError(f"{other.file}: is called {name!r} too; choose another --name")
+        if other.file.stem == stem:
+            raise CardError(f"{listed[0]}: there is a collection {stem!r}; rename the file")
+    if not stem:
+        raise CardError(f"{listed[0]}: expected a name with letters from a to z; rename the file")
+    part = folder / f".{stem}.part"
+    places = [_place(file, folder) for file in listed]
+    codes, empty = _languages(listed, about.codes)
+    try:
+        text = _text(name, stem, listed, places, codes, about, empty)
+        part.write_text(text, encoding="utf-8")
+        _try(read_card(part))
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return read_card(target)
+
+
+def _place(file: Path, folder: Path) -> str:
+    try:
+        return file.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        raise CardError(
+            f"{file}: lies outside of {folder}, the folder of the card; move it there, or choose "
+            "another folder with --to"
+        ) from None
+
+
+def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Codes of all languages, in the order of their first appearance, and the empty subsets."""
+    texts: dict[str, list[str]] = {}
+    pairs: set[tuple[str, str]] = set()
+    for row in read_rows(files, questions=False):
+        pairs.update(product(row.query, (*row.passage, "multi")))
+        for language, text in (*row.query.items(), *row.passage.items()):
+            sample = texts.setdefault(language, [])
+            if len(sample) < _SAMPLE:
+                sample.append(text)
+    if unknown := [language for language in given if language not in texts]:
+        raise CardError(
+            f"{files[0]}: no text in {unknown[0]!r}, of which a code was given; found "
+            f"{', '.join(texts)}"
+        )
+    codes = {
+        language: given.get(language) or full_code(language, sample)
+        for language, sample in texts.items()
+    }
+    return codes, [f"{x}-{y}" for x, y in product(texts, (*texts, "multi")) if (x, y) not in pairs]
+
+
+def _try(card: TaskCard) -> None:
+    """Read the collection, and let MTEB see its tasks."""
+    from mteb_hybrid.evaluation.task import task_classes
+    from mteb_hybrid.sources import load_collection
+
+    load_collection(card)
+    task_classes({card.name: card})
+
+
+def _text(
+    name: str,
+    stem: str,
+    files: Sequence[Path],
+    places: Sequence[str],
+    codes: Mapping[str, str],
+    about: About,
+    empty: Sequence[str],
+) -> str:
+    entries = [
+        f'\n[[source.texts]]\nfile = {_toml(place)}\nsha256 = "{_sha256(file)}"\n'
+        for file, place in zip(files, places, strict=True)
+    ]
+    days = sorted(date.fromtimestamp(file.stat().st_mtime).isoformat() for file in files)
+    link = f"reference = {_toml(about.reference or 'https://...')}  # (*) where it is described"
+    return _CARD.format(
+        name=_toml(name),
+        tasks=f"{name}MonolingualRetrieval, ...",
+        title=_toml(about.title or name),
+        description=_toml(about.description or _DESCRIPTION.format(len(codes))),
+        repository=_toml(f"own/{stem}"),
+        empty=f"empty_subsets = {_toml(list(empty))}  # no row has both\n" if empty else "",
+        files="".join(entries),
+        reference=link if about.reference else f"# {link}",
+        date=_toml([days[0], days[-1]]),
+        license=_toml(about.license),
+        sample_creation=_toml(about.sample_creation),
+        prompt=_toml(about.prompt),
+        languages="".join(
+            f'\n[languages.{language}]\ncode = "{code}"\n' for language, code in codes.items()
+        ),
+    )
+
+
+def _toml(value: str | list[str]) -> str:
+    # JSON's strings and lists are TOML's, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

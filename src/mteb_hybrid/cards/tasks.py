@@ -1,0 +1,61 @@
+"""The three settings, and the views (single retrieval problems) that each consists of."""
+
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.cards.translations import translations
+from mteb_hybrid.retrieval.views import Setting, View, views
+
+
+def collection_tasks(name: str) -> list[str]:
+    """The MTEB tasks of a collection, and those that it is adapted from."""
+    card = collection_card(name)
+    return [
+        *card.metadata.adapted_from,
+        *(task_name(card, setting) for setting in card_settings(card)),
+    ]
+
+
+def task_name(card: TaskCard, setting: Setting) -> str:
+    """MTEB name of a card's task, such as ``XQuADRMultilingualRetrieval``."""
+    return f"{card.name}{setting.title()}Retrieval"
+
+
+def card_settings(card: TaskCard) -> tuple[Setting, ...]:
+    """The settings that a collection has, in their order: those with any views."""
+    return tuple(setting for setting in Setting if task_views(card, setting))
+
+
+def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:
+    """The card and setting behind every task name; benchmarks before samples."""
+    return {
+        task_name(card, setting): (card, setting)
+        for card in collections().values()
+        for setting in card_settings(card)
+    }
+
+
+def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
+    """The views of a collection in a setting by name; none if it does not have the setting.
+
+    Translated queries, where there are any, add cross-lingual views.
+
+    Raises:
+        DataError: If what is said of translated queries is malformed.
+    """
+    found: dict[str, View] = {}
+    of_one = setting is Setting.MULTILINGUAL and len(card.languages) == 1
+    if setting in card.source.settings and not of_one:
+        found = views(setting, tuple(card.languages))
+    if setting is Setting.CROSSLINGUAL:
+        found |= translated_views(card)
+    return {name: view for name, view in found.items() if name not in card.source.empty_subsets}
+
+
+def translated_views(card: TaskCard) -> dict[str, View]:
+    """The cross-lingual views that a collection has from translated queries, by name.
+
+    Raises:
+        DataError: As `task_views`.
+    """
+    found = [View(entry.into, (entry.of,)) for entry in translations(card)]
+    return {view.name: view for view in found}

@@ -1,0 +1,70 @@
+"""``mteb-hybrid bias``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.results.text_table import Format, write_table
+
+
+def bias(
+    run: Annotated[
+        Path, typer.Option(help="TREC run, BEIR run (JSON) or MTEB predictions.", dir_okay=False)
+    ],
+    qrels: Annotated[Path, typer.Option(help="TREC or BEIR qrels, or JSON.", dir_okay=False)],
+    languages: Annotated[
+        Path,
+        typer.Option(
+            help="Language of every document of the pool: two columns, JSON, or a BEIR corpus "
+            "(JSON lines) with a column 'language'.",
+            dir_okay=False,
+        ),
+    ],
+    query_languages: Annotated[
+        Path | None,
+        typer.Option(help="Language of every query, likewise; for measures that need it."),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="The content that each document translates, likewise (column 'group'). Then "
+            "translations of a relevant document are relevant too, and the measures for parallel "
+            "pools are added."
+        ),
+    ] = None,
+    subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-identical-ids",
+            help="Leave the document with a query's own id out of its ranking, as MTEB does where "
+            "queries are documents (line-aligned collections: xtd10, ntrex).",
+        ),
+    ] = False,
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help="How to write it.")
+    ] = Format.TEXT,
+) -> None:
+    """Measure the language bias of any ranking, made by any program.
+
+    Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
+    """
+    from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
+    from mteb_hybrid.measures.bias_of_run import bias_of_run
+
+    found = bias_of_run(
+        read_run(run, subset),
+        read_qrels(qrels),
+        read_mapping(languages, "language"),
+        read_mapping(query_languages, "language") if query_languages else None,
+        read_mapping(groups, "group") if groups else None,
+        ignore_identical_ids,
+    )
+    if format is Format.CSV:
+        typer.echo(found.write_csv().rstrip("\n"))
+        return
+    wide = found.pivot("query_language", index="measure", values="value")
+    body = [[str(row[0]), *(f"{value:.4f}" for value in row[1:])] for row in wide.iter_rows()]
+    typer.echo(write_table(wide.columns, body, format, terminal_width(), labels=1))

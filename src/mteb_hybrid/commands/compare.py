@@ -1,0 +1,58 @@
+"""``mteb-hybrid compare``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.languages.traits import By
+from mteb_hybrid.results.text_table import Format
+
+
+def compare(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Results folders (MODEL/REVISION) of two models or more; the first is "
+            "the baseline of all others."
+        ),
+    ],
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="May be repeated. By default those of `mteb-hybrid table`."),
+    ] = None,
+    by: Annotated[By, typer.Option(help="What to break the results down by.")] = By.QUERY_LANGUAGE,
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(help="For `--by seen`: a language in training, such as deu; repeat it."),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option("--format", "-f", help="How to write it.")
+    ] = Format.TEXT,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.", min=0)] = 0,
+    resamples: Annotated[
+        int, typer.Option(help="Bootstrap samples, and random sign flips.", min=100)
+    ] = 10_000,
+) -> None:
+    """Compare models query by query: difference, interval, p-values, queries won and lost.
+
+    Needs the per-query values that `mteb-hybrid run` keeps beside MTEB's results. Tasks that only
+    one of two models was evaluated on are left out; within a task, subsets and queries must agree.
+
+    Example, in the results folder of `mteb-hybrid run`: mteb-hybrid compare results/org__base/abc
+    results/org__new/def --by family
+    """
+    from mteb_hybrid.results import compare_table
+
+    models = compare_table.read_models(results)
+    for name, tasks in compare_table.left_out(models).items():
+        typer.echo(f"{name}: left out, as only one of the two has it: {', '.join(tasks)}", err=True)
+    measures = measure or compare_table.default_measures(models)
+    typer.echo(
+        compare_table.tables(
+            models, measures, by, trained_on or (), format, resamples, seed, terminal_width()
+        )
+    )
+    if format is Format.TEXT:
+        typer.echo(f"\n{compare_table.LEGEND}")

@@ -1,0 +1,186 @@
+"""The command ``mteb-hybrid export``."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name, translated_views
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.retrieval.views import Setting, View
+
+
+class ExportFormat(StrEnum):
+    """What to write."""
+
+    BEIR = "beir"
+    TREC = "trec"
+    HUB = "hub"
+    MTEB = "mteb"
+
+
+def export(
+    collection: Annotated[
+        str, typer.Argument(help="A collection (xquad-r: all settings) or the name of a task.")
+    ],
+    format: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="beir or trec: one folder per subset. hub: the whole collection as Parquet with "
+            "a data set card. mteb: its tasks as a proposal to MTEB, see docs/upstream.md.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder; COLLECTION/SETTING/SUBSET is made in it."),
+    ],
+    setting: Annotated[
+        list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+    ] = None,
+    query_language: Annotated[
+        list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+    ] = None,
+    passage_language: Annotated[
+        list[str] | None,
+        typer.Option(help="Only pools within these languages; may be repeated."),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            help="MTEB predictions, to be written as TREC runs beside the subsets that they rank.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORG/NAME",
+            help="For --format mteb: the data set on the Hugging Face hub that --format hub wrote.",
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="SHA", help="For --format mteb: its commit.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder that holds the collections' files; overrides {DATA_VARIABLE}.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace folders that hold other files, with all of them."
+        ),
+    ] = False,
+) -> None:
+    """Write a collection for other programs: beir, pyserini, ranx, ir_measures, the hub, MTEB.
+
+    The same export twice gives the same bytes; folders that are already there are left alone.
+
+    Example: mteb-hybrid export xquad-r -f beir -o exports --setting multilingual
+    """
+    from mteb_hybrid.evaluation.select import select_tasks
+    from mteb_hybrid.files.errors import ExportError
+
+    if data:  # first, as translated queries are there too
+        os.environ[DATA_VARIABLE] = str(data)
+    selected = select_tasks(
+        [collection], setting or (), query_language or (), passage_language or ()
+    )
+    if run and format is not ExportFormat.TREC:
+        raise ExportError("--run is for --format trec; leave one of them out")
+    if format is ExportFormat.HUB and (
+        setting or query_language or passage_language or collection in selected
+    ):
+        raise ExportError(
+            "--format hub exports whole collections, so that texts are stored once; name a "
+            "collection, such as xquad-r, and leave out --setting and the languages"
+        )
+    if format is not ExportFormat.MTEB and (dataset or revision):
+        raise ExportError("--dataset and --revision are for --format mteb; leave them out")
+    if format is ExportFormat.MTEB and (query_language or passage_language):
+        raise ExportError("--format mteb proposes whole tasks; leave out the languages")
+    if format is ExportFormat.MTEB:
+        folder = _propose(list(selected), dataset, revision, output, overwrite)
+        typer.echo(f"{folder}: {', '.join(selected)}; what is left to do: {folder / 'STEPS.md'}")
+        return
+    wanted = [
+        (task_setting, task_views(card, task_setting)[subset])
+        for task, subsets in selected.items()
+        for card, task_setting in [tasks_by_name()[task]]
+        for subset in subsets
+        if format is not ExportFormat.HUB or subset not in translated_views(card)
+    ]
+    if not wanted:
+        raise ExportError(
+            f"{collection} has translated queries only, and --format hub leaves them out, as they "
+            "are no part of the data set; write them with --format beir or trec"
+        )
+    folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
+    typer.echo(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
+
+
+def _propose(
+    tasks: list[str], dataset: str | None, revision: str | None, output: Path, overwrite: bool
+) -> Path:
+    from mteb_hybrid.export.upstream.proposal import export_upstream
+    from mteb_hybrid.files.errors import ExportError
+
+    if not dataset or not revision:
+        raise ExportError(
+            "--format mteb needs --dataset ORG/NAME and --revision SHA: write the data set with "
+            "--format hub, upload it, and give its name and commit (see docs/upstream.md)"
+        )
+    card, _ = tasks_by_name()[tasks[0]]
+    settings = [tasks_by_name()[task][1] for task in tasks]
+    folder = output / card.file.stem
+    export_upstream(card, settings, dataset, revision, folder, overwrite=overwrite)
+    return folder
+
+
+def _write(
+    task: str,
+    format: ExportFormat,
+    output: Path,
+    wanted: list[tuple[Setting, View]],
+    predictions: Path | None,
+    overwrite: bool,
+) -> Path:
+    from mteb_hybrid.export.beir import export_beir
+    from mteb_hybrid.export.hub import export_hub
+    from mteb_hybrid.export.trec import export_trec
+    from mteb_hybrid.files.errors import ExportError
+    from mteb_hybrid.files.runs import read_predictions
+    from mteb_hybrid.sources import load_collection
+    from mteb_hybrid.sources.translated import with_translated_queries
+
+    card, _ = tasks_by_name()[task]
+    collection = load_collection(card)
+    folder = output / card.file.stem
+    if format is ExportFormat.HUB:
+        export_hub(collection, card, folder, overwrite=overwrite)
+        return folder
+    runs = read_predictions(predictions, card.split) if predictions else {}
+    missing = [view.name for _, view in wanted if view.name not in runs] if predictions else []
+    if missing:
+        raise ExportError(
+            f"{predictions}: ranks the subsets {', '.join(runs)}; expected {', '.join(missing)} "
+            "too. Choose with --setting and --query-language, or name the task."
+        )
+    if any(setting is Setting.CROSSLINGUAL for setting, _ in wanted):
+        collection = with_translated_queries(collection, card)
+    for setting, view in wanted:
+        place = folder / setting / view.name
+        if format is ExportFormat.BEIR:
+            export_beir(collection, view, place, overwrite=overwrite)
+        else:
+            export_trec(collection, view, place, runs.get(view.name), overwrite=overwrite)
+    return folder

@@ -1,0 +1,61 @@
+"""The command line: ``mteb-hybrid`` and ``python -m mteb_hybrid``."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid import __version__
+from mteb_hybrid.commands.bias import bias
+from mteb_hybrid.commands.compare import compare
+from mteb_hybrid.commands.demo import demo
+from mteb_hybrid.commands.export import export
+from mteb_hybrid.commands.models import models_app
+from mteb_hybrid.commands.report import report
+from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.submit import submit
+from mteb_hybrid.commands.table import table
+from mteb_hybrid.commands.tasks import tasks_app
+from mteb_hybrid.commands.train import train
+from mteb_hybrid.commands.translate import translate
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Evaluate embedding models within a language, across languages, and from a pool of all "
+    "languages at once, and measure how biased they are towards some languages. "
+    "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.",
+)
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mteb-hybrid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (demo, run, train, translate, export, submit, table, compare, report, bias):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; expected errors become one line and exit status 1."""
+    try:
+        app()
+    except (ValueError, ImportError, OSError) as error:
+        if os.environ.get("MTEB_HYBRID_TRACEBACK"):
+            raise
+        typer.echo(f"mteb-hybrid: {error}", err=True)
+        raise SystemExit(1) from None

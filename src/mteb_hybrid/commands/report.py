@@ -1,0 +1,45 @@
+"""``mteb-hybrid report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of MTEB results, of one to about eight models; others are compared with "
+            "the first."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML page.")] = Path(
+        "report.html"
+    ),
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for the figures, as SVG and PNG.")
+    ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder for the tables, as Markdown and LaTeX.")
+    ] = None,
+) -> None:
+    """Write a report as one HTML page that needs nothing else: tables, heat maps, tests.
+
+    It has what the results have: the bias measures need results of this version, intervals and
+    tests values per query, which `mteb-hybrid run` keeps. Needs the extra `report`.
+
+    Example: mteb-hybrid report results -o report.html --figures figures
+    """
+    from mteb_hybrid.report import load_results
+
+    loaded = load_results(results)
+    try:
+        from mteb_hybrid.report.page import write_report
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise ImportError(
+            f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
+        ) from error
+    write_report(loaded, output, figures, tables)
+    typer.echo(f"Report: {output}")

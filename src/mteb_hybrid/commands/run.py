@@ -1,0 +1,80 @@
+"""``mteb-hybrid run``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import DataOption, terminal_width
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.results.table import legend, render, result_rows
+from mteb_hybrid.retrieval.views import Setting
+
+
+def run(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="A model that MTEB knows, one on the hub, or a local folder."
+        ),
+    ],
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(help="Collections (xquad-r: all settings) or names of tasks."),
+    ] = None,
+    task_option: Annotated[
+        list[str] | None, typer.Option("--tasks", "-t", help="The same, as `mteb run` takes them.")
+    ] = None,
+    setting: Annotated[
+        list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+    ] = None,
+    query_language: Annotated[
+        list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+    ] = None,
+    passage_language: Annotated[
+        list[str] | None,
+        typer.Option(help="Only pools within these languages; may be repeated."),
+    ] = None,
+    data: DataOption = None,
+    output_folder: Annotated[Path, typer.Option(help="Where MTEB keeps results.")] = Path(
+        "results"
+    ),
+    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
+    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    overwrite_strategy: Annotated[
+        str, typer.Option(help="MTEB's: only-missing (resumes), always, never, only-cache.")
+    ] = "only-missing",
+    prediction_folder: Annotated[
+        Path | None,
+        typer.Option(help="Save rankings there; takes MTEB's own path, which encodes per subset."),
+    ] = None,
+) -> None:
+    """Evaluate a model: what `mteb run` does, plus local folders and a choice of subsets.
+
+    MTEB saves after every subset; the same command again goes on where it stopped.
+
+    Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
+    """
+    from mteb_hybrid.evaluation.evaluate import evaluate
+    from mteb_hybrid.evaluation.select import select_tasks
+
+    names = [*(task_option or ()), *(tasks or ())]
+    if not names:
+        raise ValueError("no tasks; name collections, as in `mteb-hybrid run -m MODEL xquad-r`")
+    if data:  # first, as translated queries are there too
+        os.environ[DATA_VARIABLE] = str(data)
+    selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+
+    from mteb_hybrid import plugin
+    from mteb_hybrid.models.load import load_model
+
+    plugin.register()
+    loaded = load_model(model, model_revision, device)
+    results = evaluate(
+        loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder
+    )
+    rows = result_rows([results])
+    typer.echo(render(rows, width=terminal_width()))
+    typer.echo(f"\n{legend(rows)}\n\nResults: {results}")

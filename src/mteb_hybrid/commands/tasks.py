@@ -1,0 +1,160 @@
+"""The commands ``mteb-hybrid tasks``: list and describe collections, write a card for one's own."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.new_card import PROMPT, About, write_card
+from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
+from mteb_hybrid.cards.translations import NO_SETTING, provenance
+from mteb_hybrid.files.places import TASKS_VARIABLE
+from mteb_hybrid.languages.codes import check_language_code, language_name
+
+tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
+
+
+@tasks_app.command("list")
+def list_tasks() -> None:
+    """List the collections, their languages and the names of their MTEB tasks."""
+    for name, card in collections().items():
+        typer.echo(f"{name}: {card.title}, {' '.join(card.languages)}")
+        settings = card_settings(card)
+        for setting in settings:
+            count = len(task_views(card, setting))
+            typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+        if not settings:
+            typer.echo(f"  {NO_SETTING}")
+
+
+@tasks_app.command("show")
+def show_task(
+    name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
+) -> None:
+    """Describe a collection: languages, source, licence, subsets of each setting."""
+    tasks, cards = tasks_by_name(), collections()
+    card = tasks[name][0] if name in tasks else cards.get(name)
+    if card is None:
+        raise ValueError(
+            f"no collection or task {name!r}; expected one of {', '.join(cards)}, or a task name "
+            "from `mteb-hybrid tasks list`"
+        )
+    source, about = card.source, card.metadata
+    languages = [f"{k} {language_name(v.code)} ({v.code})" for k, v in card.languages.items()]
+    lines = {
+        "description": card.description,
+        "kind": card.kind,
+        "languages": ", ".join(languages),
+        "candidates": source.candidates,
+        "files": source.origin,
+        "revision": source.revision,
+        "licence": about.license,
+        "text": f"{about.annotations_creators}, {about.sample_creation}",
+        "reference": about.reference or "none",
+    }
+    if found := provenance(card):
+        pairs = " ".join(f"{entry.into}-{entry.of}" for entry in found.translations)
+        cut = sum(len(entry.cut) for entry in found.translations)
+        lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
+        if cut:
+            lines["translations cut"] = f"{cut}, by the length limit"
+    typer.echo(card.title)
+    for key, value in lines.items():
+        typer.echo(f"  {key}: {value}")
+    for setting in card_settings(card):
+        subsets = list(task_views(card, setting))
+        shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
+        typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
+    if not card_settings(card):
+        typer.echo(f"  {NO_SETTING}")
+
+
+@tasks_app.command("new")
+def new(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help='Parallel JSON lines, plain or .gz: {"id": "1", "query": {"en": "...", "de": '
+            '"..."}, "passage": {"en": "...", "de": "..."}}.'
+        ),
+    ],
+    sample_creation: Annotated[
+        str,
+        typer.Option(
+            metavar="HOW",
+            help="How the texts came about: human-translated, machine-translated, created (written "
+            "for each language), found, or another of MTEB's words.",
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(help="Prefix of the task names, such as MyFaq; by default as the first file."),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Name in tables.")] = None,
+    description: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
+    license: Annotated[
+        str, typer.Option(help="Licence of the texts in MTEB's spelling, such as cc-by-4.0.")
+    ] = "not specified",
+    reference: Annotated[str | None, typer.Option(help="URL of its documentation.")] = None,
+    prompt: Annotated[str, typer.Option(help="What instruction models are told.")] = PROMPT,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="XX=YYY-Zzzz",
+            help="A language's ISO 639-3 and ISO 15924 codes, as in zh=zho-Hans, where they are "
+            "not recognised; may be repeated.",
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            exists=True,
+            help=f"Folder for the card; by default the one that {TASKS_VARIABLE} names, else that "
+            "of the first file. The files must lie in it.",
+        ),
+    ] = None,
+) -> None:
+    """Write the card of your own collection: counts, languages and checksums come from the files.
+
+    A row's passage answers its question, in every language that it has. A row without a question
+    adds passages that answer nothing.
+
+    Example: mteb-hybrid tasks new collections/my-faq.jsonl --sample-creation human-translated
+    """
+    own = os.environ.get(TASKS_VARIABLE)
+    folder = to or (Path(own) if own else files[0].parent)
+    about = About(
+        sample_creation, name, title, description, license, reference, prompt, _codes(code or [])
+    )
+    card = write_card(files, folder, about)
+
+    from mteb_hybrid.sources import load_collection
+
+    collection = load_collection(card)
+    typer.echo(f"{card.file}: {card.title}")
+    for short, language in card.languages.items():
+        queries, passages = (
+            len(table.filter(language=short)) for table in (collection.queries, collection.passages)
+        )
+        typer.echo(f"  {short} ({language.code}): {queries} questions, {passages} passages")
+    for setting in card_settings(card):
+        count = len(task_views(card, setting))
+        typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+    if card.source.empty_subsets:
+        typer.echo(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
+    typer.echo("Before you publish results, fill in what the card marks with (*).")
+    if own is None or Path(own).resolve() != folder.resolve():
+        typer.echo(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
+
+
+def _codes(given: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in given:
+        short, equals, code = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--code {pair}: expected a language and its code, as in de=deu-Latn")
+        found[short] = check_language_code(code)
+    return found

@@ -1,0 +1,132 @@
+"""The command ``mteb-hybrid train``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mteb_hybrid.files.places import DATA_VARIABLE
+
+if TYPE_CHECKING:
+    from mteb_hybrid.recipes.recipe import Recipe
+
+
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A recipe that ships with the package, or a TOML file."),
+    ] = None,
+    list_recipes: Annotated[
+        bool, typer.Option("--list", help="List the recipes that ship with the package.")
+    ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key of the recipe, as in training.max_steps=10 or "
+            "data.0.path=/corpus.jsonl; an empty value unsets it. May be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(help="Seed; may be repeated, for one run per seed in folders of their own."),
+    ] = None,
+    output_folder: Annotated[
+        Path | None, typer.Option("--output-folder", "-o", help="By default runs/RECIPE.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show data, steps, batches and memory, and train nothing."),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder that relative paths in recipes begin at; overrides {DATA_VARIABLE}.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Train a model by a recipe: hybrid batches or their baselines, as one TOML file says.
+
+    Also under `torchrun -m mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
+    The folder of the run holds the resolved recipe, the versions, the log, curves and the model.
+
+    Example: mteb-hybrid train e5-small-offline-hybrid --set batches.alpha=0.7 --seed 1 --seed 2
+    """
+    from mteb_hybrid.recipes.toml import read_recipe, shipped_recipes
+
+    if list_recipes:
+        for name, file in shipped_recipes().items():
+            typer.echo(f"{name}: {read_recipe(file).title}")
+        return
+    if recipe is None:
+        raise ValueError("no recipe; name one of `mteb-hybrid train --list`, or a TOML file")
+    if data:
+        os.environ[DATA_VARIABLE] = str(data)
+    seeds = list(dict.fromkeys(seed or ()))
+    settings = [[*(overrides or ()), f"training.seed={one}"] for one in seeds]
+    for own in settings or [overrides or []]:
+        wanted = read_recipe(recipe, own)
+        folder = output_folder or Path("runs") / wanted.name
+        if len(seeds) > 1:
+            folder /= f"seed-{wanted.training.seed}"
+        if dry_run:
+            _show(wanted, folder, resume)
+        else:
+            _train(wanted, folder, resume)
+
+
+def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
+    from rich.console import Console
+
+    from mteb_hybrid.training.run.dry_run import dry_run
+    from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
+
+    found = dry_run(recipe)
+    if not _is_main():
+        return
+    state = ""
+    try:
+        if not RunFolder(folder).check(recipe, resume=resume):
+            state = ": finished, nothing to do"
+    except RunFolderError as error:
+        found.problems.append(str(error))
+    found.lines.append(("run folder", f"{folder}{state}"))
+    # Outside a terminal rich would wrap at 80 columns.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    with console.capture() as capture:
+        console.print(found.table(), highlight=False, markup=False)
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    if found.problems:
+        raise ValueError("this would not run: " + "\n".join(found.problems))
+
+
+def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
+    try:
+        import datasets
+        from transformers.utils import logging
+
+        from mteb_hybrid.training.run.train import train as run
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise ImportError(
+            f'training needs {missing}, of an extra: pip install "mteb-hybrid[train]"'
+        ) from error
+    # Loading and saving a model takes seconds; the bars would stand between the lines of the log.
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    done = run(recipe, folder, resume=resume)
+    if _is_main():
+        typer.echo(f"{folder}: finished{'' if done else ' before; nothing to do'}")
+        typer.echo(f"Evaluate it: mteb-hybrid run -m {folder / 'model'} xquad-r")
+
+
+def _is_main() -> bool:
+    return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,61 @@
+"""Evaluate a model on chosen tasks and subsets, through MTEB."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mteb_hybrid.files.places import FOLDER_VARIABLE
+
+if TYPE_CHECKING:
+    from mteb.models import MTEBModels
+
+
+def evaluate(
+    model: "MTEBModels",
+    selected: dict[str, list[str]],
+    output_folder: Path,
+    batch_size: int = 32,
+    overwrite_strategy: str = "only-missing",
+    prediction_folder: Path | None = None,
+) -> Path:
+    """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
+
+    Per-query values are kept beside the results, or below the folder that the environment variable
+    ``MTEB_HYBRID_PER_QUERY`` names.
+
+    Args:
+        model: An MTEB model.
+        selected: Task names to subset names.
+        output_folder: Where MTEB keeps results; they lie in ``results/`` below it.
+        batch_size: Texts per batch.
+        overwrite_strategy: One of MTEB's: ``only-missing``, ``always``, ``never``, ….
+        prediction_folder: Where to save rankings; then MTEB's own, slower path is taken.
+
+    Returns:
+        The folder of this model's result files.
+    """
+    import datasets
+    import mteb
+    from mteb.cache import ResultCache
+
+    # One bar for the tasks and one for each encoding; not one for each of datasets' small steps.
+    show_progress = sys.stderr.isatty()
+    datasets.disable_progress_bars()
+    logging.getLogger("mteb").setLevel(logging.WARNING)
+    cache = ResultCache(output_folder)
+    encode_kwargs: Any = {"batch_size": batch_size, "show_progress_bar": show_progress}
+    tasks: list[Any] = [mteb.get_task(name, hf_subsets=s) for name, s in selected.items()]
+    for task in tasks:
+        task.per_query_root = Path(os.environ.get(FOLDER_VARIABLE) or output_folder / "results")
+    mteb.evaluate(
+        model,
+        tasks,
+        cache=cache,
+        encode_kwargs=encode_kwargs,
+        overwrite_strategy=overwrite_strategy,
+        prediction_folder=prediction_folder,
+        show_progress_bar=show_progress,
+    )
+    return Path(cache.get_task_result_path(next(iter(selected)), model.mteb_model_meta)).parent

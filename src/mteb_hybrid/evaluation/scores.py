@@ -1,0 +1,140 @@
+"""MTEB's standard retrieval scores, computed from ranks.
+
+Every value equals what MTEB computes with pytrec_eval from the top 1,000 of the same scores, to
+the last bit: sums run in trec_eval's order, means and rounding in MTEB's
+(``mteb/_evaluators/retrieval_metrics.py``, mteb 2.26).
+
+Where a query's own passage is left out, MTEB drops it after it has cut: k-1 others are left of k.
+"""
+
+import heapq
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mteb._evaluators.retrieval_metrics import make_score_dict, nauc
+
+from mteb_hybrid.retrieval.judgments import Ints
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ranks import Ranks
+
+
+def mteb_scores(
+    ranks: Ranks,
+    top_scores: npt.NDArray[np.float32],
+    k_values: Sequence[int],
+    task_scores: dict[str, float],
+) -> dict[str, Any]:
+    """The score dictionary of one subset, as MTEB's own evaluation returns it.
+
+    Args:
+        ranks: Ranks of Q queries.
+        top_scores: Shape (Q, K), each query's highest scores in descending order, K being MTEB's
+            ``top_k`` or the pool size, whichever is smaller.
+        k_values: Cut-offs; the last is MTEB's ``top_k``.
+        task_scores: Our own measures, to go into the same dictionary.
+
+    Returns:
+        Score names to floats: ``ndcg_at_10``, ``map_at_100``, ``nauc_map_at_10_max``, ….
+    """
+    order = np.argsort(ranks.ranks, axis=1, kind="stable")  # NaN sorts last
+    place = np.take_along_axis(ranks.ranks, order, axis=1)
+    gain = np.take_along_axis(ranks.relevance, order, axis=1).astype(np.float64)
+    relevant = np.count_nonzero(ranks.relevance, axis=1)
+    ideal = -np.sort(-ranks.relevance, axis=1).astype(np.float64)
+    hits = np.arange(1, place.shape[1] + 1)
+    cut = min(max(k_values), len(ranks.pool.ids))
+    beyond = np.full(len(place), cut + 1)
+    own = beyond if ranks.own_ranks is None else np.minimum(ranks.own_ranks, beyond)
+    left = np.where(own <= cut, cut - 1, cut)
+
+    values: dict[str, dict[str, Floats]] = {
+        name: {} for name in ("NDCG", "MAP", "Recall", "P", "HitRate", "MRR")
+    }
+    for k in k_values:
+        inside = place <= np.minimum(k, left)[:, None]
+        found = np.count_nonzero(inside, axis=1)
+        dcg = _sum_in_order(np.where(inside, gain / _log2(place, k), 0))
+        best = _sum_in_order(np.where(hits <= k, ideal / _log2(hits, k), 0))
+        values["NDCG"][f"NDCG@{k}"] = dcg / best
+        values["MAP"][f"MAP@{k}"] = _sum_in_order(np.where(inside, hits / place, 0)) / relevant
+        values["Recall"][f"Recall@{k}"] = found / relevant
+        values["P"][f"P@{k}"] = found / k
+        values["HitRate"][f"HitRate@{k}"] = (found > 0).astype(np.float64)
+        values["MRR"][f"MRR@{k}"] = np.where(inside[:, 0], 1 / place[:, 0], 0)
+
+    queries = len(place)
+    mean = {
+        name: {key: sum(v.tolist()) / queries for key, v in by_k.items()}
+        for name, by_k in values.items()
+    }
+    rounded = {
+        name: {key: round(value, 5) for key, value in by_k.items()} for name, by_k in mean.items()
+    }
+    return make_score_dict(
+        ndcg=rounded["NDCG"],
+        _map=rounded["MAP"],
+        recall=rounded["Recall"],
+        precision=rounded["P"],
+        mrr=mean["MRR"],
+        naucs=_naucs(_confidence(top_scores, cut, own), values),
+        naucs_mrr={},
+        hit_rate=rounded["HitRate"],
+        task_scores=task_scores,
+    )
+
+
+def _sum_in_order(terms: Floats) -> Floats:
+    """Row sums, added one after the other as trec_eval does; ``sum`` would add pairwise."""
+    return np.asarray(np.cumsum(terms, axis=1)[:, -1])
+
+
+def _log2(place: npt.NDArray[Any], k: int) -> Floats:
+    """Discounts log2(rank + 1) from the C library, as trec_eval's; 1 beyond rank k."""
+    table = np.array([1.0] + [math.log2(rank + 1) for rank in range(1, k + 1)] + [1.0])
+    inside = np.where(place <= k, place, k + 1).astype(np.int64)
+    return np.asarray(table[inside])
+
+
+def _confidence(top_scores: npt.NDArray[np.float32], cut: int, own: Ints) -> dict[str, Floats]:
+    """MTEB's three confidence scores per query (arXiv:2402.12997)."""
+    top = top_scores.astype(np.float64)
+    # MTEB takes the standard deviation in the order in which its heap leaves the scores, without
+    # the own passage, at place `own`. The order shows in the last bit, and ties between queries
+    # depend on that bit.
+    std = np.empty(len(top))
+    for rank in np.unique(own):
+        rows = own == rank
+        order = [i - (i >= rank) for i in _heap_order(cut) if i != rank - 1]
+        std[rows] = np.std(np.ascontiguousarray(top[rows][:, order]), axis=1)
+    gap = top[:, 0] - top[:, 1] if top.shape[1] > 1 else np.zeros(len(top))
+    return {"max": top[:, 0], "std": std, "diff1": gap}
+
+
+@cache
+def _heap_order(length: int) -> list[int]:
+    """Where a min-heap puts `length` values that arrive in descending order."""
+    heap: list[int] = []
+    for position in range(length):
+        heapq.heappush(heap, -position)
+    return [-value for value in heap]
+
+
+def _naucs(
+    confidence: dict[str, Floats], metrics: dict[str, dict[str, Floats]]
+) -> dict[str, float]:
+    """MTEB's nAUC of every metric but the hit rate, for every confidence score."""
+    # With one relevant passage a query, a third of the metrics are the same numbers.
+    known: dict[tuple[str, bytes], float] = {}
+    found = {}
+    for family in ("NDCG", "MAP", "Recall", "P", "MRR"):
+        for metric, values in metrics[family].items():
+            for name, scores in confidence.items():
+                key = (name, values.tobytes())
+                if key not in known:
+                    known[key] = float(nauc(scores, values))
+                found[f"nAUC_{metric}_{name}"] = known[key]
+    return found

@@ -1,0 +1,289 @@
+"""Task cards to MTEB tasks: one per collection and setting.
+
+``TaskResult.get_score`` is an unweighted mean over subsets, so the score of each task is one
+column of the published tables.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
+
+import polars as pl
+from datasets import Dataset
+from datasets.table import InMemoryTable
+from mteb._create_dataloaders import create_dataloader
+from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.models.models_protocols import EncoderProtocol, SearchProtocol
+from mteb.models.sentence_transformer_wrapper import SparseEncoderWrapper
+from mteb.timing import TimingStack
+from mteb.types import PromptType
+
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
+from mteb_hybrid.evaluation.metadata import card_metadata
+from mteb_hybrid.evaluation.scores import mteb_scores
+from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.measures.view import measure_view, top_groups
+from mteb_hybrid.results.per_query import write_per_query, write_rankings
+from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, shared_vectors
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.ranks import Ranks, ranks_of_run
+from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
+from mteb_hybrid.sources import load_collection
+from mteb_hybrid.sources.translated import with_translated_queries
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta, MTEBModels
+    from mteb.types import EncodeKwargs
+
+
+class CardTask(AbsTaskRetrieval):
+    """A collection in one setting. Subclasses are made by `task_classes`.
+
+    Encoders take the fast path: each distinct text is encoded once, and ranks come from the full
+    score matrix. Cross-encoders, search models, reranking and runs that save predictions take
+    MTEB's own path; our measures are then computed from the rankings it returns.
+
+    Attributes:
+        card: The collection's card.
+        setting: The setting.
+        per_query_root: Results folder below which per-query values are kept, in
+            ``MODEL/REVISION``; if None, the one that the environment variable
+            ``MTEB_HYBRID_PER_QUERY`` names; if that is not set either, none are kept.
+    """
+
+    card: ClassVar[TaskCard]
+    setting: ClassVar[Setting]
+    per_query_root: Path | None = None
+    _views: dict[str, View]
+    _pools: dict[tuple[str, ...], Pool]
+    _groups: dict[str, str]
+    _passage_groups: dict[str, str]
+    _vectors: dict[str, TextVectors | None]
+    _per_query_folder: Path | None
+
+    def load_data(
+        self, num_proc: int | None = None, *, timer: TimingStack | None = None, **kwargs: Any
+    ) -> None:
+        """Fill ``dataset`` for the subsets that are asked for. Pools are shared between them.
+
+        Raises:
+            DataError: If the collection's files are missing, altered or malformed.
+            ValueError: If a subset has no query with a relevant passage.
+        """
+        if self.data_loaded:
+            return
+        with (timer or TimingStack())("Data loading", log_message=f"Loading {self.card.title}..."):
+            collection = load_collection(self.card)
+            if self.setting is Setting.CROSSLINGUAL:
+                collection = with_translated_queries(collection, self.card)
+            self._views = task_views(self.card, self.setting)
+            self._pools = {}
+            corpora: dict[tuple[str, ...], Dataset] = {}
+            self.dataset = {}
+            for subset in self.hf_subsets:
+                view = self._views[subset]
+                languages = view.passage_languages
+                if languages not in corpora:
+                    passages = view_passages(collection, view)
+                    corpora[languages] = _texts(passages)
+                    self._pools[languages] = Pool(
+                        passages["id"].to_list(), passages["language"].to_list(), languages
+                    )
+                queries, qrels = view_queries(collection, view)
+                self.dataset[subset] = {
+                    self.card.split: {
+                        "corpus": corpora[languages],
+                        "queries": _texts(queries),
+                        "relevant_docs": qrels,
+                        "top_ranked": None,
+                    }
+                }
+            self._groups = dict(collection.queries.select("id", "group").iter_rows())
+            self._passage_groups = {}
+            if self._keeps_rankings:
+                self._passage_groups |= collection.passages.select("id", "group").iter_rows()
+        self._vectors = {}
+        self.data_loaded = True
+
+    def _evaluate_subset(
+        self,
+        model: "MTEBModels",
+        data_split: Any,
+        *,
+        encode_kwargs: "EncodeKwargs",
+        hf_split: str,
+        hf_subset: str,
+        prediction_folder: Path | None = None,
+        num_proc: int | None = None,
+        timer: TimingStack,
+        **kwargs: Any,
+    ) -> Any:
+        self._per_query_folder = self._folder_of(model.mteb_model_meta)
+        if (
+            not isinstance(model, EncoderProtocol)
+            or isinstance(model, SearchProtocol | SparseEncoderWrapper)
+            or data_split["top_ranked"] is not None
+            or prediction_folder
+        ):
+            return super()._evaluate_subset(
+                model,
+                data_split,
+                encode_kwargs=encode_kwargs,
+                hf_split=hf_split,
+                hf_subset=hf_subset,
+                prediction_folder=prediction_folder,
+                num_proc=num_proc,
+                timer=timer,
+                **kwargs,
+            )
+
+        def vectors(prompt_type: PromptType, texts: Sequence[str]) -> Any:
+            def encoder(subset: str) -> Encode:
+                def encode(some: list[str]) -> Any:
+                    rows = {"id": [str(i) for i in range(len(some))], "text": some}
+                    loader = create_dataloader(
+                        Dataset.from_dict(rows),
+                        task_metadata=self.metadata,
+                        prompt_type=prompt_type,
+                        num_proc=num_proc,
+                        **encode_kwargs,
+                    )
+                    return model.encode(
+                        loader,
+                        task_metadata=self.metadata,
+                        hf_split=hf_split,
+                        hf_subset=subset,
+                        prompt_type=prompt_type,
+                        **encode_kwargs,
+                    )
+
+                return encode
+
+            # The last subset differs from all others in both languages, or is the first itself.
+            subsets = self.metadata.hf_subsets
+            elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
+            if prompt_type.value not in self._vectors:
+                self._vectors[prompt_type.value] = shared_vectors(
+                    _model_key(model, prompt_type, encode_kwargs),
+                    texts,
+                    encoder(hf_subset),
+                    encoder(elsewhere),
+                )
+            shared = self._vectors[prompt_type.value]
+            return (shared or TextVectors()).get(texts, encoder(hf_subset))
+
+        queries, corpus = data_split["queries"], data_split["corpus"]
+        with timer("Encoding queries", split=hf_split, subset=hf_subset):
+            query_vectors = vectors(PromptType.query, queries["text"][:])
+        with timer("Encoding corpus", split=hf_split, subset=hf_subset):
+            passage_vectors = vectors(PromptType.document, corpus["text"][:])
+        with timer("Scoring", split=hf_split, subset=hf_subset):
+            qrels = {id_: data_split["relevant_docs"][id_] for id_ in queries["id"][:]}
+            view = self._views[hf_subset]
+            pool = self._pools[view.passage_languages]
+            counter = RankCounter(
+                pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids
+            )
+            count_ranks(counter, query_vectors, passage_vectors, model.similarity)
+            ranks, highest = counter.result()
+            measured = self._measure(ranks, qrels, hf_subset)
+            return mteb_scores(ranks, highest, self.k_values, measured)
+
+    def task_specific_scores(
+        self,
+        scores: Mapping[str, Any],
+        qrels: Mapping[str, Mapping[str, int]],
+        results: Mapping[str, Mapping[str, float]],
+        hf_split: str,
+        hf_subset: str,
+    ) -> dict[str, float]:
+        """Our measures, from the rankings that MTEB's own path returned.
+
+        Returns:
+            One value per measure; and ``truncated_at``, where the rankings hold only the top k of
+            the pool: passages below count as not found (``map``) or as rank k+1 (the others).
+        """
+        view = self._views[hf_subset]
+        pool = self._pools[view.passage_languages]
+        ranks = ranks_of_run(results, qrels, pool, view.query_language, self.ignore_identical_ids)
+        measured = self._measure(ranks, qrels, hf_subset)
+        if ranks.cutoff is not None:
+            measured["truncated_at"] = ranks.cutoff
+        return measured
+
+    def _folder_of(self, meta: "ModelMeta") -> Path | None:
+        """Where a model's per-query values go, named as MTEB names the folder of its results."""
+        root = self.per_query_root or os.environ.get(FOLDER_VARIABLE)
+        return Path(root) / meta.model_name_as_path() / str(meta.revision) if root else None
+
+    def _measure(
+        self, ranks: Ranks, qrels: Mapping[str, Mapping[str, int]], hf_subset: str
+    ) -> dict[str, float]:
+        groups = {query: self._groups[query] for query in qrels}
+        parallel = self.card.source.parallel
+        scores, rows = measure_view(ranks, self.setting, groups, hf_subset, parallel)
+        if self._per_query_folder:
+            write_per_query(rows, self._per_query_folder, self.metadata.name)
+            if self._keeps_rankings:
+                tops = top_groups(ranks, groups, self._passage_groups)
+                write_rankings(tops, self._per_query_folder, self.metadata.name, hf_subset)
+        return scores
+
+    @property
+    def _keeps_rankings(self) -> bool:
+        """Whether the top of rankings is kept, to compare those of parallel queries."""
+        return self.setting is Setting.MULTILINGUAL and self.card.source.parallel
+
+
+def task_classes(cards: Mapping[str, TaskCard] | None = None) -> list[type[CardTask]]:
+    """One task class per card and setting that it has.
+
+    Args:
+        cards: Cards by name; by default the ones that ship with the package.
+
+    Raises:
+        CardError: If MTEB does not accept a card's metadata.
+    """
+    found = task_cards() if cards is None else cards
+    return [
+        _task_class(card, setting) for card in found.values() for setting in card_settings(card)
+    ]
+
+
+def _task_class(card: TaskCard, setting: Setting) -> type[CardTask]:
+    name = task_name(card, setting)
+    members = {
+        "__doc__": f"{card.title}, {setting} setting, from {card.file.name}.",
+        "__module__": __name__,
+        "card": card,
+        "setting": setting,
+        "metadata": card_metadata(card, setting, name),
+        "ignore_identical_ids": card.source.queries_are_passages,
+    }
+    made = type(name, (CardTask,), members)
+    globals().setdefault(name, made)  # where pickle looks for it
+    return made
+
+
+def _texts(table: pl.DataFrame) -> Dataset:
+    # Shares the table's memory; datasets would copy all of it again to make a fingerprint.
+    arrow = InMemoryTable(table.select("id", "text").to_arrow())
+    return Dataset(arrow, fingerprint=uuid4().hex)
+
+
+def _model_key(
+    model: "MTEBModels", prompt_type: PromptType, encode_kwargs: "EncodeKwargs"
+) -> tuple[str, ...]:
+    meta = model.mteb_model_meta
+    neutral = {"batch_size", "show_progress_bar"}
+    options = {k: v for k, v in encode_kwargs.items() if k not in neutral}
+    return (
+        repr((meta.name, meta.revision, meta.experiment_kwargs)),
+        prompt_type.value,
+        repr(sorted(options.items())),
+    )

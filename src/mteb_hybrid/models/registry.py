@@ -1,0 +1,251 @@
+"""Models of this user that MTEB knows by name: folders, each with the metadata MTEB asks for.
+
+MTEB refuses local folders. A model that is registered here is ``org/name`` to it, at a fixed
+revision, in every process of this user: ``mteb run -m org/name``.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import platformdirs
+
+from mteb_hybrid.files.places import MODELS_VARIABLE
+from mteb_hybrid.models.describe import model_facts
+from mteb_hybrid.models.load import ModelError, folder_hash
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+
+
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Entry(NamedTuple):
+    """A registered model.
+
+    Attributes:
+        folder: Where it lies.
+        meta: What MTEB is told of it.
+        files_hash: Hash of its files when it was registered.
+    """
+
+    folder: Path
+    meta: "ModelMeta"
+    files_hash: str
+
+
+def models_folder() -> Path:
+    """Where the entries lie: what ``MTEB_HYBRID_MODELS`` names, or a folder of the user's data."""
+    named = os.environ.get(MODELS_VARIABLE)
+    return Path(named) if named else platformdirs.user_data_path("mteb-hybrid") / "models"
+
+
+def registered() -> dict[str, Path]:
+    """Names of the registered models and their entries, in order. Reads no entry."""
+    files = sorted(models_folder().glob("*__*.json"))
+    return {file.stem.replace("__", "/", 1): file for file in files}
+
+
+def add_model(
+    folder: Path,
+    name: str,
+    fields: Mapping[str, Any] | None = None,
+    *,
+    revision: str | None = None,
+    replace: bool = False,
+) -> "ModelMeta":
+    """Register a model folder under a name.
+
+    Its metadata come from ``model_meta.json`` of the training run (in the folder or beside it), or
+    else from the model itself; `fields` overrides both.
+
+    Args:
+        folder: What ``save_pretrained`` wrote.
+        name: ``org/name``.
+        fields: Fields of MTEB's ``ModelMeta``, such as languages, training_datasets and license.
+        revision: Commit of these files on the hub, 40 hex digits; by default a hash of the files.
+        replace: Whether to take the place of an entry of that name.
+
+    Returns:
+        What MTEB is told.
+
+    Raises:
+        ModelError: If the folder holds no model, the name is malformed or taken, the revision is
+            no commit, or MTEB does not accept a field.
+    """
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    folder = folder.resolve()
+    if revision is not None and not COMMIT.fullmatch(revision):
+        raise ModelError(
+            f"revision is {revision!r}; expected the commit of the model on the hub, 40 hex digits"
+        )
+    if not NAME.fullmatch(name) or "__" in name:
+        raise ModelError(
+            f"{name!r} is no name for a model; expected org/name of letters, digits and . _ - "
+            "without a double underscore"
+        )
+    entry = registered().get(name)
+    if entry is None and name in MODEL_REGISTRY:
+        raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
+    if entry is not None and not replace:
+        raise ModelError(f"{name} is registered already, in {entry}; give --replace, or remove it")
+    files_hash = folder_hash(folder)
+    named = {**(fields or {}), "name": name, "revision": revision or files_hash}
+    meta = describe(folder, named)
+    _check_tasks(meta)
+    described_meta = meta.model_dump(mode="json", exclude={"loader"})
+    if meta.training_datasets is not None:
+        described_meta["training_datasets"] = sorted(meta.training_datasets)
+    content = {"folder": str(folder), "hash": files_hash, "meta": described_meta}
+    file = models_folder() / f"{name.replace('/', '__')}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
+    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    unfinished.replace(file)
+    return meta
+
+
+def remove_model(name: str) -> None:
+    """Forget a model; its folder stays.
+
+    Raises:
+        ModelError: If no model has that name.
+    """
+    _file(name).unlink()
+
+
+def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
+    """What MTEB is told of a model folder: what its training run or the model itself says.
+
+    Args:
+        folder: What ``save_pretrained`` wrote.
+        fields: Fields of MTEB's ``ModelMeta`` that override that.
+
+    Raises:
+        ModelError: If the folder holds no model, or MTEB does not accept a field.
+    """
+    import mteb
+    from pydantic import ValidationError
+
+    if not (folder / "modules.json").is_file():
+        raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
+    described = {**model_facts(folder), **fields, "loader": load_registered}
+    try:
+        return mteb.models.ModelMeta.model_validate(described)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ModelError(
+            f"{described.get('name')}: MTEB does not accept its metadata: {problems}"
+        ) from None
+
+
+def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
+    """A model by its name or folder, and what MTEB knows of it; nothing is fetched.
+
+    Args:
+        source: Name of a registered model, a model folder, or the name of a model of MTEB's own.
+
+    Returns:
+        Its folder, None if MTEB's own loader fetches it, and its metadata. A folder that is not
+        registered is described by its training run, or else by the model.
+
+    Raises:
+        ModelError: If there is no such model, or the folder is registered under several names.
+    """
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    if source in registered():
+        return read_entry(source)[:2]
+    if (folder := Path(source)).is_dir():
+        entries = {name: read_entry(name) for name in registered()}
+        names = [name for name, entry in entries.items() if entry.folder == folder.resolve()]
+        if len(names) > 1:
+            raise ModelError(f"{folder} is registered as {', '.join(names)}; give one of the names")
+        if names:
+            return entries[names[0]][:2]
+        return folder, describe(folder, {"revision": folder_hash(folder)})
+    if source in MODEL_REGISTRY:
+        return None, MODEL_REGISTRY[source]
+    raise ModelError(
+        f"no model {source!r}: neither a registered name ({', '.join(registered()) or 'none'}), "
+        "nor a folder, nor a model that MTEB has"
+    )
+
+
+def read_entry(name: str) -> Entry:
+    """What is registered under a name.
+
+    Raises:
+        ModelError: If no model has that name, or its entry cannot be read.
+    """
+    import mteb
+
+    file = _file(name)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        meta = mteb.models.ModelMeta.model_validate(content["meta"] | {"loader": load_registered})
+        # Entries of earlier versions had the hash as their revision.
+        return Entry(Path(content["folder"]), meta, content.get("hash", meta.revision))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(
+            f"{file}: not the entry of a model ({error}); remove it with `mteb-hybrid models "
+            f"remove {name}` and add the model again"
+        ) from error
+
+
+def load_registered(
+    model_name: str, revision: str | None = None, device: str | None = None, **kwargs: Any
+) -> "SentenceTransformerEncoderWrapper":
+    """Load a registered model, as ``ModelMeta.load_model`` asks for it.
+
+    Raises:
+        ModelError: If its folder is gone, or holds other files than when it was registered, or
+            it was registered at another revision.
+    """
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+    from sentence_transformers import SentenceTransformer
+
+    folder, meta, expected = read_entry(model_name)
+    again = f"`mteb-hybrid models add FOLDER --name {model_name} --replace`"
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: the folder of {model_name} is gone; put it back, or {again}")
+    if revision not in (None, meta.revision):
+        raise ModelError(f"{model_name} is registered at revision {meta.revision}, not {revision}")
+    if (found := folder_hash(folder)) != expected:
+        raise ModelError(
+            f"{folder}: its files have the hash {found}, but those that were registered as "
+            f"{model_name} had {expected}; results would be filed under the wrong revision: {again}"
+        )
+    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    return SentenceTransformerEncoderWrapper(model, **kwargs)
+
+
+def _check_tasks(meta: "ModelMeta") -> None:
+    import difflib
+
+    import mteb
+
+    known = [str(task.metadata.name) for task in mteb.get_tasks()]
+    for name in sorted(meta.training_datasets or ()):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            raise ModelError(
+                f"training_datasets: MTEB has no task {name!r}; expected names of tasks, as in "
+                f"`mteb available-tasks`{', such as ' + ', '.join(near) if near else ''}"
+            )
+
+
+def _file(name: str) -> Path:
+    known = registered()
+    if name not in known:
+        raise ModelError(
+            f"no model {name!r} is registered; there are: {', '.join(known) or 'none'}"
+        )
+    return known[name]

@@ -1,0 +1,189 @@
+"""Recipes as files: found by name, read with overrides, compared, and written again."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.cards.catalogue import card_folder
+from mteb_hybrid.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that ship with the package, by name."""
+    return {file.stem: file for file in sorted(card_folder("models").glob("*.toml"))}
+
+
+def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Args:
+        source: A TOML file, or the name of a recipe that ships with the package.
+        overrides: ``key=value`` with a dotted key and a value in TOML, such as
+            ``training.max_steps=10`` or ``data.0.path=/corpus.jsonl`` (what is no TOML is a
+            string). An empty value removes the key.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        CardError: If there is no such recipe; if it is not TOML, lacks a key, has an unknown one
+            or a bad value; or if its values do not fit each other.
+    """
+    file = _find(source)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
+    where = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not key or not equals:
+            raise CardError(f"--set {override}: expected KEY=VALUE, as in training.max_steps=10")
+        _put(content, key.strip().split("."), value.strip(), override)
+        where[key.strip()] = f"--set {override}"
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise CardError("\n".join(_explain(error.errors(), str(file), where))) from None
+
+
+def _find(source: str | Path) -> Path:
+    file = Path(source)
+    if file.is_file():
+        return file
+    shipped = shipped_recipes()
+    if str(source) not in shipped:
+        raise CardError(
+            f"no recipe {str(source)!r}: neither a TOML file nor one of {', '.join(shipped)}"
+        )
+    return shipped[str(source)]
+
+
+def _put(content: Any, keys: list[str], text: str, override: str) -> None:
+    """Put a value into nested tables, or take it out if the text is empty."""
+    for depth, key in enumerate(keys):
+        place: str | int = key
+        if isinstance(content, list):
+            if not key.isdecimal() or int(key) >= len(content):
+                raise CardError(
+                    f"--set {override}: {key!r} in {'.'.join(keys)!r} must be a number from 0 to "
+                    f"{len(content) - 1}"
+                )
+            place = int(key)
+        elif not isinstance(content, dict):
+            raise CardError(f"--set {override}: {'.'.join(keys[:depth])!r} is a value, not a table")
+        if depth < len(keys) - 1:
+            content = content[place] if isinstance(place, int) else content.setdefault(place, {})
+        elif text:
+            content[place] = _value(text)
+        elif isinstance(place, int):
+            del content[place]
+        else:
+            content.pop(place, None)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, str]) -> list[str]:
+    """One line per key; alternatives that were tried for a value share theirs."""
+    lines: dict[str, list[str]] = {}
+    for problem in problems:
+        key, known = _resolve(problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            said = f"unknown key; expected one of {', '.join(known)}"
+        elif problem["type"] == "missing":
+            said = "missing key; add it (see models/README.md)"
+        else:
+            said = str(problem.get("ctx", {}).get("error") or problem["msg"])
+            if not isinstance(problem["input"], dict):
+                said += f"; found {problem['input']!r}"
+        start = f"{where.get(key, file)}: " + (f"key {key!r}: " if key else "")
+        lines.setdefault(start, []).append(said)
+    return [start + "; or: ".join(dict.fromkeys(said)) for start, said in lines.items()]
+
+
+def _resolve(place: Sequence[str | int]) -> tuple[str, list[str]]:
+    """The dotted key of an error, and the keys that are known beside it.
+
+    Beyond the keys, pydantic's place names the alternatives of a type, which are left out.
+    """
+    model: type[BaseModel] | None = Recipe
+    keys: list[str] = []
+    known: list[str] = []
+    for part in place:
+        if isinstance(part, int):
+            keys.append(str(part))
+        elif model is None:
+            # Languages are the one table with free keys; "[key]" marks an error in the key itself.
+            if keys[-1] == "languages" and part != "[key]":
+                keys.append(part)
+            break
+        else:
+            keys.append(part)
+            known = list(model.model_fields)
+            field = model.model_fields.get(part)
+            model = None if field is None else _model_in(field.annotation)
+    return ".".join(keys), known
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between the settings of two recipes, as ``key: old, now new``."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    keys = dict.fromkeys([*before, *after])
+    return [
+        f"{key}: {before.get(key, 'unset')!r}, now {after.get(key, 'unset')!r}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    items: Any = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        items = enumerate(value)
+    else:
+        return [(prefix, value)]
+    return [
+        found for key, part in items for found in _flat(part, f"{prefix}.{key}".removeprefix("."))
+    ]
+
+
+def to_toml(settings: Mapping[str, Any], table: str = "") -> str:
+    """Settings of a recipe as TOML that `read_recipe` reads.
+
+    Args:
+        settings: Strings, numbers, booleans, lists of those, tables, and lists of tables.
+        table: Name of the table that they stand in.
+    """
+    values, tables = [], []
+    for key, value in settings.items():
+        name = f"{table}.{key}".removeprefix(".")
+        if isinstance(value, Mapping):
+            tables.append(f"\n[{name}]\n{to_toml(value, name)}")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            tables += [f"\n[[{name}]]\n{to_toml(part, name)}" for part in value]
+        else:
+            # JSON's strings, numbers and lists are TOML too.
+            values.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
+    return "".join(values + tables)

@@ -1,0 +1,162 @@
+"""The tables of ``mteb-hybrid compare``: read results folders, compare, write."""
+
+from collections.abc import Sequence
+from math import log10
+from pathlib import Path
+
+import polars as pl
+
+from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.languages.traits import By
+from mteb_hybrid.results.compare import CompareError, compare_by, compare_models
+from mteb_hybrid.results.mteb_files import model_of
+from mteb_hybrid.results.per_query import read_per_query
+from mteb_hybrid.results.table import COLUMNS
+from mteb_hybrid.results.text_table import Format, write_table
+
+LEGEND = (
+    "Means: over queries, then unweighted over subsets. Difference: model minus baseline. "
+    "Interval: 95%, paired bootstrap over questions with all their translations, not corrected "
+    "for the number of rows. p: paired randomisation test over the same questions, two-sided; "
+    "Holm p: corrected for all rows of the table. Won, lost, tied: queries on which the model is "
+    "better than the baseline, worse, or the same."
+)
+
+
+def read_models(folders: Sequence[Path]) -> dict[str, pl.DataFrame]:
+    """Per-query values by model name, in the order given.
+
+    Args:
+        folders: One model's results each: MODEL/REVISION, or MODEL if it has one revision.
+
+    Raises:
+        CompareError: If a folder has no per-query values, or those of several models.
+    """
+    models: dict[str, pl.DataFrame] = {}
+    seen: set[Path] = set()
+    for given in folders:
+        folder = _revision_folder(given)
+        if folder in seen:
+            raise CompareError(f"{given}: named twice; name two models, or two revisions of one")
+        seen.add(folder)
+        name, revision = model_of(folder / "model_meta.json")
+        # The same model and revision may lie in two results folders.
+        labels = (name, f"{name} ({revision})", f"{name} ({folder})")
+        name = next(label for label in labels if label not in models)
+        models[name] = read_per_query(folder)
+    if len(models) < 2:
+        raise CompareError("nothing to compare with; name the results folders of two models")
+    return models
+
+
+def default_measures(models: dict[str, pl.DataFrame]) -> list[str]:
+    """The measures of ``mteb-hybrid table`` that all models have values of."""
+    shared = set.intersection(*(set(frame["measure"]) for frame in models.values()))
+    return [name for name in dict.fromkeys(c.score for c in COLUMNS) if name in shared]
+
+
+def left_out(models: dict[str, pl.DataFrame]) -> dict[str, list[str]]:
+    """By model, the tasks that only it or only the baseline has, and that are not compared."""
+    (_, first), *others = models.items()
+    found = {name: sorted(set(frame["task"]) ^ set(first["task"])) for name, frame in others}
+    return {name: tasks for name, tasks in found.items() if tasks}
+
+
+def tables(
+    models: dict[str, pl.DataFrame],
+    measures: Sequence[str],
+    by: By,
+    trained_on: Sequence[str],
+    format: Format,
+    resamples: int,
+    seed: int,
+    width: int | None,
+) -> str:
+    """Compare every model with the first, and write two tables: in all, and by kind of language.
+
+    As CSV they are one table, in full precision; the rows of the first have no value of `by`.
+    """
+    overall = compare_models(models, measures, resamples, seed)
+    (_, first), *others = models.items()
+    parts = pl.concat(
+        [
+            compare_by(first, frame, measures, by, trained_on).with_columns(model=pl.lit(name))
+            for name, frame in others
+        ]
+    )
+    baseline = next(iter(models))
+    if format is Format.CSV:
+        both = pl.concat([overall, parts], how="diagonal")
+        keys = ["task", "measure", "model", by.column]
+        return (
+            both.select(*keys, pl.all().exclude(keys))
+            .rename({"first": "baseline_mean", "second": "model_mean"})
+            .with_columns(baseline=pl.lit(baseline))
+            .write_csv()
+            .rstrip("\n")
+        )
+    labels = ["Task", "Measure", "Model"]
+    means = [f"baseline {baseline}", "model", "difference"]
+    won = ["won", "lost", "tied"]
+    head = [*labels, *means, "95% interval", "p", "Holm p", *won]
+    body = [
+        [
+            *_labels(row),
+            *_means(row),
+            f"[{_number(row['low'], row)}, {_number(row['high'], row)}]",
+            f"{row['p']:.4f}",
+            f"{row['p_holm']:.4f}",
+            *_won(row),
+        ]
+        for row in overall.iter_rows(named=True)
+    ]
+    by_head = [*labels, by.replace("-", " "), "languages", *means, *won]
+    by_body = [
+        [*_labels(row), row[by.column], str(row["languages"]), *_means(row), *_won(row)]
+        for row in parts.iter_rows(named=True)
+    ]
+    return "\n\n".join(
+        [
+            write_table(head, body, format, width, labels=3),
+            write_table(by_head, by_body, format, width, labels=4),
+        ]
+    )
+
+
+def _revision_folder(given: Path) -> Path:
+    if not given.is_dir():
+        raise CompareError(f"{given}: no such folder; name one model's results, MODEL/REVISION")
+    found = sorted({file.parent.parent for file in given.resolve().rglob("*.per_query/*.parquet")})
+    if not found:
+        raise CompareError(
+            f"{given}: no per-query values (TASK.per_query/SUBSET.parquet) below. Make them with "
+            "`mteb-hybrid run -m MODEL COLLECTION`, which keeps them, or with `mteb run` and "
+            f"{FOLDER_VARIABLE} set to the results folder."
+        )
+    if len(found) > 1:
+        raise CompareError(
+            f"{given}: results of several revisions or models: {', '.join(map(str, found))}; name "
+            "one of them"
+        )
+    return found[0]
+
+
+def _labels(row: dict[str, object]) -> list[str]:
+    task = str(row["task"])
+    card, setting = tasks_by_name().get(task, (None, None))
+    return [f"{card.title} {setting}" if card else task, str(row["measure"]), str(row["model"])]
+
+
+def _means(row: dict[str, object]) -> list[str]:
+    return [_number(row[name], row) for name in ("first", "second", "difference")]
+
+
+def _won(row: dict[str, object]) -> list[str]:
+    return ["–" if row[name] is None else str(row[name]) for name in ("wins", "losses", "ties")]
+
+
+def _number(value: object, row: dict[str, object]) -> str:
+    """With the decimals that suit the size of the row's means."""
+    largest = max(abs(float(str(row["first"]))), abs(float(str(row["second"]))), 1)
+    return f"{float(str(value)):.{max(1, 4 - int(log10(largest)))}f}"

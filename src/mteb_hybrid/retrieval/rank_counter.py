@@ -1,0 +1,156 @@
+"""Exact ranks from the full score matrix, block by block."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mteb_hybrid.retrieval.embeddings import EncoderError, Vectors
+from mteb_hybrid.retrieval.judgments import Ints, Judgments
+from mteb_hybrid.retrieval.pool import Pool, without_own
+from mteb_hybrid.retrieval.ranks import TOP, Ranks
+
+
+class RankCounter:
+    """Collects the ranks of one view from its score matrix, a block of queries at a time.
+
+    Args:
+        pool: The pool, in the order of the matrix's columns.
+        qrels: ``{query id: {passage id: relevance}}`` of the view, in the order of the rows.
+        query_language: Language of the queries.
+        highest: How many of each query's highest scores to keep.
+        ignore_identical_ids: Whether to leave the passage with a query's id out of its ranking
+            (MTEB's name for it).
+
+    Raises:
+        ValueError: If some queries are passages and others not, they are of several languages, or
+            one is judged on itself.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        qrels: Mapping[str, Mapping[str, int]],
+        query_language: str | None = None,
+        highest: int = TOP,
+        ignore_identical_ids: bool = False,
+    ) -> None:
+        self._own: Ints | None = None
+        if ignore_identical_ids:
+            pool, self._own = without_own(pool, qrels)
+        self._pool = pool
+        self._query_language = query_language
+        self._judgments = Judgments.of(qrels, pool.index)
+        self._columns, self._relevance = self._judgments.relevant, self._judgments.relevance
+        shape = self._columns.shape
+        self._above = np.zeros(shape, dtype=np.int64)
+        self._ahead = np.zeros(shape, dtype=np.int64)
+        self._tied = np.ones(shape, dtype=np.int64)
+        kept = min(TOP, len(pool))
+        self._top = np.empty((len(qrels), kept), dtype=np.int64)
+        self._top_scores = np.empty((len(qrels), kept), dtype=np.float32)
+        self._highest = np.empty((len(qrels), min(highest, len(pool))), dtype=np.float32)
+        self._own_ranks = np.zeros(len(qrels), dtype=np.int64)
+        self._done = 0
+
+    def add(self, scores: npt.NDArray[np.float32]) -> None:
+        """Count the ranks of the next queries.
+
+        Args:
+            scores: Shape (B, N), the scores of B queries against the pool of N passages.
+        """
+        pool = len(self._pool)
+        row_in_order = np.empty(scores.shape[1], dtype=np.float32)  # small enough for a cache
+        for row, mine in enumerate(scores, self._done):
+            if self._own is not None:
+                column = self._own[row]
+                own_score, mine = mine[column], mine.copy()
+                mine[column] = np.nan  # equals nothing, and is sorted last
+            row_in_order[:] = mine
+            row_in_order.sort()
+            ascending = row_in_order[:pool]
+            self._highest[row] = ascending[pool - self._highest.shape[1] :][::-1]
+            columns = self._columns[row][self._relevance[row] > 0]
+            relevant = mine[columns]
+            above = pool - np.searchsorted(ascending, relevant, side="right")
+            tied = pool - np.searchsorted(ascending, relevant, side="left") - above
+            self._above[row, : len(columns)] = above
+            self._tied[row, : len(columns)] = tied
+            for place in np.flatnonzero(tied > 1):
+                self._ahead[row, place] = self._ties_ahead(mine, relevant[place], columns[place])
+            top = np.flatnonzero(mine >= ascending[pool - self._top.shape[1]])
+            top = top[np.lexsort((self._pool.tie_order[top], -mine[top]))][: self._top.shape[1]]
+            self._top[row] = top
+            self._top_scores[row] = mine[top]
+            if self._own is not None:
+                higher = pool - np.searchsorted(ascending, own_score, side="right")
+                self._own_ranks[row] = higher + self._ties_ahead(mine, own_score, column) + 1
+        self._done += len(scores)
+
+    def _ties_ahead(
+        self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
+    ) -> np.int64:
+        """How many passages with some score the tie rule puts before the one at `column`."""
+        order = self._pool.tie_order
+        return np.count_nonzero((order < order[column]) & (mine == score))
+
+    def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
+        """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
+        padding = self._relevance == 0
+        top_relevance, top_judged = self._judgments.look_up(self._top)
+        ranks = Ranks(
+            ranks=np.where(padding, np.nan, self._above + self._ahead + 1),
+            tied_ranks=np.where(padding, np.nan, self._above + (self._tied + 1) / 2),
+            tie_sizes=self._tied,
+            relevance=self._relevance,
+            languages=np.where(padding, -1, self._pool.codes[self._columns]),
+            top=self._top,
+            top_scores=self._top_scores,
+            top_relevance=top_relevance,
+            top_judged=top_judged,
+            pool=self._pool,
+            query_language=self._query_language,
+            own_ranks=None if self._own is None else self._own_ranks,
+        )
+        return ranks, self._highest
+
+
+SCORES_IN_MEMORY = 2**27
+"""Scores per block: 512 MB in float32."""
+
+
+def count_ranks(
+    counter: RankCounter,
+    queries: Vectors,
+    passages: Vectors,
+    similarity: Callable[[Vectors, Vectors], Vectors],
+) -> None:
+    """Rank a pool for all queries, in blocks of bounded memory.
+
+    Args:
+        counter: Takes the blocks of scores.
+        queries: Shape (Q, D).
+        passages: Shape (N, D).
+        similarity: The model's own: (B, D) and (N, D) to (B, N).
+
+    Raises:
+        EncoderError: If the scores have the wrong shape, or a score is NaN.
+    """
+    rows = max(1, SCORES_IN_MEMORY // len(passages))
+    for start in range(0, len(queries), rows):
+        block = queries[start : start + rows]
+        scores = similarity(block, passages)
+        if hasattr(scores, "detach"):
+            scores = scores.detach().cpu().float().numpy()
+        scores = np.asarray(scores, dtype=np.float32)
+        if scores.shape != (len(block), len(passages)):
+            raise EncoderError(
+                f"the model's similarity returned scores of shape {scores.shape} for {len(block)} "
+                f"queries and {len(passages)} passages; expected ({len(block)}, {len(passages)})."
+            )
+        if np.isnan(scores).any():
+            raise EncoderError(
+                f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
+                "query and passage. Check its similarity function and its vectors."
+            )
+        counter.add(scores)

@@ -1,0 +1,80 @@
+"""The three settings, and the views (single retrieval problems) that each consists of."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import polars as pl
+
+from mteb_hybrid.retrieval.collection import Collection
+
+Qrels = dict[str, dict[str, int]]
+
+
+class Setting(StrEnum):
+    """How the languages of query and passages relate (arXiv:2408.10536, section 3)."""
+
+    MONOLINGUAL = "monolingual"
+    CROSSLINGUAL = "crosslingual"
+    MULTILINGUAL = "multilingual"
+
+
+@dataclass(frozen=True)
+class View:
+    """One retrieval problem: queries of one language against the passages of its pool.
+
+    Attributes:
+        query_language: Language of the queries.
+        passage_languages: Languages of the passages in the pool.
+    """
+
+    query_language: str
+    passage_languages: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """MTEB's subset name: ``en-en``, ``en-de`` or ``en-multi``."""
+        pool = self.passage_languages[0] if len(self.passage_languages) == 1 else "multi"
+        return f"{self.query_language}-{pool}"
+
+
+def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
+    """The views of a setting by name: L, L·(L-1) and L of them for L languages."""
+    match setting:
+        case Setting.MONOLINGUAL:
+            found = [View(x, (x,)) for x in languages]
+        case Setting.CROSSLINGUAL:
+            found = [View(x, (y,)) for x in languages for y in languages if x != y]
+        case Setting.MULTILINGUAL:
+            found = [View(x, languages) for x in languages]
+    return {view.name: view for view in found}
+
+
+def view_passages(collection: Collection, view: View) -> pl.DataFrame:
+    """The pool of a view: rows of `Collection.passages`, in their order."""
+    return collection.passages.filter(pl.col("language").is_in(list(view.passage_languages)))
+
+
+def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrels]:
+    """The queries of a view that have a relevant passage in its pool, with their judgments.
+
+    Returns:
+        Rows of `Collection.queries`, in their order, and ``{query id: {passage id: relevance}}``.
+
+    Raises:
+        ValueError: If no query has a relevant passage in the pool.
+    """
+    queries = collection.queries.filter(language=view.query_language)
+    pool = view_passages(collection, view)
+    judged = collection.judged(queries, pool)
+    answered = judged.filter(pl.col("relevance") > 0).select("query_id").unique()
+    judged = judged.join(answered, on="query_id", how="semi")
+    if judged.is_empty():
+        raise ValueError(
+            f"{collection.name}: the view {view.name} is empty: none of its {len(queries)} queries "
+            f"has a relevant passage among its {len(pool)} passages. Check the "
+            "judgments, or name this subset in source.empty_subsets of the card."
+        )
+    qrels: Qrels = {}
+    for query, passage, relevance in judged.iter_rows():
+        qrels.setdefault(query, {})[passage] = relevance
+    return queries.filter(pl.col("id").is_in(list(qrels))), qrels

@@ -1,0 +1,57 @@
+"""What the readers of training data share: checks, groups, lines, and cached Arrow files."""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from datasets.table import MemoryMappedTable
+
+from mteb_hybrid.files import places
+
+Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
+
+
+def stamp(file: Path) -> tuple[str, int, int]:
+    """What tells whether a file changed: its resolved path, size in bytes and time in ns."""
+    stat = file.stat()
+    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
+
+
+def cached_table(
+    folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
+) -> MemoryMappedTable:
+    """The table of an Arrow stream file, which is made first unless it is there.
+
+    It is written under another name and then renamed, so that no reader ever sees half a file.
+
+    Args:
+        folder: Where the file lies; by default ``parallel`` in the user's cache.
+        stem: Readable start of its name.
+        key: All that its content depends on; the rest of the name is a hash of it.
+        make: Gives the schema and the record batches.
+
+    Returns:
+        The table, memory-mapped: it is pickled as the path of the file.
+    """
+    place = places.cache_folder() / "parallel" if folder is None else Path(folder)
+    digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
+    file = place / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{digest}.arrow"
+    if not file.is_file():
+        schema, batches = make()
+        place.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            with part.open("xb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    table: Any = MemoryMappedTable.from_file(str(file))
+    return table

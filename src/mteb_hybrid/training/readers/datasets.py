@@ -1,0 +1,159 @@
+"""One dataset per language, joined into one corpus by the ids of their rows."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.readers.cache import Batches, cached_table
+from mteb_hybrid.training.readers.checks import (
+    BATCH_ROWS,
+    check_dataset,
+    checked_languages,
+    group_numbers,
+    no_column,
+)
+
+VERSION = 1
+
+
+def from_datasets(
+    datasets: Mapping[str, Dataset],
+    *,
+    query: str = "query",
+    passage: str = "passage",
+    id: str = "id",
+    group: str | None = None,
+    name: str = "datasets",
+    cache_folder: str | os.PathLike[str] | None = None,
+) -> Corpus:
+    """Join one dataset per language by the ids of their rows.
+
+    A row may be missing in a language. The joined rows, in the order in which ids first appear,
+    are written once into an Arrow file in the cache, which the corpus memory-maps.
+
+    Args:
+        datasets: Datasets by short code.
+        query: Column of the questions, null where one is missing.
+        passage: Column of the passages, null where one is missing.
+        id: Column of strings or integers that tells which rows are translations of each other.
+        group: Column of strings or integers; rows with the same one may not meet in a batch. By
+            default the id.
+        name: Name of the corpus.
+        cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        ParallelDataError: If a column is missing or has another type, a text is blank, an id
+            repeats in a language, no id is in two languages, an id has different groups, or a row
+            has no question or no passage at all.
+    """
+    codes = checked_languages(list(datasets), name)
+    frames = []
+    for code in codes:
+        where = f"{name}, {code}"
+        check_dataset(datasets[code], where)
+        for column in (query, passage, id, *([] if group is None else [group])):
+            if column not in datasets[code].column_names:
+                raise no_column(datasets[code], column, where)
+        frames.append(_ids(datasets[code], id, group, where))
+    rows = _joined(frames, codes, name)
+    fingerprints = [(code, datasets[code]._fingerprint) for code in codes]
+    key = ["join", VERSION, fingerprints, query, passage, id, group]
+
+    def make() -> Batches:
+        roles = {"query": query, "passage": passage}
+        fields = [(f"{role}_{code}", pa.string()) for code in codes for role in roles]
+        schema = pa.schema([*fields, (GROUP, pa.int64())])
+        return schema, (
+            _batch(datasets, part, roles, schema, name)
+            for part in rows.iter_slices(BATCH_ROWS // 4)
+        )
+
+    return Corpus(name, cached_table(cache_folder, name, key, make))
+
+
+def _ids(dataset: Dataset, id: str, group: str | None, where: str) -> pl.DataFrame:
+    """The id, group and position of every row."""
+    columns = [id] if group is None else list(dict.fromkeys([id, group]))
+    table = dataset.select_columns(columns).with_format("arrow")[:]
+    numbers = group_numbers(table[id], f"{where}, column {id!r}")
+    if group is not None:
+        numbers = group_numbers(table[group], f"{where}, column {group!r}")
+    frame = pl.DataFrame({"id": table[id], GROUP: numbers}).with_row_index("row")
+    repeated = frame.filter(pl.col("id").is_duplicated())
+    if not repeated.is_empty():
+        value = repeated["id"][0]
+        rows = repeated.filter(pl.col("id") == value)["row"].to_list()
+        raise ParallelDataError(
+            f"{where}: rows {rows[0]} and {rows[1]} have the same id {value!r}; expected an id of "
+            "its own for each row of a language"
+        )
+    return frame
+
+
+def _joined(frames: Sequence[pl.DataFrame], codes: Sequence[str], name: str) -> pl.DataFrame:
+    """One row per id: the group, and the position in every language or null."""
+    if len({frame["id"].dtype == pl.String for frame in frames}) > 1:
+        types = {code: str(frame["id"].dtype) for code, frame in zip(codes, frames, strict=True)}
+        raise ParallelDataError(f"{name}: ids are of different types {types}; use one type")
+    every = pl.concat([frame.select("id", GROUP) for frame in frames], how="vertical_relaxed")
+    rows = every.unique("id", keep="first", maintain_order=True)
+    if len(rows) == len(every):
+        raise ParallelDataError(
+            f"{name}: no id is in two of {', '.join(codes)}; translations of a row need the same "
+            "id, give the right `id` column (or use from_pairs for a single language)"
+        )
+    differing = every.unique(maintain_order=True).filter(pl.col("id").is_duplicated())
+    if not differing.is_empty():
+        raise ParallelDataError(
+            f"{name}: id {differing['id'][0]!r} has different groups in different languages; "
+            "translations of a row need the same group"
+        )
+    for code, frame in zip(codes, frames, strict=True):
+        positions = frame.select("id", pl.col("row").alias(f"row_{code}"))
+        rows = rows.join(positions, on="id", how="left", maintain_order="left")
+    return rows
+
+
+def _batch(
+    datasets: Mapping[str, Dataset],
+    rows: pl.DataFrame,
+    roles: Mapping[str, str],
+    schema: pa.Schema,
+    name: str,
+) -> pa.RecordBatch:
+    columns = {GROUP: rows[GROUP].to_arrow()}
+    there = {role: np.zeros(len(rows), dtype=bool) for role in roles}
+    for code, dataset in datasets.items():
+        chosen = rows[f"row_{code}"]
+        present = chosen.is_not_null()
+        texts = dataset.select_columns([*roles.values()]).with_format("arrow")
+        found = texts[chosen.drop_nulls().to_numpy()]
+        places = pl.select(pl.when(present).then(present.cum_sum() - 1)).to_series().to_arrow()
+        for role, column in roles.items():
+            array = found[column].cast(pa.string()).combine_chunks().take(places)
+            blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(array), ""), False)
+            if pc.any(blank).as_py():
+                value = rows["id"][int(np.argmax(blank))]
+                raise ParallelDataError(
+                    f"{name}, {code}: id {value!r}: column {column!r} is blank; make a missing "
+                    "translation null"
+                )
+            there[role] |= np.asarray(array.is_valid())
+            columns[f"{role}_{code}"] = array
+    for role, rows_there in there.items():
+        if not rows_there.all():
+            raise ParallelDataError(
+                f"{name}: id {rows['id'][int(np.argmin(rows_there))]!r} has no {role} in any "
+                "language; remove such rows with Dataset.filter"
+            )
+    return pa.record_batch(columns, schema=schema)

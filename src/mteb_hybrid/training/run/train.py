@@ -1,0 +1,142 @@
+"""Train a model by a recipe, into a folder that holds everything about the run.
+
+Works alike in one process, under ``torchrun`` and under ``accelerate launch``: the trainer finds
+out by itself, and only the main process writes.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, set_seed
+
+from mteb_hybrid.files.whole import write, write_json
+from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.training.batches.callback import HybridBatchCallback
+from mteb_hybrid.training.run.adapter import AdapterTrainer, merge_adapter, save_adapter
+from mteb_hybrid.training.run.build import (
+    load_data,
+    load_model,
+    make_arguments,
+    make_evaluator,
+    make_loss,
+)
+from mteb_hybrid.training.run.folder import META, RunFolder
+from mteb_hybrid.training.run.log import RunLog
+from mteb_hybrid.training.run.meta import model_meta
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> bool:
+    """Train a model.
+
+    Args:
+        recipe: What to do.
+        folder: Folder of the run. It gets the resolved recipe, the versions, the log, the curves,
+            the checkpoints, the model, and what MTEB needs to know of it.
+        resume: Go on from the last checkpoint in it, if there is one.
+        callbacks: Further callbacks for the trainer.
+
+    Returns:
+        Whether anything was done: False if the run was finished before.
+
+    Raises:
+        RunFolderError: If the folder holds something else.
+        ModelError, ParallelDataError, DataError, HybridBatchError: If model or data cannot be
+            had, or do not fit the recipe or the checkpoint.
+    """
+    run = RunFolder(folder)
+    checkpoint = run.last_checkpoint() if resume else None
+    arguments = make_arguments(recipe, run.checkpoints, resuming=checkpoint is not None)
+    with arguments.main_process_first(local=False, desc="preparing the run"):
+        # The others would find what the main process has begun to write.
+        if arguments.process_index == 0:
+            run.check(recipe, resume=resume)
+        if run.is_finished:
+            return False
+        data = load_data(recipe)
+    set_seed(recipe.training.seed)
+    model = load_model(recipe)
+    if arguments.process_index == 0:
+        run.begin(recipe)
+    trainer_class = SentenceTransformerTrainer if recipe.model.lora is None else AdapterTrainer
+    trainer = trainer_class(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        loss=make_loss(recipe, model),
+        evaluator=make_evaluator(recipe),
+        callbacks=[
+            HybridBatchCallback(
+                recipe.batches.alpha,
+                method=recipe.batches.method,
+                language_weights=recipe.batches.language_weights,
+                crosslingual=recipe.batches.crosslingual,
+                languages=tuple(recipe.languages),
+            ),
+            *_stopping(recipe, checkpoint),
+            RunLog(run),
+            *callbacks,
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)  # RunLog prints instead
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if trainer.is_world_process_zero():
+        _finish(run, recipe, model, trainer.state.log_history)
+    # A process that ends early, and badly, would make torchrun stop the one that still writes.
+    trainer.accelerator.wait_for_everyone()
+    return True
+
+
+def _stopping(recipe: Recipe, checkpoint: Path | None) -> list[EarlyStoppingCallback]:
+    if recipe.evaluation is None or recipe.evaluation.patience is None:
+        return []
+    stopping = EarlyStoppingCallback(recipe.evaluation.patience)
+    if checkpoint is not None:
+        # The trainer can restore it, but only together with all others, by making new ones.
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        stored = state["stateful_callbacks"][EarlyStoppingCallback.__name__]
+        for name, value in stored["attributes"].items():
+            setattr(stopping, name, value)
+    return [stopping]
+
+
+def _finish(
+    run: RunFolder, recipe: Recipe, model: SentenceTransformer, history: list[dict[str, Any]]
+) -> None:
+    run.write_log(history)
+    try:
+        from mteb_hybrid.training.run.curves import draw_curves
+    except ModuleNotFoundError as error:
+        _say_missing("curves", error, "log.jsonl has the numbers")
+    else:
+        draw_curves(history, run.path, tuple(recipe.languages))
+    if recipe.model.lora is not None:
+        write(run.path / "adapter", lambda part: save_adapter(model, part))
+        merge_adapter(model)
+    write(run.model, lambda part: model.save_pretrained(str(part)))
+    meta = model_meta(recipe, model, folder_hash(run.model))
+    try:
+        from mteb_hybrid.training.run.keep import write_run_card
+    except ModuleNotFoundError as error:
+        _say_missing("model card", error, "model/README.md is that of sentence-transformers")
+    else:
+        write_run_card(run, recipe, meta)
+    write_json(run.path / META, meta)
+
+
+def _say_missing(what: str, error: ModuleNotFoundError, instead: str) -> None:
+    missing = str(error.name).partition(".")[0]
+    print(
+        f'no {what}: {missing} is missing, of the extra "mteb-hybrid[report]"; {instead}',
+        file=sys.stderr,
+    )

@@ -1,0 +1,75 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import card_settings, task_name, tasks_by_name
+from mteb_hybrid.evaluation.select import SelectionError, select_tasks
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries, views
+from mteb_hybrid.sources import load_collection
+from retrieval.test_collection import parts
+
+
+@given(st.lists(st.sampled_from("abcdefghijk"), min_size=2, unique=True).map(tuple))
+def test_counts_and_names(languages):
+    n = len(languages)
+    by_setting = {setting: views(setting, languages) for setting in Setting}
+    assert [len(v) for v in by_setting.values()] == [n, n * (n - 1), n]
+    names = [name for found in by_setting.values() for name in found]
+    assert len(set(names)) == len(names)
+    for name, view in by_setting[Setting.CROSSLINGUAL].items():
+        assert name == f"{view.query_language}-{view.passage_languages[0]}"
+        assert view.query_language not in view.passage_languages
+    for name, view in by_setting[Setting.MULTILINGUAL].items():
+        assert name == f"{view.query_language}-multi"
+        assert view.passage_languages == languages
+
+
+def test_a_view_of_the_sample(sample_card):
+    collection = load_collection(sample_card)
+    queries, qrels = view_queries(collection, View("en", ("de",)))
+    assert len(queries) == len(qrels) == 52
+    assert set(queries["language"]) == {"en"}
+    assert {passage[:3] for judged in qrels.values() for passage in judged} == {"de:"}
+    assert len(view_passages(collection, View("en", ("de",)))) == 96
+    _, pooled = view_queries(collection, View("en", collection.languages))
+    assert {len(judged) for judged in pooled.values()} == {11}
+
+
+def test_only_queries_with_a_relevant_passage_in_the_pool():
+    collection = Collection(
+        **parts(
+            queries=[("en:q", "which animal?", "en", "q"), ("en:r", "where?", "en", "r")],
+            qrels=[("en:q", "de:1", 1), ("en:r", "en:1", 2)],
+        )
+    )
+    queries, qrels = view_queries(collection, View("en", ("de",)))
+    assert queries["id"].to_list() == ["en:q"]
+    assert qrels == {"en:q": {"de:1": 1}}
+
+
+def test_an_empty_view_is_refused():
+    collection = Collection(**parts(qrels=[("en:q", "en:1", 1)]))
+    with pytest.raises(ValueError, match=r"toy: the view en-de is empty: none of its 1 queries"):
+        view_queries(collection, View("en", ("de",)))
+
+
+def test_task_names(sample_card):
+    assert task_name(sample_card, Setting.MULTILINGUAL) == "HybridSampleMultilingualRetrieval"
+    names = list(tasks_by_name())
+    assert names[-1] == "HybridSampleMultilingualRetrieval", "samples stand last"
+
+
+def test_settings_that_a_collection_has(sample_card):
+    """Where queries are passages, a monolingual task would be to find the query itself."""
+    assert card_settings(sample_card) == tuple(Setting)
+    assert card_settings(task_cards()["XTD10"]) == (Setting.CROSSLINGUAL, Setting.MULTILINGUAL)
+    assert "XTD10CrosslingualRetrieval" in tasks_by_name()
+    assert "XTD10MonolingualRetrieval" not in tasks_by_name()
+    assert list(select_tasks(["xtd10"])) == [
+        "XTD10CrosslingualRetrieval",
+        "XTD10MultilingualRetrieval",
+    ]
+    with pytest.raises(SelectionError, match="no subset is left"):
+        select_tasks(["xtd10"], settings=[Setting.MONOLINGUAL])

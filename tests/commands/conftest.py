@@ -1,0 +1,1 @@
+from report.conftest import made  # noqa: F401

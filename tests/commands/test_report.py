@@ -1,0 +1,55 @@
+import subprocess
+import sys
+
+from typer.testing import CliRunner
+
+from mteb_hybrid.commands.main import app
+
+runner = CliRunner()
+
+
+def test_report(made, tmp_path):
+    output = tmp_path / "new" / "report.html"
+    arguments = ["report", str(made.folder), "-o", str(output)]
+    arguments += ["--figures", str(tmp_path / "f"), "--tables", str(tmp_path / "t")]
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert f"Report: {output}" in result.output
+    assert output.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert list((tmp_path / "f").glob("*.png")) and list((tmp_path / "t").glob("*.tex"))
+
+
+def test_help_teaches():
+    result = runner.invoke(app, ["report", "--help"])
+    assert result.exit_code == 0 and "Example" in result.output
+
+
+def test_missing_extra_is_named(made, tmp_path):
+    """Neither torch nor mteb is needed, and a missing matplotlib is said to be missing."""
+    code = """
+import sys
+sys.modules["matplotlib"] = None
+from mteb_hybrid.commands.main import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", str(made.folder), "-o", str(tmp_path / "r.html")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        'mteb-hybrid: a report needs matplotlib, of an extra: pip install "mteb-hybrid[report]"\n'
+    )
+
+
+def test_a_report_needs_neither_torch_nor_mteb(made, tmp_path):
+    code = f"""
+import sys
+from mteb_hybrid.commands.main import app
+app(["report", {str(made.folder)!r}, "-o", {str(tmp_path / "r.html")!r}], standalone_mode=False)
+assert not {{"torch", "mteb", "datasets", "transformers"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

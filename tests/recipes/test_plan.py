@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mteb_hybrid.recipes.plan import BatchPlan, capped
+
+
+def test_a_schedule_is_linear_between_its_points_and_constant_outside():
+    plan = BatchPlan(alpha=[[10, 1.0], [20, 0.5]])
+    assert [plan.alpha_at(step) for step in (0, 10, 15, 20, 99)] == [1.0, 1.0, 0.75, 0.5, 0.5]
+    assert BatchPlan(alpha=0.3).alpha_at(7) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"alpha": 1.5}, "0 to 1, not 1.5"),
+        ({"alpha": [[0, 0.5], [0, 0.2]]}, "must increase"),
+        ({"alpha": []}, "points such as"),
+        ({"alpha": [0.5, 0.2]}, "points such as"),
+        ({"method": "x-x"}, "'mixed' or 'shuffle', not 'x-x'"),
+        ({"crosslingual": "one"}, "not 'one'"),
+        ({"language_weights": 0}, "temperature above 0"),
+        ({"language_weights": "rows"}, "not 'rows'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, said):
+    with pytest.raises(ValueError, match=said):
+        BatchPlan(**setting)
+
+
+def test_settings_are_plain_values_that_make_the_same_plan():
+    plan = BatchPlan(alpha=((0, 1.0), (5, 0.5)), languages=("en", "de"), language_weights=2.0)
+    assert plan.settings() == {
+        "method": "hybrid",
+        "alpha": [[0.0, 1.0], [5.0, 0.5]],
+        "language_weights": 2.0,
+        "crosslingual": "mixed",
+        "languages": ["en", "de"],
+    }
+    assert BatchPlan(**plan.settings()).settings() == plan.settings()
+
+
+def test_weights_follow_the_sizes_as_far_as_they_are_asked_to():
+    sizes = np.array([90.0, 10.0, 0.0])
+    assert BatchPlan().weights(sizes).tolist() == [0.5, 0.5, 0.0]
+    assert BatchPlan(language_weights="size").weights(sizes).tolist() == [0.9, 0.1, 0.0]
+    # 90 and 10 to the power 1/2 are 3:1.
+    assert np.allclose(BatchPlan(language_weights=2.0).weights(sizes), [0.75, 0.25, 0.0])
+    assert BatchPlan().weights(np.zeros(2)).tolist() == [0.0, 0.0]
+
+
+def test_what_a_cap_cuts_off_goes_to_the_others():
+    # 1/3 each, the last holds only 0.1: the rest is shared by the other two.
+    assert np.allclose(capped(np.full(3, 1 / 3), np.array([1.0, 1.0, 0.1])), [0.45, 0.45, 0.1])
+    assert np.allclose(capped(np.array([0.5, 0.5]), np.array([0.2, 0.3])), [0.2, 0.3])
+
+
+@given(
+    st.lists(st.floats(0.01, 1), min_size=1, max_size=8),
+    st.lists(st.floats(0, 1), min_size=8, max_size=8),
+)
+def test_capped_weights_stay_below_their_caps_and_sum_to_what_these_allow(raw, caps):
+    weights = np.array(raw) / sum(raw)
+    limits = np.array(caps[: len(raw)])
+    result = capped(weights, limits)
+    assert (result <= limits + 1e-9).all()
+    assert result.sum() == pytest.approx(min(1.0, limits.sum()))

@@ -1,0 +1,176 @@
+"""Recipes: those that ship, and what is said about bad ones."""
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.recipes.toml import differences, read_recipe, shipped_recipes, to_toml
+
+METHODS = {"x-x": 1.0, "x-y": 0.0, "hybrid": 0.5}
+
+GOOD = """
+name = "good"
+title = "Good"
+description = "For tests."
+
+[languages]
+en = "eng-Latn"
+zh = "zho-Hans"
+
+[model]
+name = "org/model"
+revision = "0123456789abcdef0123456789abcdef01234567"
+
+[[data]]
+name = "pairs"
+format = "json"
+path = "pairs.jsonl"
+
+[batches]
+size = 8
+
+[training]
+learning_rate = 2e-5
+max_steps = 10
+"""
+
+
+@pytest.fixture
+def good(tmp_path):
+    file = tmp_path / "good.toml"
+    file.write_text(GOOD)
+    return file
+
+
+def refused(file, *overrides):
+    with pytest.raises(CardError) as error:
+        read_recipe(file, overrides)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_reads(name):
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    assert recipe.model.revision
+    method = next(how for how in METHODS if name.removesuffix("-lora").endswith(f"-{how}"))
+    assert recipe.batches.alpha == METHODS[method]
+
+
+def test_there_is_a_recipe_for_every_model_and_method():
+    models = ("xlm-r", "labse", "mbert", "e5-small", "e5-small-offline")
+    expected = {f"{model}-{how}" for model in models for how in METHODS}
+    assert set(shipped_recipes()) == expected | {"e5-small-offline-hybrid-lora"}
+
+
+def test_the_published_settings():
+    recipe = read_recipe("xlm-r-hybrid")
+    assert recipe.batches.size == 100
+    assert recipe.training.learning_rate == 3e-5
+    assert recipe.training.weight_decay == 0.01
+    assert recipe.model.query_prompt == "Query: " and recipe.model.passage_prompt == "Passage: "
+
+
+def test_reading_needs_neither_torch_nor_mteb():
+    code = """
+import sys
+from mteb_hybrid.commands.main import app
+app(["train", "--list"], standalone_mode=False)
+assert not {"torch", "mteb", "datasets", "transformers"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "labse-x-x: LaBSE, X-X" in done.stdout
+
+
+def test_overrides(good):
+    overrides = ["batches.alpha=0.7", "data.0.path=/x y.jsonl", "languages.de=deu-Latn"]
+    overrides += ["training.max_steps=", "training.epochs=2", "model.freeze=['embeddings']"]
+    recipe = read_recipe(good, [*overrides, "model.query_prompt='query: '"])
+    assert recipe.batches.alpha == 0.7
+    assert recipe.data[0].path == "/x y.jsonl"
+    assert list(recipe.languages) == ["en", "zh", "de"]
+    assert (recipe.training.max_steps, recipe.training.epochs) == (None, 2.0)
+    assert recipe.model.freeze == ["embeddings"]
+    assert recipe.model.query_prompt == "query: "
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("batches.alhpa=1", "--set batches.alhpa=1: key 'batches.alhpa': unknown key; expected"),
+        ("batches.alhpa=1", "one of size, gradient_accumulation, method, alpha,"),
+        ("data.0.fromat=json", "'data.0.fromat': unknown key; expected one of name, format, path"),
+        ("data.1.path=x", "'1' in 'data.1.path' must be a number from 0 to 0"),
+        ("name.x=1", "'name' is a value, not a table"),
+        ("batches.alpha", "expected KEY=VALUE"),
+        ("batches.alpha=1.5", "key 'batches': alpha is a probability from 0 to 1, not 1.5"),
+        ("batches.alpha=often", "'batches.alpha': Input should be a valid number"),
+        ("batches.size=", "key 'batches.size': missing key"),
+        ("training.seed=1.5", "--set training.seed=1.5: key 'training.seed': Input should be"),
+        ("languages.xx=eng-Latn", "key 'languages.xx': unknown language 'xx'"),
+        ("languages.de=deu-Latin", "key 'languages.de': unknown script 'Latin' in 'deu-Latin'"),
+        ("languages.de=spa-Latn", "'languages.de': de is German, not spa-Latn"),
+        ("data.0.languages=['fr']", "language fr is not among the recipe's languages en, zh"),
+        ("model.revision=main", "expected the commit of org/model on the hub, 40 hex digits"),
+        ("model.lora={r=8, alpha=8, target_modules=[]}", "'model.lora.target_modules'"),
+        ("training.epochs=1", "give either max_steps or epochs"),
+        ("training.loss='cached-multiple-negatives'", "mini_batch goes with"),
+        ("evaluation={collection='squad', every=2}", "no collection 'squad'; expected one of"),
+        ("evaluation={collection='sample', every=2, patience=1}", "save_steps (None) to be"),
+    ],
+)
+def test_errors_name_the_key(good, override, said):
+    assert said in refused(good, override)
+
+
+def test_errors_name_the_file(good):
+    good.write_text(GOOD.replace("size", "sise"))
+    lines = refused(good).splitlines()
+    assert lines[0] == f"{good}: key 'batches.size': missing key; add it (see models/README.md)"
+    assert lines[1].startswith(f"{good}: key 'batches.sise': unknown key; expected one of size,")
+    good.write_text("name = ")
+    assert f"{good}: not a TOML file in UTF-8" in refused(good)
+    assert "no recipe 'none': neither a TOML file nor one of e5-small-hybrid," in refused("none")
+
+
+@pytest.mark.parametrize(
+    ("data", "held_out"),
+    [
+        ({"format": "collection", "path": "mlqa-r"}, "mlqa-r"),
+        ({"format": "collection", "path": "mlqa-r-context"}, "mlqa-r"),
+        ({"format": "json", "path": "x", "mteb_tasks": ["XQuADRetrieval"]}, "xquad-r"),
+    ],
+)
+def test_what_is_evaluated_is_not_trained_on(good, data, held_out):
+    overrides = [f"data.0.{key}={value!r}" for key, value in data.items()]
+    said = refused(good, *overrides, f"evaluation={{collection='{held_out}', every=2}}")
+    assert f"data 'pairs' has the texts of {held_out}" in said
+
+
+def test_the_offline_model_has_one_revision(good):
+    name = "model.name=mteb-hybrid/multilingual-e5-small-q4"
+    assert "revision of mteb-hybrid/multilingual-e5-small-q4 is '1571" in refused(good, name)
+
+
+@pytest.mark.parametrize("name", ["e5-small-offline-hybrid-lora", "xlm-r-x-x"])
+def test_a_resolved_recipe_reads_as_the_same(name, tmp_path):
+    recipe = read_recipe(name, ["batches.alpha=[[0, 1.0], [10, 0.5]]", "title='a \"b\"\\n'"])
+    (tmp_path / "recipe.toml").write_text(to_toml(recipe.settings()))
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+    assert tomllib.loads(to_toml(recipe.settings())) == recipe.settings()
+
+
+def test_differences_are_named():
+    old = read_recipe("xlm-r-hybrid").settings()
+    overrides = ["batches.alpha=1.0", "training.epochs=1", "training.max_steps="]
+    new = read_recipe("xlm-r-hybrid", overrides)
+    assert differences(old, new.settings()) == [
+        "batches.alpha: 0.5, now 1.0",
+        "training.max_steps: 5000, now 'unset'",
+        "training.epochs: 'unset', now 1.0",
+    ]
+    assert differences(old, old) == []

@@ -1,0 +1,115 @@
+"""``mteb-hybrid compare``, from results folders to tables."""
+
+import csv
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.results.compare import CompareError
+from mteb_hybrid.results.compare_table import left_out, read_models
+from mteb_hybrid.results.per_query import write_per_query
+from results.test_compare import ONE, TASK, TWO, frame
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Writes per-query values in the layout of results folders."""
+
+    def write(model, values, revision="1", task=TASK):
+        folder = tmp_path / model.replace("/", "__") / revision
+        for language in values:
+            rows = frame({language: values[language]}, task)
+            write_per_query(rows.drop("task").select(COLUMNS), folder, task)
+        described = json.dumps({"name": model, "revision": revision})
+        (folder / "model_meta.json").write_text(described, encoding="utf-8")
+        return folder
+
+    return write
+
+
+COLUMNS = ["query", "group", "query_language", "pool", "measure", "value"]
+
+
+def run(*arguments):
+    result = runner.invoke(app, ["compare", *map(str, arguments), "--resamples", "200"])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_text(results):
+    base, other = results("org/base", ONE), results("org/new", TWO)
+    overall, by_language = run(base, other).stdout.split("\n\n")[:2]
+    head, _, line = overall.splitlines()
+    assert "baseline org/base" in head
+    assert line.split()[:8] == (
+        ["XQuAD-R", "multilingual", "map", "org/new", "0.4688", "0.6562", "0.1875", line.split()[7]]
+    )
+    assert line.split()[-3:] == ["4", "1", "1"]
+    assert [row.split()[4] for row in by_language.splitlines()[2:]] == ["de", "en"]
+
+
+def test_formats(results):
+    folders = results("org/base", ONE), results("my_org/a", TWO), results("my_org/b", ONE)
+    markdown = run(*folders, "--format", "markdown", "--by", "family").stdout
+    assert "| --- | --- | --- | ---: |" in markdown
+    assert "| XQuAD-R multilingual | map | my_org/a | Indo-European | 2 | 0.4688 |" in markdown
+    latex = run(*folders, "--format", "latex", "--by", "script").stdout
+    assert latex.startswith(r"\begin{tabular}{lllrrrrrrrrr}")
+    assert r"map & my\_org/b & Latn & 2 &" in latex
+    rows = list(csv.DictReader(run(*folders, "--format", "csv").stdout.splitlines()))
+    assert [(row["model"], row["query_language"]) for row in rows] == [
+        ("my_org/a", ""),
+        ("my_org/b", ""),
+        ("my_org/a", "de"),
+        ("my_org/a", "en"),
+        ("my_org/b", "de"),
+        ("my_org/b", "en"),
+    ]
+    assert float(rows[0]["difference"]) == 0.1875
+    assert rows[0]["baseline"] == "org/base"
+    assert float(rows[1]["p_holm"]) == 1
+
+
+def test_seen_languages(results):
+    folders = results("org/base", ONE), results("org/new", TWO)
+    out = run(*folders, "--by", "seen", "--trained-on", "deu", "--format", "markdown").stdout
+    assert "| seen | 1 | 0.5000 | 0.8750 |" in out
+    assert "| unseen | 1 | 0.4375 | 0.4375 |" in out
+
+
+def test_tasks_that_are_left_out_are_named(results):
+    base, other = results("org/base", ONE), results("org/new", TWO)
+    results("org/new", TWO, task="MLQARMultilingualRetrieval")
+    result = run(base, other, "--format", "markdown")
+    assert "org/new: left out, as only one of the two has it: MLQARM" in result.stderr
+    assert "MLQA" not in result.stdout
+    assert left_out(read_models([other, base])) == {"org/base": ["MLQARMultilingualRetrieval"]}
+
+
+def test_revisions_have_names_of_their_own(results):
+    first, second = results("org/base", ONE), results("org/base", TWO, revision="2")
+    assert list(read_models([first, second])) == ["org/base", "org/base (2)"]
+    with pytest.raises(CompareError, match="results of several revisions"):
+        read_models([first.parent, second])
+    with pytest.raises(CompareError, match="named twice; name two models"):
+        read_models([first, first])
+
+
+def test_a_model_with_one_revision_needs_no_revision(results):
+    folders = [results("org/base", ONE).parent, results("org/new", TWO).parent]
+    assert list(read_models(folders)) == ["org/base", "org/new"]
+
+
+def test_folders_without_per_query_values(results, tmp_path):
+    base = results("org/base", ONE)
+    with pytest.raises(CompareError, match="no such folder"):
+        read_models([base, tmp_path / "nowhere"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CompareError, match=r"empty: no per-query values .*mteb-hybrid run"):
+        read_models([base, tmp_path / "empty"])
+    with pytest.raises(CompareError, match="nothing to compare with"):
+        read_models([base])

@@ -1,0 +1,109 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mteb_hybrid.report import load_results
+from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.retrieval.views import Setting
+from report.conftest import HOSTILE, write_task
+
+MULTI = "MLQARMultilingualRetrieval"
+
+
+def test_scores_are_tidy(made):
+    results = load_results(made.folder)
+    columns = "collection task setting model revision subset query_language passage_language"
+    assert results.scores.columns == [*columns.split(), "measure", "value"]
+    row = results.scores.filter(
+        task="MLQARCrosslingualRetrieval", model="org/first", subset="en-de", measure="map"
+    )
+    assert row.select("query_language", "passage_language", "setting").row(0) == (
+        *("en", "de"),
+        "crosslingual",
+    )
+    pooled = results.scores.filter(task=MULTI, model=HOSTILE, measure="language_concordance")
+    assert set(pooled["passage_language"]) == {"multi"}
+    assert pooled["value"].is_nan().all()
+    assert results.to_pandas().shape == results.scores.shape
+    assert list(results.collections) == ["MLQA-R", "sample (not a benchmark)"]
+
+
+def test_what_is_missing_is_known(made):
+    results = load_results(made.folder)
+    found = results.evaluation("MLQA-R", HOSTILE, Setting.MULTILINGUAL)
+    assert found.missing == ["de-multi", "vi-multi"]
+    assert results.evaluation("MLQA-R", HOSTILE, Setting.MONOLINGUAL) is None
+    assert results.truncated_at("MLQA-R", HOSTILE, Setting.MULTILINGUAL) == 1000
+    assert results.truncated_at("MLQA-R", "org/first", Setting.MULTILINGUAL) is None
+
+
+def test_matrices(made):
+    results = load_results(str(made.folder))
+    transfer = results.matrix("MLQA-R", "org/first")
+    assert np.diag(transfer) == pytest.approx(0.7)
+    assert (transfer[~np.eye(7, dtype=bool)] <= 0.6).all()
+    gold = results.matrix("MLQA-R", HOSTILE, "gold_language_map")
+    languages = list(results.collections["MLQA-R"].languages)
+    assert np.isnan(gold[languages.index("de")]).all()
+    assert gold[0] == pytest.approx([0.5] + [0.3] * 6)
+
+
+def test_models_keep_the_order_of_the_paths(made):
+    folders = [made.folder / "org__second", made.folder / "org__first"]
+    assert load_results(folders).models("MLQA-R") == ["org/second", "org/first"]
+    # The same file by two paths is one file.
+    assert load_results([*folders, made.folder / "org__first" / "r1"]).models("MLQA-R") == [
+        *("org/second", "org/first")
+    ]
+
+
+def test_revisions_of_a_model_are_told_apart(tmp_path):
+    folder = write_task(tmp_path, "a/b", MULTI, 0.5, per_query=False)
+    second = folder.with_name("r2")
+    second.mkdir()
+    (second / f"{MULTI}.json").write_bytes((folder / f"{MULTI}.json").read_bytes())
+    results = load_results(tmp_path)
+    assert results.models("MLQA-R") == ["a/b @ r1", "a/b @ r2"]
+    assert not results.per_query.height
+
+
+def test_bad_results(tmp_path):
+    folder = write_task(tmp_path / "one", "a/b", MULTI, 0.5, per_query=False)
+    write_task(tmp_path / "two", "a/b", MULTI, 0.5, per_query=False)
+    with pytest.raises(ResultError, match=r"is also in .*Leave one of them out"):
+        load_results(tmp_path)
+    file = folder / f"{MULTI}.json"
+    content = json.loads(file.read_text())
+    rows = content["scores"]["validation"]
+    for subset, fault in (("en-xx", "is none of MLQA-R's"), (rows[1]["hf_subset"], "is there")):
+        rows[0]["hf_subset"] = subset
+        file.write_text(json.dumps(content))
+        with pytest.raises(ResultError, match=rf"{subset}' {fault}.*Evaluate that task again"):
+            load_results(file)
+    with pytest.raises(ResultError, match="no such file or folder"):
+        load_results(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResultError, match=r"no results of our tasks.*mteb run"):
+        load_results([tmp_path / "empty"])
+
+
+def test_a_name_may_hold_anything(tmp_path):
+    write_task(tmp_path, "a\x1b[31m/b", MULTI, 0.5, per_query=False)
+    results = load_results(tmp_path)
+    assert results.models("MLQA-R") == ["a\ufffd[31m/b"]
+
+
+def test_notebook_shows_the_headline(made):
+    html = load_results(made.folder)._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y" in html
+    assert html.count("<table>") == 2
+    assert "(5/7) [top 1000]" in html
+
+
+def test_null_is_undefined(made):
+    results = load_results(made.folder)
+    values = results.values("MLQA-R", HOSTILE, Setting.MULTILINGUAL, "language_concordance")
+    assert all(map(math.isnan, values))

@@ -1,0 +1,105 @@
+import csv
+import json
+
+import pytest
+
+from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.table import render, result_rows
+from mteb_hybrid.results.text_table import Format
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Writes result files in MTEB's layout."""
+
+    def write(model, task, rows, revision="1", meta=True):
+        folder = tmp_path / "results" / model.replace("/", "__") / revision
+        folder.mkdir(parents=True, exist_ok=True)
+        if meta:
+            described = json.dumps({"name": model, "revision": revision})
+            (folder / "model_meta.json").write_text(described, encoding="utf-8")
+        scores = [{"hf_subset": subset, **values} for subset, values in rows.items()]
+        content = {"task_name": task, "scores": {"validation": scores}}
+        file = folder / f"{task}.json"
+        file.write_text(json.dumps(content), encoding="utf-8")
+        return file
+
+    return write
+
+
+LANGUAGES = ("en", "ar", "de", "es", "hi", "vi", "zh")
+
+
+def full(results, model, **kwargs):
+    mono = {f"{x}-{x}": {"map": 0.5} for x in LANGUAGES}
+    multi = {
+        f"{x}-multi": {"map": i / 10, "rank_distance": 100.0 + i} for i, x in enumerate(LANGUAGES)
+    }
+    results(model, "MLQARMonolingualRetrieval", mono, **kwargs)
+    results(model, "MLQARMultilingualRetrieval", multi, **kwargs)
+
+
+def test_means_over_all_subsets(results, tmp_path):
+    full(results, "org/model")
+    (row,) = result_rows([tmp_path])
+    assert (row.collection, row.model, row.revision) == ("MLQA-R", "org/model", "1")
+    mono, cross, multi, distance = row.cells
+    assert mono.value == 0.5
+    assert cross is None
+    assert multi.value == pytest.approx(0.3)
+    assert distance.value == 103
+    assert render([row]).splitlines()[-1].split() == (
+        ["MLQA-R", "org/model", "0.5000", "–", "0.3000", "103.0"]
+    )
+
+
+def test_a_mean_over_some_subsets_says_so(results, tmp_path):
+    rows = {"en-multi": {"map": 0.25, "rank_distance": 7, "truncated_at": 1000}}
+    results("org/model", "XQuADRMultilingualRetrieval", rows, meta=False)
+    (row,) = result_rows([tmp_path])
+    assert row.model == "org/model"
+    assert "0.2500 (1/11) [top 1000]" in render([row])
+
+
+def test_models_and_collections_are_ordered(results, tmp_path):
+    results("b/two", "HybridSampleMonolingualRetrieval", {"en-en": {"map": 1}})
+    full(results, "b/two")
+    full(results, "a/one")
+    full(results, "a/one", revision="2")
+    rows = [(row.collection, row.model, row.revision) for row in result_rows([tmp_path])]
+    assert rows == [
+        ("MLQA-R", "a/one", "1"),
+        ("MLQA-R", "a/one", "2"),
+        ("MLQA-R", "b/two", "1"),
+        ("sample (not a benchmark)", "b/two", "1"),
+    ]
+
+
+def test_formats(results, tmp_path):
+    full(results, "my_org/a|b&c%")
+    rows = result_rows([tmp_path])
+    markdown = render(rows, Format.MARKDOWN).splitlines()
+    assert markdown[1] == "| --- | --- | ---: | ---: | ---: | ---: |"
+    assert markdown[2] == r"| MLQA-R | my_org/a\|b&c% | 0.5000 | – | 0.3000 | 103.0 |"
+    latex = render(rows, Format.LATEX)
+    assert r"MLQA-R & my\_org/a|b\&c\% & 0.5000 & -- & 0.3000 & 103.0 \\" in latex
+    assert latex.startswith(r"\begin{tabular}{llrrrr}")
+    table = list(csv.DictReader(render(rows, Format.CSV).splitlines()))
+    assert [row["score"] for row in table] == ["map", "map", "rank_distance"]
+    assert float(table[1]["value"]) == rows[0].cells[2].value
+    assert table[0]["model"] == "my_org/a|b&c%"
+
+
+def test_bad_results(results, tmp_path):
+    with pytest.raises(ResultError, match="no such file or folder"):
+        result_rows([tmp_path / "nowhere"])
+    with pytest.raises(ResultError, match=r"no results of our tasks.*mteb run"):
+        result_rows([tmp_path])
+    file = results("a/b", "MLQARMonolingualRetrieval", {"en-en": {"map": 0.5}})
+    content = file.read_text(encoding="utf-8")
+    file.write_text(content[:-9], encoding="utf-8")
+    with pytest.raises(ResultError, match=r"MLQARMonolingualRetrieval\.json: not JSON"):
+        result_rows([tmp_path])
+    file.write_text("[1]", encoding="utf-8")
+    with pytest.raises(ResultError, match="not an MTEB result file"):
+        result_rows([file])

@@ -1,0 +1,294 @@
+from collections import Counter
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chisquare
+
+from mteb_hybrid import HybridBatchSampler, ParallelDataset
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.recipes.plan import BatchPlan
+from mteb_hybrid.training.batches.factory import make_sampler
+from training.conftest import make_corpus
+
+LANGUAGES = ["en", "de", "th", "ar"]
+
+
+def batches(sampler):
+    return [[sampler.dataset.example(key) for key in batch] for batch in sampler]
+
+
+def is_monolingual(batch):
+    return len({(x, y) for _, x, y in batch}) == 1 and batch[0][1] == batch[0][2]
+
+
+def sampler_of(data, size=16, seed=1, **options):
+    names = {"drop_last", "world_size", "batches_per_step"}
+    rest = {key: options.pop(key) for key in names & set(options)}
+    return make_sampler(data, BatchPlan(**options), batch_size=size, seed=seed, **rest)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return ParallelDataset([make_corpus(6400, LANGUAGES)])
+
+
+@pytest.fixture(scope="module")
+def holes():
+    return ParallelDataset([make_corpus(1000, LANGUAGES, missing=0.4, groups=700)])
+
+
+plans = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["hybrid", "hybrid", "mixed"]),
+        "alpha": st.sampled_from([0.0, 0.3, 0.5, 1.0, [[0, 1.0], [20, 0.0]]]),
+        "crosslingual": st.sampled_from(["mixed", "pair"]),
+        "language_weights": st.sampled_from(["uniform", "size", 2.0]),
+        "drop_last": st.booleans(),
+        "world_size": st.sampled_from([1, 2, 3]),
+        "size": st.sampled_from([2, 7, 16]),
+        "seed": st.integers(0, 9),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    plan=plans,
+    rows=st.integers(60, 200),
+    missing=st.sampled_from([0.0, 0.3, 0.7]),
+    epoch=st.integers(0, 3),
+)
+def test_whatever_the_data_and_the_plan(plan, rows, missing, epoch):
+    data = ParallelDataset([make_corpus(rows, LANGUAGES, missing, seed=rows)])
+    try:
+        sampler = sampler_of(data, **plan)
+    except ParallelDataError as error:
+        assert "lower than" in str(error)
+        assert plan["crosslingual"] == "pair" or plan["alpha"] == 1.0
+        return
+    sampler.set_epoch(epoch)
+    keys = list(sampler)
+    # Exact length, and the order is a function of seed and epoch only.
+    assert len(keys) == len(sampler)
+    again = sampler_of(data, **plan)
+    list(islice(again, 2))
+    again.set_epoch(epoch)
+    assert list(again) == keys
+    world = plan["world_size"]
+    found = [[data.example(key) for key in batch] for batch in keys]
+    for start in range(0, len(found), world):
+        group = [example for batch in found[start : start + world] for example in batch]
+        kinds = {is_monolingual(batch) for batch in found[start : start + world]}
+        languages = {x == y for _, x, y in group}
+        # The batches of all processes are of one kind, ...
+        if plan["method"] == "mixed":
+            assert languages == {True}
+        else:
+            assert len(languages) == 1 or plan["size"] == 1
+            assert len(kinds) == 1 or languages == {False}
+        # ... and no two of their examples share a group or a text.
+        rows_ = [example.row for example in group]
+        assert len({data.corpora[0].group(row) for row in rows_}) == len(rows_)
+        texts = data.__getitems__([data.key(example) for example in group])
+        assert len({text["passage"] for text in texts}) == len(texts)
+        assert len({text["query"] for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "plan", [{"alpha": 1.0}, {"alpha": 0.0}, {}, {"crosslingual": "pair"}, {"method": "mixed"}]
+)
+def test_every_row_has_its_turn_once_an_epoch_where_all_are_complete(whole, plan):
+    sampler = sampler_of(whole, **plan)
+    for epoch in (0, 5):
+        sampler.set_epoch(epoch)
+        rows = [example.row for batch in batches(sampler) for example in batch]
+        assert sorted(rows) == list(range(6400))
+
+
+def test_rows_with_holes_have_their_turns_too(holes):
+    sampler = sampler_of(holes)
+    turns = Counter()
+    for epoch in range(6):
+        sampler.set_epoch(epoch)
+        rows = [example.row for batch in batches(sampler) for example in batch]
+        # At the end of an epoch the rows left may not fit together, or go with others' groups.
+        assert len(set(rows)) > 0.95 * 1000
+        turns.update(set(rows))
+    assert set(turns) == set(range(1000))
+    assert min(turns.values()) >= 4
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8])
+def test_batches_are_monolingual_with_probability_alpha(whole, alpha):
+    kinds = []
+    for epoch in range(3):
+        sampler = sampler_of(whole, alpha=alpha, seed=4)
+        sampler.set_epoch(epoch)
+        kinds += [is_monolingual(batch) for batch in batches(sampler)]
+    assert len(kinds) == 1200
+    assert binomtest(sum(kinds), len(kinds), alpha).pvalue > 0.001
+    # Neighbours are independent: a monolingual batch says nothing about the next one.
+    both = sum(a and b for a, b in zip(kinds[::2], kinds[1::2], strict=True))
+    assert binomtest(both, len(kinds) // 2, alpha**2).pvalue > 0.001
+
+
+def test_languages_and_pairs_are_uniform(whole):
+    found = batches(sampler_of(whole, seed=2))
+    mono = Counter(batch[0][1] for batch in found if is_monolingual(batch))
+    pairs = Counter((x, y) for batch in found for _, x, y in batch if x != y)
+    assert chisquare([mono[code] for code in range(4)]).pvalue > 0.001
+    counts = [pairs[x, y] for x in range(4) for y in range(4) if x != y]
+    assert len(pairs) == 12 and chisquare(counts).pvalue > 0.001
+    pairs_batches = batches(sampler_of(whole, alpha=0.0, crosslingual="pair"))
+    assert all(len({(x, y) for _, x, y in batch}) == 1 for batch in pairs_batches)
+    counts = Counter(batch[0][1:] for batch in pairs_batches)
+    assert len(counts) == 12 and chisquare(list(counts.values())).pvalue > 0.001
+
+
+def test_languages_follow_sizes_or_a_temperature():
+    english = make_corpus(9000, LANGUAGES)
+    # A tenth of the rows has Thai.
+    table = english._table.table
+    column = table.column("query_th").to_pylist()
+    thai = [text if row % 10 == 0 else None for row, text in enumerate(column)]
+    import pyarrow as pa
+    from datasets.table import InMemoryTable
+
+    from mteb_hybrid.training.corpus import Corpus
+
+    place = table.column_names.index("query_th")
+    table = table.set_column(place, "query_th", pa.array(thai))
+    data = ParallelDataset([Corpus("c", InMemoryTable(table))])
+    for weights, expected in (("size", [10, 10, 1, 10]), (2.0, [10**0.5, 10**0.5, 1, 10**0.5])):
+        found = batches(sampler_of(data, 10, alpha=0.3, language_weights=weights))
+        mono = Counter(batch[0][1] for batch in found if is_monolingual(batch))
+        counts = np.array([mono[code] for code in range(4)])
+        share = np.array(expected) / sum(expected)
+        assert chisquare(counts, counts.sum() * share).pvalue > 0.001
+    # Uniform would need a quarter of the batches: there are rows for a tenth of them.
+    uniform = batches(sampler_of(data, 10, alpha=1.0))
+    thai_places = [place for place, batch in enumerate(uniform) if batch[0][1] == 2]
+    assert 75 <= len(thai_places) <= 90
+    # Spread over the epoch, not used up at first; the last rows go into batches of English.
+    assert max(thai_places) > 0.7 * len(uniform)
+
+
+def test_a_schedule_moves_alpha_over_the_steps(whole):
+    plan = {"alpha": [[0, 1.0], [200, 0.0]], "batches_per_step": 2}
+    found = [is_monolingual(batch) for batch in batches(sampler_of(whole, **plan))]
+    assert len(found) == 400
+    assert all(found[:3])
+    shares = [np.mean(found[start : start + 100]) for start in range(0, 400, 100)]
+    assert np.allclose(shares, [0.875, 0.625, 0.375, 0.125], atol=0.15)
+    sampler = sampler_of(whole, **plan)
+    sampler.set_epoch(1)
+    assert not any(map(is_monolingual, batches(sampler)))
+
+
+def test_groups_of_batches_share_their_plan_across_processes(whole):
+    found = batches(sampler_of(whole, world_size=4))
+    languages = [
+        {(batch[0][1], batch[0][2]) if is_monolingual(batch) else "cross" for batch in four}
+        for four in (found[start : start + 4] for start in range(0, len(found), 4))
+    ]
+    assert all(len(kinds) == 1 for kinds in languages)
+
+
+def test_corpora_mix_in_proportion_to_their_rows_or_by_weights():
+    corpora = [make_corpus(320, LANGUAGES, name="large"), make_corpus(80, ["en"], name="english")]
+    found = batches(sampler_of(ParallelDataset(corpora), alpha=0.0, drop_last=True))
+    large = [batch for batch in found if batch[0].row < 320]
+    english = [batch for batch in found if batch[0].row >= 320]
+    assert (len(large), len(english)) == (20, 5)
+    assert all(example.row >= 320 for batch in english for example in batch)
+    # A corpus with one language gives monolingual batches, whatever alpha is.
+    assert all(map(is_monolingual, english)) and not any(map(is_monolingual, large))
+    weighted = ParallelDataset(corpora, {"large": 0.2, "english": 0.8})
+    found = batches(sampler_of(weighted, drop_last=True))
+    assert Counter(batch[0].row >= 320 for batch in found) == {True: 20, False: 5}
+    turns = Counter(example.row for batch in found for example in batch if example.row >= 320)
+    assert set(turns.values()) == {4}, "20 batches are four passes over 80 rows"
+
+
+def test_english_only_and_one_language_per_example(whole):
+    english = batches(sampler_of(whole, alpha=1.0, languages=("en",)))
+    assert {(x, y) for batch in english for _, x, y in batch} == {(0, 0)}
+    mixed = batches(sampler_of(whole, method="mixed"))
+    assert all(x == y for batch in mixed for _, x, y in batch)
+    assert not any(map(is_monolingual, mixed))
+
+
+def test_the_plain_shuffle_takes_every_translation_once(holes):
+    sampler = sampler_of(holes, method="shuffle")
+    examples = [tuple(example) for batch in batches(sampler) for example in batch]
+    counts = holes.counts()
+    same = sum(n for _, x, y, n in counts.iter_rows() if x == y)
+    assert len(set(examples)) == len(examples) == same
+    assert len(sampler) == -(-same // 16)
+
+
+def test_a_short_batch_comes_last_and_can_be_left_out(corpus):
+    data = ParallelDataset([corpus(50, LANGUAGES)])
+    assert [len(batch) for batch in sampler_of(data)] == [16, 16, 16, 2]
+    assert [len(batch) for batch in sampler_of(data, drop_last=True)] == [16, 16, 16]
+
+
+def test_the_same_text_in_two_groups_never_meets_itself():
+    import pyarrow as pa
+    from datasets.table import InMemoryTable
+
+    from mteb_hybrid.training.corpus import Corpus
+
+    table = {f"{role}_{code}": [f"{role} {code} {row}" for row in range(40)]
+             for role in ("query", "passage") for code in ("en", "de")}  # fmt: skip
+    table["passage_en"] = [f"answer {row // 2}" for row in range(40)]
+    table["passage_de"] = [f"answer {(row + 1) // 2}" for row in range(40)]
+    data = ParallelDataset(
+        [Corpus("c", InMemoryTable(pa.table({"group": list(range(40)), **table})))]
+    )
+    for seed in range(5):
+        for batch in sampler_of(data, 8, seed=seed):
+            passages = [example["passage"] for example in data.__getitems__(batch)]
+            assert len(set(passages)) == 8
+
+
+def test_fewer_groups_than_a_batch_needs_are_refused(corpus):
+    data = ParallelDataset([corpus(100, LANGUAGES, groups=10)])
+    with pytest.raises(ParallelDataError, match=r"10 groups .* need 16 .* at most 10"):
+        sampler_of(data)
+    with pytest.raises(ParallelDataError, match=r"need 12 .* each of 2 process.* at most 5"):
+        sampler_of(data, 6, world_size=2)
+
+
+def test_rows_with_no_common_language_are_refused_where_none_is_left():
+    import pyarrow as pa
+    from datasets.table import InMemoryTable
+
+    from mteb_hybrid.training.corpus import Corpus
+
+    table = pa.table(
+        {
+            "group": list(range(40)),
+            "query_en": [f"q{row}" for row in range(40)],
+            "passage_de": [f"p{row}" for row in range(40)],
+        }
+    )
+    data = ParallelDataset([Corpus("c", InMemoryTable(table))])
+    assert not any(map(is_monolingual, batches(sampler_of(data, 8, alpha=0.5))))
+    with pytest.raises(ParallelDataError, match="a question and a passage in one language"):
+        sampler_of(data, 8, alpha=1.0)
+
+
+def test_other_data_and_unknown_languages_are_refused(whole):
+    with pytest.raises(ParallelDataError, match="need a ParallelDataset, found list"):
+        HybridBatchSampler([1, 2], 2)
+    with pytest.raises(ParallelDataError, match=r"\['xx'\] are not in the data, which has en, de"):
+        sampler_of(whole, languages=("en", "xx"))
+
+
+def test_the_class_itself_can_stand_in_the_training_arguments(whole):
+    sampler = HybridBatchSampler(whole, batch_size=8, drop_last=False, seed=3)
+    assert sampler.plan == BatchPlan() and len(list(sampler)) == 800

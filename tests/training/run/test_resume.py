@@ -1,0 +1,126 @@
+"""A run that was killed and resumed ends with the very parameters of one that was not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import training_script
+from training.conftest import make_corpus
+
+TESTS = Path(__file__).parents[2]
+
+
+def final(trainer):
+    return trainer.model.state_dict()
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def logged(trainer):
+    """What the trainer logged at each step, times left out."""
+    return [
+        {key: value for key, value in row.items() if "runtime" not in key and "second" not in key}
+        for row in trainer.state.log_history
+        if "loss" in row
+    ]
+
+
+# 48 rows in batches of 4 are 12 batches: 12 steps an epoch, 6 with two batches a step.
+@pytest.mark.parametrize(
+    ("accumulation", "step"),
+    [(1, 5), (1, 12), (1, 17), (2, 3), (2, 6), (2, 14)],
+    ids=lambda value: str(value),
+)
+def test_resumed_parameters_are_bit_identical(tiny_model, tmp_path, accumulation, step):
+    options = {"gradient_accumulation_steps": accumulation}
+    whole = training_script.train(tiny_model, tmp_path / "whole", save_strategy="no", **options)
+    killed = training_script.train(tiny_model, tmp_path / "parts", stop_after=step, **options)
+    assert killed is None
+    resumed = training_script.train(tiny_model, tmp_path / "parts", resume=True, **options)
+    assert same(final(whole), final(resumed))
+    # Losses, alpha, shares and counts of pairs go on as if nothing had happened.
+    assert logged(resumed)[step:] == logged(whole)[step:]
+    counts = [key for key in logged(whole)[-1] if key.startswith("hybrid/pairs/")]
+    assert counts and sum(logged(whole)[-1][key] for key in counts) == 3 * 48
+
+
+def test_an_untrained_and_a_trained_model_differ(tiny_model, tmp_path):
+    """Guards the test above: equality would be no wonder if nothing were trained."""
+    trained = training_script.train(tiny_model, tmp_path, save_strategy="no", num_train_epochs=1)
+    other = training_script.train(
+        tiny_model, tmp_path, save_strategy="no", num_train_epochs=1, seed=7
+    )
+    assert not same(final(trained), final(other))
+
+
+def torchrun(model, *runs):
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node=2", str(TESTS / "training" / "training_script.py")]
+    done = subprocess.run(
+        [*command, str(model), json.dumps([(str(output), options) for output, options in runs])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("gather", [False, True])
+def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gather):
+    # 12 batches for two processes: 6 steps an epoch.
+    options = {"num_train_epochs": 2, "gather": gather}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    torchrun(tiny_model, (whole, options), (parts, {**options, "stop_after": 8}))
+    assert not (parts / "final.pt").exists()
+    torchrun(tiny_model, (parts, {**options, "resume": True}))
+    whole, parts = (torch.load(folder / "final.pt") for folder in (whole, parts))
+    assert same(whole, parts)
+    log = json.loads((tmp_path / "whole" / "log.json").read_text())
+    counts = [value for key, value in log[-2].items() if key.startswith("hybrid/pairs/")]
+    assert sum(counts) == 2 * 48, "of both processes together"
+
+
+def test_a_checkpoint_of_another_run_is_refused(tiny_model, tmp_path):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    with pytest.raises(HybridBatchError, match=r"alpha: 0.5 in the checkpoint, 0.25 now"):
+        training_script.train(tiny_model, tmp_path, resume=True, alpha=0.25)
+    with pytest.raises(HybridBatchError, match="seed: 42 in the checkpoint, 1 now"):
+        training_script.train(tiny_model, tmp_path, resume=True, seed=1)
+
+
+def test_a_checkpoint_of_other_data_is_refused(tiny_model, tmp_path, monkeypatch):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    monkeypatch.setattr(
+        training_script,
+        "make_corpus",
+        lambda rows, languages, missing: make_corpus(rows, languages, missing, seed=1),
+    )
+    with pytest.raises(HybridBatchError, match="data: "):
+        training_script.train(tiny_model, tmp_path, resume=True)
+
+
+def test_a_checkpoint_without_hybrid_batches_is_refused(tiny_model, tmp_path):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    state = tmp_path / "checkpoint-2" / "trainer_state.json"
+    content = json.loads(state.read_text())
+    del content["stateful_callbacks"]["HybridBatchCallback"]
+    state.write_text(json.dumps(content))
+    shutil.rmtree(tmp_path / "checkpoint-1")
+    with pytest.raises(HybridBatchError, match="not trained with HybridBatchCallback"):
+        training_script.train(tiny_model, tmp_path, resume=True)

@@ -1,0 +1,288 @@
+"""Training by a recipe: the run folder, resuming, refusals, adapters, the dry run."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from sentence_transformers import SentenceTransformer
+from transformers import TrainerCallback
+from typer.testing import CliRunner
+
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.recipes.toml import read_recipe
+from mteb_hybrid.training.batches.callback import HybridBatchError
+from mteb_hybrid.training.run.build import load_model
+from mteb_hybrid.training.run.folder import RunFolderError
+from mteb_hybrid.training.run.train import train
+
+RECIPE = """
+name = "tiny"
+title = "Tiny"
+description = "For tests."
+
+[languages]
+en = "eng-Latn"
+de = "deu-Latn"
+
+[model]
+name = "{model}"
+query_prompt = "q: "
+passage_prompt = "p: "
+
+[[data]]
+name = "pairs"
+format = "json"
+path = "pairs.jsonl"
+
+[batches]
+size = 8
+
+[training]
+learning_rate = 1e-2
+max_steps = 12
+save_steps = 4
+logging_steps = 2
+
+[evaluation]
+collection = "sample"
+every = 4
+max_groups = 1
+patience = 2
+"""
+
+SHORT = ("evaluation=", "training.save_steps=", "training.max_steps=2")
+
+
+@pytest.fixture
+def recipe_file(tmp_path, tiny_model, monkeypatch):
+    """A recipe for the tiny model, with parallel data of which 3 letters tell each row."""
+    monkeypatch.setattr("mteb_hybrid.files.places.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
+    chance = np.random.default_rng(0)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    lines = []
+    for row in range(64):
+        word = "".join(chance.choice(list(letters), 3)) * 2
+        query = {"en": f"what {word}", "de": f"was {word}"}
+        passage = {"en": f"{word} is this", "de": f"{word} ist das"}
+        lines.append(json.dumps({"id": row, "query": query, "passage": passage}))
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    file = tmp_path / "tiny.toml"
+    file.write_text(RECIPE.format(model=tiny_model.as_posix()))
+    return file
+
+
+class Interrupt(TrainerCallback):
+    """A crash in the middle of a run."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 7:
+            raise KeyboardInterrupt
+
+
+def interrupted(recipe, folder):
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, folder, callbacks=[Interrupt()])
+
+
+def weights(folder):
+    return load_file(folder / "model" / "model.safetensors")
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, ["train", *map(str, arguments)])
+    return result.output + str(result.exception or "")
+
+
+def test_a_run_and_a_resumed_one(recipe_file, tmp_path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    recipe = read_recipe(recipe_file)
+    assert train(recipe, whole)
+
+    assert {file.name for file in whole.iterdir()} == {
+        *("recipe.toml", "versions.json", "log.jsonl", "curves.svg", "curves.png"),
+        *("checkpoints", "model", "model_meta.json"),
+    }
+    assert read_recipe(whole / "recipe.toml") == recipe
+    log = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert all(entry["hybrid/alpha"] == 0.5 for entry in log if "loss" in entry)
+    pairs = [entry for entry in log if "loss" in entry][-1]
+    assert sum(n for key, n in pairs.items() if key.startswith("hybrid/pairs/")) == 12 * 8
+    evaluated = [entry["step"] for entry in log if "eval_sample_multilingual_map" in entry]
+    assert evaluated == [0, 4, 8, 12]
+    (versions,) = json.loads((whole / "versions.json").read_text())
+    assert versions["from"] == "start" and "torch" in versions["packages"]
+    for file in ("versions.json", "log.jsonl", "model_meta.json", "curves.svg"):
+        assert str(tmp_path) not in (whole / file).read_text()
+
+    interrupted(recipe, halves)
+    assert not (halves / "model").exists()
+    (halves / "checkpoints" / "checkpoint-6").mkdir()  # cut off while it was written
+    with pytest.raises(RunFolderError, match="go on from checkpoint-4 with --resume"):
+        train(recipe, halves)
+    with pytest.raises(RunFolderError, match=r"batches.alpha: 0.5, now 1.0"):
+        train(read_recipe(recipe_file, ["batches.alpha=1.0"]), halves, resume=True)
+    assert train(recipe, halves, resume=True)
+    first, second = weights(whole), weights(halves)
+    assert first.keys() == second.keys()
+    assert all((first[name] == second[name]).all() for name in first)
+    assert [part["from"] for part in json.loads((halves / "versions.json").read_text())] == [
+        "start",
+        "checkpoint-4",
+    ]
+    resumed = [json.loads(line) for line in (halves / "log.jsonl").read_text().splitlines()]
+    assert [entry.get("loss") for entry in resumed][:-1] == [e.get("loss") for e in log][:-1]
+    assert not train(recipe, whole)
+
+
+def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model):
+    from huggingface_hub import ModelCard
+    from mteb.models import ModelMeta
+
+    from mteb_hybrid.models.load import folder_hash
+
+    overrides = [*SHORT, "data.0.mteb_tasks=['MLQARetrieval']"]
+    train(read_recipe(recipe_file, overrides), tmp_path / "run")
+    model = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+    assert model.prompts["query"] == "q: " and model.prompts["document"] == "p: "
+    fields = json.loads((tmp_path / "run" / "model_meta.json").read_text())
+    meta = ModelMeta.model_validate({**fields, "loader": None})
+    assert meta.name == "local/tiny"
+    assert meta.revision == folder_hash(tmp_path / "run" / "model")
+    assert meta.languages == ["eng-Latn", "deu-Latn"]
+    assert "MLQARMonolingualRetrieval" in meta.get_training_datasets()
+    assert (meta.embed_dim, meta.license) == (16, None)
+    assert meta.n_parameters == sum(parameter.numel() for parameter in model.parameters())
+
+    card = ModelCard.load(tmp_path / "run" / "model" / "README.md")
+    assert card.data.language == ["en", "de"] and "mteb" in card.data.tags
+    order = ["# Tiny", "## Use", "Not evaluated yet.", "## How it was trained", "## Limits"]
+    order += ["## Model Details", "## Training Details", "### Hybrid Batches", "## Citation"]
+    places = [card.text.index(part) for part in order]
+    assert places == sorted(places) and "<!-- -" not in card.text
+    kept = tmp_path / "run" / "model" / "model_card"
+    assert {file.name for file in kept.iterdir()} == {"recipe.toml", "versions.json", "curves.png"}
+    assert read_recipe(kept / "recipe.toml").data[0].path == "pairs.jsonl"
+    for file in (kept / "recipe.toml", kept.with_name("README.md")):
+        assert not any(str(path) in file.read_text() for path in (tmp_path, tiny_model.parent))
+
+
+def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch, capsys):
+    for module in ("mteb_hybrid.training.run.curves", "mteb_hybrid.model_card.markdown"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in [name for name in sys.modules if name.startswith("mteb_hybrid.model_card.")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert train(read_recipe(recipe_file, SHORT), tmp_path / "run")
+    said = capsys.readouterr().err
+    assert "no curves: matplotlib is missing" in said and "no model card: jinja2" in said
+    assert (tmp_path / "run" / "model_meta.json").is_file()
+    assert not (tmp_path / "run" / "model" / "model_card").exists()
+
+
+def test_an_adapter(recipe_file, tmp_path, tiny_model):
+    adapter = "model.lora={r=2, alpha=4, target_modules=['query', 'value']}"
+    recipe = read_recipe(recipe_file, [adapter, "evaluation="])
+    train(recipe, tmp_path / "whole")
+    interrupted(recipe, tmp_path / "halves")
+    train(recipe, tmp_path / "halves", resume=True)
+    first, second = weights(tmp_path / "whole"), weights(tmp_path / "halves")
+    before = load_file(tiny_model / "model.safetensors")
+    assert first.keys() == before.keys() == second.keys()
+    changed = {name for name in before if not (before[name] == first[name]).all()}
+    attention = "encoder.layer.0.attention.self"
+    assert changed == {f"{attention}.query.weight", f"{attention}.value.weight"}
+    assert all((first[name] == second[name]).all() for name in first)
+    assert (tmp_path / "whole" / "adapter" / "adapter_config.json").is_file()
+
+
+def test_data_that_changed_are_refused(recipe_file, tmp_path):
+    recipe = read_recipe(recipe_file, ["evaluation="])
+    interrupted(recipe, tmp_path / "run")
+    data = tmp_path / "pairs.jsonl"
+    data.write_text(data.read_text().replace("what", "which"))
+    with pytest.raises(HybridBatchError, match="the checkpoint belongs to another run"):
+        train(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_folder_with_other_files_is_refused(recipe_file, tmp_path):
+    with pytest.raises(RunFolderError, match="holds files, but no run"):
+        train(read_recipe(recipe_file), tmp_path)
+
+
+def test_frozen_parameters_stay(recipe_file, tmp_path, tiny_model):
+    overrides = [*SHORT, "model.freeze=['embeddings.word']"]
+    train(read_recipe(recipe_file, overrides), tmp_path / "run")
+    before, after = load_file(tiny_model / "model.safetensors"), weights(tmp_path / "run")
+    frozen, other = (f"embeddings.{which}_embeddings.weight" for which in ("word", "position"))
+    assert (before[frozen] == after[frozen]).all()
+    assert not (before[other] == after[other]).all()
+
+
+def test_dry_run(recipe_file, tmp_path):
+    said = command(recipe_file, "--dry-run", "-o", tmp_path / "run", "--set", "batches.alpha=1.0")
+    assert not (tmp_path / "run").exists()
+    for part in (
+        "64 rows (json pairs.jsonl)",
+        "en 64, de 64",
+        "128 monolingual in 2 languages, 128 cross-lingual in 2 ordered pairs",
+        "8 per epoch and process",
+        "12, which is 1.50 epochs",
+        "first 12 batches 100.0% monolingual, 2 pairs",
+        "GiB: parameters",
+        "keeps the best",
+    ):
+        assert part in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.0.path=none.jsonl", "none.jsonl: no such file"),
+        ("languages.fr=fra-Latn", "fr"),
+        ("model.name=./none", "model.name: no folder ./none"),
+        ("model.pooling=cls", "has modules.json: remove model.pooling"),
+        ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
+        ("model.revision='0'", "the recipe expects 0"),
+        ("batches.size=65", "64 groups that fit the plan, but the batches need 65"),
+    ],
+)
+def test_a_dry_run_says_what_is_wrong(recipe_file, override, said):
+    printed = command(recipe_file, "--dry-run", "--set", override)
+    assert "this would not run: " in printed and said in printed.partition("not run")[2]
+
+
+def test_what_cannot_begin_leaves_nothing_behind(recipe_file, tmp_path):
+    for override in ("data.0.path=none.jsonl", "model.name=./none"):
+        assert "no" in command(recipe_file, "-o", tmp_path / "run", "--set", override)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_plain_transformer_needs_a_pooling(recipe_file, tiny_model):
+    plain = f"model.name={tiny_model.with_name('bert').as_posix()}"
+    with pytest.raises(ModelError, match=r"says nothing of pooling: set model\.pooling"):
+        load_model(read_recipe(recipe_file, [plain]))
+    model = load_model(read_recipe(recipe_file, [plain, "model.pooling=cls"]))
+    assert model[1].pooling_mode == "cls"
+
+
+def test_several_seeds(recipe_file, tmp_path):
+    options = [part for override in SHORT for part in ("--set", override)]
+    said = command(recipe_file, "--seed", 1, "--seed", 2, "-o", tmp_path / "runs", *options)
+    assert f"{tmp_path / 'runs' / 'seed-2'}: finished" in said
+    first, second = (read_recipe(tmp_path / "runs" / f"seed-{n}" / "recipe.toml") for n in (1, 2))
+    assert (first.training.seed, second.training.seed) == (1, 2)
+    again = command(recipe_file, "--seed", 2, "-o", tmp_path / "runs" / "seed-2", *options)
+    assert "finished before; nothing to do" in again
+    other = command(recipe_file, "--dry-run", "-o", tmp_path / "runs" / "seed-2", *options)
+    assert "training.seed: 2, now 1" in other
+
+
+def test_no_recipe():
+    assert "no recipe; name one of `mteb-hybrid train --list`" in command()
