@@ -11,6 +11,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.new_card import About, write_card
 from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.tasks import try_card
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.guess import UnknownLanguageError
@@ -44,7 +45,7 @@ def only_texts(file):
 
 def test_a_card_that_works(written):
     file = written(row("en", "de"), row("en", "ru"), row("ru", question=False))
-    card = write_card([file], file.parent, HOW)
+    card = write_card([file], file.parent, HOW, try_card)
     assert (card.file.name, card.name, card.title) == ("my-faq.toml", "MyFaq", "MyFaq")
     assert card == read_card(card.file)
     assert {k: v.code for k, v in card.languages.items()} == {
@@ -73,7 +74,7 @@ def test_what_is_said_about_it_is_taken_as_it_is(written):
         codes={"ru": "bul-Cyrl"},
     )
     file = written(row("en", "ru"))
-    card = write_card([file], file.parent, about)
+    card = write_card([file], file.parent, about, try_card)
     assert card.file.name == "my-faq.toml"
     assert (card.name, card.title, card.description, card.metadata.prompt.query) == (
         "Other",
@@ -89,9 +90,9 @@ def test_what_is_said_about_it_is_taken_as_it_is(written):
 def test_several_files_below_the_folder(written):
     first, second = written(row("en", "de")), written(row("de", "ru"), folder="cards/more")
     with pytest.raises(DataError, match="repeats the id '0'"):
-        write_card([first, second], first.parent, HOW)
+        write_card([first, second], first.parent, HOW, try_card)
     second.write_text(second.read_text().replace('"id": 0', '"id": 1'))
-    card = write_card([first, second], first.parent, HOW)
+    card = write_card([first, second], first.parent, HOW, try_card)
     files = tomllib.loads(card.file.read_text(encoding="utf-8"))["source"]["texts"]
     assert [entry["file"] for entry in files] == ["my faq.v2.jsonl", "more/my faq.v2.jsonl"]
     assert card.source.empty_subsets == ("en-ru", "ru-en")
@@ -113,7 +114,7 @@ def test_several_files_below_the_folder(written):
 def test_nothing_is_written_where_something_is_wrong(written, rows, about, error, said):
     file = written(*rows)
     with pytest.raises(error, match=said):
-        write_card([file], file.parent, about)
+        write_card([file], file.parent, about, try_card)
     assert only_texts(file)
 
 
@@ -124,14 +125,14 @@ def test_nothing_is_written_where_something_is_wrong(written, rows, about, error
 def test_the_file_names_the_collection(written, name, said):
     file = written(row("en", "de"), name=name)
     with pytest.raises(CardError, match=said):
-        write_card([file], file.parent, HOW)
+        write_card([file], file.parent, HOW, try_card)
 
 
 def test_a_card_is_never_replaced(written):
     file = written(row("en", "de"))
-    before = write_card([file], file.parent, HOW).file.read_bytes()
+    before = write_card([file], file.parent, HOW, try_card).file.read_bytes()
     with pytest.raises(CardError, match=r"my-faq\.toml: is there already; remove it"):
-        write_card([file], file.parent, HOW)
+        write_card([file], file.parent, HOW, try_card)
     assert (file.parent / "my-faq.toml").read_bytes() == before
 
 
@@ -139,7 +140,7 @@ def test_files_must_lie_in_the_folder(written, tmp_path):
     file = written(row("en", "de"))
     (tmp_path / "other").mkdir()
     with pytest.raises(CardError, match=r"faq\.v2\.jsonl: lies outside of .*other.*--to"):
-        write_card([file], tmp_path / "other", HOW)
+        write_card([file], tmp_path / "other", HOW, try_card)
 
 
 def test_the_command(written, monkeypatch):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
@@ -75,20 +75,23 @@ class About:
     codes: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_card(files: Sequence[Path], folder: Path, about: About) -> TaskCard:
-    """Write a card, after reading the collection with it and showing it to MTEB.
+def write_card(
+    files: Sequence[Path], folder: Path, about: About, check: Callable[[TaskCard], object]
+) -> TaskCard:
+    """Write a card, once it has passed a check.
 
     Args:
         files: Parallel JSON lines, in or below the folder.
         folder: Where the card goes.
         about: What the files do not say.
+        check: Is given the card before it has its place, and raises if it is of no use.
 
     Returns:
         The card. Its file is called like the first of the files.
 
     Raises:
-        CardError: If the card exists, another one has its name, a file lies elsewhere, or MTEB
-            refuses a value. Nothing is written.
+        CardError: If the card exists, another one has its name, or a file lies elsewhere. Then,
+            or if the check raises anything, nothing is written.
         DataError: If a file is malformed.
         UnknownLanguageError: If a language is not recognised.
     """
@@ -111,7 +114,7 @@ def write_card(files: Sequence[Path], folder: Path, about: About) -> TaskCard:
     try:
         text = _text(name, stem, listed, places, codes, about, empty)
         part.write_text(text, encoding="utf-8")
-        _try(read_card(part))
+        check(read_card(part))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -148,15 +151,6 @@ def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[st
         for language, sample in texts.items()
     }
     return codes, [f"{x}-{y}" for x, y in product(texts, (*texts, "multi")) if (x, y) not in pairs]
-
-
-def _try(card: TaskCard) -> None:
-    """Read the collection, and let MTEB see its tasks."""
-    from mteb_hybrid.evaluation.task import task_classes
-    from mteb_hybrid.sources import load_collection
-
-    load_collection(card)
-    task_classes({card.name: card})
 
 
 def _text(

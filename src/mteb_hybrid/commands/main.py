@@ -1,11 +1,11 @@
 """The command line: ``mteb-hybrid`` and ``python -m mteb_hybrid``."""
 
+import importlib.metadata
 import os
 from typing import Annotated
 
 import typer
 
-from mteb_hybrid import __version__
 from mteb_hybrid.commands.bias import bias
 from mteb_hybrid.commands.compare import compare
 from mteb_hybrid.commands.demo import demo
@@ -33,7 +33,7 @@ app.add_typer(models_app, name="models")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mteb-hybrid {__version__}")
+        typer.echo(f"mteb-hybrid {importlib.metadata.version('mteb-hybrid')}")
         raise typer.Exit
 
 

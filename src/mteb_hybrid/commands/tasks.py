@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.new_card import PROMPT, About, write_card
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
@@ -129,7 +130,7 @@ def new(
     about = About(
         sample_creation, name, title, description, license, reference, prompt, _codes(code or [])
     )
-    card = write_card(files, folder, about)
+    card = write_card(files, folder, about, try_card)
 
     from mteb_hybrid.sources import load_collection
 
@@ -148,6 +149,15 @@ def new(
     typer.echo("Before you publish results, fill in what the card marks with (*).")
     if own is None or Path(own).resolve() != folder.resolve():
         typer.echo(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
+
+
+def try_card(card: TaskCard) -> None:
+    """Read the collection, and let MTEB see its tasks."""
+    from mteb_hybrid.evaluation.task import task_classes
+    from mteb_hybrid.sources import load_collection
+
+    load_collection(card)
+    task_classes({card.name: card})
 
 
 def _codes(given: list[str]) -> dict[str, str]:

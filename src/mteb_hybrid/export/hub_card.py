@@ -3,6 +3,7 @@
 Front matter: github.com/huggingface/hub-docs/blob/main/datasetcard.md
 """
 
+import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -10,7 +11,6 @@ from typing import TypeAlias
 
 from huggingface_hub import DatasetCardData
 
-from mteb_hybrid import __version__
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import BESIDE_THE_CARD
 from mteb_hybrid.files.hub import hub_language, hub_license
@@ -65,7 +65,7 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
         citation=f"```bibtex\n{about.bibtex_citation.strip()}\n```"
         if about.bibtex_citation.strip()
         else "There is nothing to cite.",
-        version=__version__,
+        version=importlib.metadata.version("mteb-hybrid"),
     )
 
 

@@ -1,10 +1,10 @@
 """The text of a model card, from what is known of the model; what is not known is said so."""
 
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid import __version__
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.cards.tasks import card_settings, task_name
 from mteb_hybrid.languages.codes import language_name
@@ -56,7 +56,7 @@ def card_text(
         columns=[column.title for column in COLUMNS],
         legend=LEGEND,
         mteb=Markdown(MTEB),
-        version=__version__,
+        version=importlib.metadata.version("mteb-hybrid"),
         provenance=_provenance(meta, evaluation),
         pictures=[(Markdown(file), caption) for file, caption in pictures.items()],
         citations=_citations(evaluation),

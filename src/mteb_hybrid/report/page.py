@@ -1,5 +1,6 @@
 """The report: one HTML page that needs nothing else, and its figures and tables as files."""
 
+import importlib.metadata
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,6 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mteb_hybrid import __version__
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings
 from mteb_hybrid.report import figures, svg, tables
@@ -120,7 +120,7 @@ def page(results: Results, found: list[Chapter]) -> str:
         models=list(results.labels.values()),
         environment=tables.environment(results),
         languages=tables.languages(results),
-        version=__version__,
+        version=importlib.metadata.version("mteb-hybrid"),
     )
 
 

@@ -5,13 +5,13 @@ results in it (``.github/workflows/pr_description_length.yml`` and
 ``.github/instructions/dataset-pr.instructions.md``, 2026).
 """
 
+import importlib.metadata
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from textwrap import indent
 from typing import Any
 
-from mteb_hybrid import __version__
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.export.upstream.module import MAIN_SCORE, import_source
 from mteb_hybrid.retrieval.views import Setting
@@ -99,7 +99,7 @@ def script(proposal: Proposal) -> str:
         dataset=proposal.dataset,
         revision=proposal.revision,
         name=proposal.card.name,
-        version=__version__,
+        version=importlib.metadata.version("mteb-hybrid"),
     )
 
 
