@@ -124,8 +124,27 @@ def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     done = run(recipe, folder, resume=resume)
     if _is_main():
+        _write_card(folder / "model")
         typer.echo(f"{folder}: finished{'' if done else ' before; nothing to do'}")
         typer.echo(f"Evaluate it: mteb-hybrid run -m {folder / 'model'} xquad-r")
+
+
+def _write_card(model: Path) -> None:
+    """Write the model's card, unless it has one: results may have been added to that."""
+    from mteb_hybrid.models.registry import describe
+
+    try:
+        from mteb_hybrid.model_card.card import has_our_part, write_card
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        typer.echo(
+            f'no model card: {missing} is missing, of the extra "mteb-hybrid[report]"; '
+            f"{model / 'README.md'} is that of sentence-transformers",
+            err=True,
+        )
+    else:
+        if not has_our_part(model):
+            write_card(model, describe(model, {}))
 
 
 def _is_main() -> bool:

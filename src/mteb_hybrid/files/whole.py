@@ -1,26 +1,32 @@
-"""Folders that are written whole, or not at all."""
+"""Files and folders that are written whole, or not at all."""
 
 import filecmp
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mteb_hybrid.files.errors import ExportError
 
 
-def write(path: Path, make: Callable[[Path], object]) -> None:
-    """Write a file or folder under another name, then rename it.
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Write a file or folder under another name, beside its place, and rename it when it is whole.
+
+    If anything fails, its place is as it was before.
 
     Args:
-        path: Where it goes; what is there is replaced.
-        make: Writes it to the path that it is given.
+        path: Where it goes; its folder is made if need be, and what is there is replaced.
+
+    Yields:
+        The path to write to, with nothing there yet. It has another suffix.
     """
-    part = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
     try:
-        make(part)
+        yield part
         if path.is_dir():
             shutil.rmtree(path)
         part.replace(path)
@@ -31,10 +37,15 @@ def write(path: Path, make: Callable[[Path], object]) -> None:
             part.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole, in UTF-8 and with line feeds as they are."""
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+
+
 def write_json(path: Path, content: object) -> None:
-    """Write a JSON file."""
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write(path, lambda part: part.write_text(text, "utf-8"))
+    """Write a JSON file whole."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ at the end of a training run follows it; a card by somebody else gets our part a
 """
 
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from mteb_hybrid.files.hub import hub_language, hub_license
+from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.model_card.evaluation import Evaluation, eval_results, is_ours, read_evaluation
 from mteb_hybrid.model_card.run import read_run
 from mteb_hybrid.model_card.text import base_model, card_text, published_name
@@ -62,11 +62,14 @@ def write_card(folder: Path, meta: "ModelMeta", results: Sequence[Path] = ()) ->
     card.text = f"{before}{BEGIN}\n\n{text.strip()}\n\n{END}\n{after}"
     data: Any = card.data
     _fill_in(data, meta, eval_results(evaluation.rows) if evaluation else [])
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_text(str(card), encoding="utf-8")
-    unfinished.replace(file)
+    write_text(file, str(card))
     return file
+
+
+def has_our_part(folder: Path) -> bool:
+    """Whether the card of a model, if there is one, has the part that `write_card` writes."""
+    file = folder / "README.md"
+    return file.is_file() and BEGIN in file.read_text(encoding="utf-8")
 
 
 def _read(file: Path) -> ModelCard:

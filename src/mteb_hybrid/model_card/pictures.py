@@ -1,11 +1,11 @@
 """The pictures of a model card. Needs matplotlib."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.report import Results, figures, svg
 from mteb_hybrid.retrieval.views import Setting
 
@@ -31,9 +31,7 @@ def draw_results(results: Results, folder: Path) -> dict[str, str]:
             caption = f"{collection}: map in the pool of all languages, by query language"
             figure = figures.pool_map(results, collection)
             drawn[f"results-{card.file.stem}-pool.png"] = (caption, figure)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, (_, figure) in drawn.items():
-        unfinished = folder / f".{name}.{os.getpid()}.tmp"
-        unfinished.write_bytes(svg.file_bytes(figure, "png"))
-        unfinished.replace(folder / name)
+        with whole(folder / name) as part:
+            part.write_bytes(svg.file_bytes(figure, "png"))
     return {name: caption for name, (caption, _) in drawn.items()}

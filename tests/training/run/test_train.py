@@ -147,7 +147,8 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
     from mteb_hybrid.models.load import folder_hash
 
     overrides = [*SHORT, "data.0.mteb_tasks=['MLQARetrieval']"]
-    train(read_recipe(recipe_file, overrides), tmp_path / "run")
+    given = [argument for override in overrides for argument in ("--set", override)]
+    assert "finished\n" in command(recipe_file, "--output-folder", tmp_path / "run", *given)
     model = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
     assert model.prompts["query"] == "q: " and model.prompts["document"] == "p: "
     fields = json.loads((tmp_path / "run" / "model_meta.json").read_text())
@@ -172,18 +173,29 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
         assert not any(str(path) in file.read_text() for path in (tmp_path, tiny_model.parent))
 
 
-def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch, capsys):
+def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch):
     for module in ("mteb_hybrid.training.run.curves", "mteb_hybrid.model_card.markdown"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     for module in [name for name in sys.modules if name.startswith("mteb_hybrid.model_card.")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert train(read_recipe(recipe_file, SHORT), tmp_path / "run")
-    said = capsys.readouterr().err
+    given = [argument for override in SHORT for argument in ("--set", override)]
+    said = command(recipe_file, "--output-folder", tmp_path / "run", *given)
     assert "no curves: matplotlib is missing" in said and "no model card: jinja2" in said
     assert (tmp_path / "run" / "model_meta.json").is_file()
-    assert not (tmp_path / "run" / "model" / "model_card").exists()
+    kept = {file.name for file in (tmp_path / "run" / "model" / "model_card").iterdir()}
+    assert kept == {"recipe.toml", "versions.json"}
+
+    monkeypatch.undo()  # once they are installed, the finished run gets its card
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
+    said = command(recipe_file, "--output-folder", tmp_path / "run", *given)
+    assert "finished before" in said
+    card = tmp_path / "run" / "model" / "README.md"
+    assert "## How it was trained" in card.read_text(encoding="utf-8")
+    card.write_text(card.read_text(encoding="utf-8") + "mine\n", encoding="utf-8")
+    command(recipe_file, "--output-folder", tmp_path / "run", *given)
+    assert card.read_text(encoding="utf-8").endswith("mine\n")
 
 
 def test_an_adapter(recipe_file, tmp_path, tiny_model):

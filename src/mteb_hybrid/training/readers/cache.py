@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ import pyarrow as pa
 from datasets.table import MemoryMappedTable
 
 from mteb_hybrid.files import places
+from mteb_hybrid.files.whole import whole
 
 Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
 
@@ -44,14 +44,12 @@ def cached_table(
     file = place / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{digest}.arrow"
     if not file.is_file():
         schema, batches = make()
-        place.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-        try:
-            with part.open("xb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        with (
+            whole(file) as part,
+            part.open("xb") as sink,
+            pa.ipc.new_stream(sink, schema) as writer,
+        ):
+            for batch in batches:
+                writer.write_batch(batch)
     table: Any = MemoryMappedTable.from_file(str(file))
     return table

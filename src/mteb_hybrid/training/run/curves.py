@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mteb_hybrid.files.whole import write
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.report.style import COLOURS, PAPER, SERIES, STYLE
 
 Log = Sequence[dict[str, Any]]
@@ -41,12 +41,9 @@ def draw_curves(log: Log, folder: Path, languages: Sequence[str]) -> None:
         for axes in (kinds, shares):
             axes.set_xlabel("step")
         # Without its date, the same run gives the same file.
-        write(folder / "curves.svg", lambda part: _save(figure, part, {"Date": None}))
-        write(folder / "curves.png", lambda part: _save(figure, part, {"Software": None}))
-
-
-def _save(figure: Figure, file: Path, metadata: dict[str, Any]) -> None:
-    figure.savefig(file, dpi=150, metadata=metadata)
+        for format, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+            with whole(folder / f"curves.{format}") as part:
+                figure.savefig(part, format=format, dpi=150, metadata=metadata)
 
 
 def _series(log: Log, key: str) -> list[tuple[float, float]]:

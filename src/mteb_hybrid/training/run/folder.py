@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mteb_hybrid.files.whole import write, write_json
+from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
 
@@ -95,7 +95,7 @@ class RunFolder:
     def begin(self, recipe: Recipe) -> None:
         """Write the resolved recipe, and the versions that this part of the run is made with."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write(self.recipe, lambda part: part.write_text(to_toml(recipe.settings()), "utf-8"))
+        write_text(self.recipe, to_toml(recipe.settings()))
         file = self.path / "versions.json"
         before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         last = self.last_checkpoint()
@@ -104,7 +104,7 @@ class RunFolder:
     def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Write the trainer's log, an entry per line."""
         text = "".join(json.dumps(entry) + "\n" for entry in history)
-        write(self.path / "log.jsonl", lambda part: part.write_text(text, "utf-8"))
+        write_text(self.path / "log.jsonl", text)
 
 
 def _versions() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, set_seed
 
-from mteb_hybrid.files.whole import write, write_json
+from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.models.load import folder_hash
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.training.batches.callback import HybridBatchCallback
@@ -26,6 +26,7 @@ from mteb_hybrid.training.run.build import (
     make_loss,
 )
 from mteb_hybrid.training.run.folder import META, RunFolder
+from mteb_hybrid.training.run.keep import keep_run
 from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.meta import model_meta
 
@@ -117,26 +118,19 @@ def _finish(
     try:
         from mteb_hybrid.training.run.curves import draw_curves
     except ModuleNotFoundError as error:
-        _say_missing("curves", error, "log.jsonl has the numbers")
+        missing = str(error.name).partition(".")[0]
+        print(
+            f'no curves: {missing} is missing, of the extra "mteb-hybrid[report]"; log.jsonl has '
+            "the numbers",
+            file=sys.stderr,
+        )
     else:
         draw_curves(history, run.path, tuple(recipe.languages))
     if recipe.model.lora is not None:
-        write(run.path / "adapter", lambda part: save_adapter(model, part))
+        with whole(run.path / "adapter") as part:
+            save_adapter(model, part)
         merge_adapter(model)
-    write(run.model, lambda part: model.save_pretrained(str(part)))
-    meta = model_meta(recipe, model, folder_hash(run.model))
-    try:
-        from mteb_hybrid.training.run.keep import write_run_card
-    except ModuleNotFoundError as error:
-        _say_missing("model card", error, "model/README.md is that of sentence-transformers")
-    else:
-        write_run_card(run, recipe, meta)
-    write_json(run.path / META, meta)
-
-
-def _say_missing(what: str, error: ModuleNotFoundError, instead: str) -> None:
-    missing = str(error.name).partition(".")[0]
-    print(
-        f'no {what}: {missing} is missing, of the extra "mteb-hybrid[report]"; {instead}',
-        file=sys.stderr,
-    )
+    with whole(run.model) as part:
+        model.save_pretrained(str(part))
+    keep_run(run, recipe)
+    write_json(run.path / META, model_meta(recipe, model, folder_hash(run.model)))
