@@ -3,7 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -187,3 +187,21 @@ def to_toml(settings: Mapping[str, Any], table: str = "") -> str:
             # JSON's strings, numbers and lists are TOML too.
             values.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
     return "".join(values + tables)
+
+
+def without_paths(recipe: Recipe) -> Recipe:
+    """A recipe that names no folder of the machine: of files and folders the last part is left."""
+    model = recipe.model
+    if not model.on_hub:
+        model = model.model_copy(update={"name": _last_part(model.name)})
+    data = [
+        part.model_copy(update={"path": _last_part(part.path)})
+        if part.format != "collection"
+        else part
+        for part in recipe.data
+    ]
+    return recipe.model_copy(update={"model": model, "data": data})
+
+
+def _last_part(path: str) -> str:
+    return PurePath(path).name or "local"
