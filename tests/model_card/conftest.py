@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.recipes.kept_run import keep_run
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.run.folder import RunFolder
-from mteb_hybrid.training.run.keep import keep_run
 
 RECIPE = """
 name = "tiny"
@@ -64,7 +64,7 @@ def run(tmp_path, tiny_model):
     (run.path / "curves.png").write_bytes(b"curves")
     recipe = run.path / "recipe.toml"
     recipe.write_text(RECIPE.format(model=tiny_model.as_posix(), data=tmp_path / "own.jsonl"))
-    keep_run(run, read_recipe(recipe))
+    keep_run(read_recipe(recipe), run.path, run.model)
     return run
 
 

@@ -18,9 +18,9 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from mteb_hybrid.files.hub import hub_language, hub_license
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.model_card.evaluation import Evaluation, eval_results, is_ours, read_evaluation
-from mteb_hybrid.model_card.run import read_run
 from mteb_hybrid.model_card.text import base_model, card_text, published_name
 from mteb_hybrid.models.load import CARD_FOLDER, ModelError
+from mteb_hybrid.recipes.kept_run import read_run
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta

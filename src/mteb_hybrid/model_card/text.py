@@ -10,8 +10,8 @@ from mteb_hybrid.cards.tasks import card_settings, task_name
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
-from mteb_hybrid.model_card.run import Run
 from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.recipes.kept_run import Run
 from mteb_hybrid.recipes.recipe import Data, Recipe
 from mteb_hybrid.results.table import COLUMNS, LEGEND
 

@@ -1,7 +1,9 @@
 """A collection: passages, queries and judgments of one data set in several languages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 TEXTS = {"id": pl.String, "text": pl.String, "language": pl.String, "group": pl.String}
@@ -86,6 +88,39 @@ class Collection:
         return pairs.filter(pl.col("query_id") != pl.col("passage_id")).select(
             "query_id", "passage_id", relevance=pl.lit(1, QRELS["relevance"])
         )
+
+    def part(
+        self, languages: Sequence[str], max_groups: int | None = None, seed: int = 0
+    ) -> "Collection":
+        """All passages of some languages, and the queries of some groups that they answer.
+
+        Args:
+            languages: Some of `languages`.
+            max_groups: Groups of queries to draw at most; all if None.
+            seed: Decides which groups are drawn.
+
+        Raises:
+            ValueError: If a language is unknown, or `max_groups` is below 1.
+        """
+        if unknown := [language for language in languages if language not in self.languages]:
+            raise ValueError(
+                f"{self.name}: unknown language {', '.join(map(repr, unknown))}; expected some "
+                f"of {', '.join(self.languages)}"
+            )
+        passages = self.passages.filter(pl.col("language").is_in(list(languages)))
+        queries = self.queries.filter(pl.col("language").is_in(list(languages)))
+        qrels = self.judged(queries, passages)
+        queries = queries.join(qrels, left_on="id", right_on="query_id", how="semi")
+        groups = queries["group"].unique().sort()
+        if max_groups is not None:
+            if max_groups < 1:
+                raise ValueError(f"max_groups is {max_groups}; expected at least 1")
+            size = min(max_groups, len(groups))
+            drawn = np.random.default_rng(seed).choice(len(groups), size, replace=False)
+            queries = queries.filter(pl.col("group").is_in(groups.gather(drawn).implode()))
+        qrels = qrels.join(queries, left_on="query_id", right_on="id", how="semi")
+        ordered = tuple(language for language in self.languages if language in languages)
+        return Collection(self.name, ordered, passages, queries, qrels)
 
     def _refuse(self, what: str, rows: pl.DataFrame, fault: str) -> None:
         if not rows.is_empty():

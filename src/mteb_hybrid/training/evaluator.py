@@ -13,8 +13,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-import polars as pl
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
 
@@ -107,7 +105,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         self.write_csv = write_csv
         self.similarity_fn_name: str | None = None
         self._queries_are_passages = collection.queries.equals(collection.passages)
-        self._problems = _problems(_part(collection, self.languages, max_groups, seed))
+        self._problems = _problems(collection.part(self.languages, max_groups, seed))
 
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
@@ -189,31 +187,6 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         rows = [row.values()] if file.exists() else [row, row.values()]
         with file.open("a", encoding="utf-8", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows(rows)
-
-
-def _part(
-    collection: Collection, languages: tuple[str, ...], max_groups: int | None, seed: int
-) -> Collection:
-    """All passages of some languages, and the queries of some groups that they answer."""
-    if unknown := [language for language in languages if language not in collection.languages]:
-        raise ValueError(
-            f"{collection.name}: unknown language {', '.join(map(repr, unknown))}; expected some "
-            f"of {', '.join(collection.languages)}"
-        )
-    passages = collection.passages.filter(pl.col("language").is_in(list(languages)))
-    queries = collection.queries.filter(pl.col("language").is_in(list(languages)))
-    qrels = collection.judged(queries, passages)
-    queries = queries.join(qrels, left_on="id", right_on="query_id", how="semi")
-    groups = queries["group"].unique().sort()
-    if max_groups is not None:
-        if max_groups < 1:
-            raise ValueError(f"max_groups is {max_groups}; expected at least 1")
-        size = min(max_groups, len(groups))
-        drawn = np.random.default_rng(seed).choice(len(groups), size, replace=False)
-        queries = queries.filter(pl.col("group").is_in(groups.gather(drawn).implode()))
-    qrels = qrels.join(queries, left_on="query_id", right_on="id", how="semi")
-    ordered = tuple(language for language in collection.languages if language in languages)
-    return Collection(collection.name, ordered, passages, queries, qrels)
 
 
 def _problems(collection: Collection) -> list[_Problem]:

@@ -15,6 +15,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.recipes.kept_run import keep_run
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.training.batches.callback import HybridBatchCallback
 from mteb_hybrid.training.run.adapter import AdapterTrainer, merge_adapter, save_adapter
@@ -26,7 +27,6 @@ from mteb_hybrid.training.run.build import (
     make_loss,
 )
 from mteb_hybrid.training.run.folder import META, RunFolder
-from mteb_hybrid.training.run.keep import keep_run
 from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.meta import model_meta
 
@@ -132,5 +132,5 @@ def _finish(
         merge_adapter(model)
     with whole(run.model) as part:
         model.save_pretrained(str(part))
-    keep_run(run, recipe)
+    keep_run(recipe, run.path, run.model)
     write_json(run.path / META, model_meta(recipe, model, folder_hash(run.model)))

@@ -1,13 +1,15 @@
 """What a model folder keeps of the run that made it, so that its card can be written anywhere."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.models.load import CARD_FOLDER
 from mteb_hybrid.recipes.recipe import Recipe
-from mteb_hybrid.recipes.toml import read_recipe
+from mteb_hybrid.recipes.toml import read_recipe, to_toml, without_paths
 
 RECIPE, VERSIONS, CURVES = "recipe.toml", "versions.json", "curves.png"
 
@@ -25,6 +27,23 @@ class Run:
     recipe: Recipe
     versions: list[dict[str, Any]]
     has_curves: bool
+
+
+def keep_run(recipe: Recipe, run: Path, model: Path) -> None:
+    """Put recipe, versions and curves of a run into the folder of its model.
+
+    Args:
+        recipe: How the model was trained.
+        run: The folder of the run.
+        model: The folder of the model.
+    """
+    folder = model / CARD_FOLDER
+    write_text(folder / RECIPE, to_toml(without_paths(recipe).settings()))
+    for name in (VERSIONS, CURVES):
+        source = run / name
+        if source.is_file():
+            with whole(folder / name) as part:
+                shutil.copyfile(source, part)
 
 
 def read_run(folder: Path) -> Run | None:
