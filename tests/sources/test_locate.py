@@ -9,7 +9,6 @@ import pytest
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.sources import locate as files
 from mteb_hybrid.sources.locate import locate
 
 CONTENT = b'{"data": []}' * 1000
@@ -43,7 +42,7 @@ def served(tmp_path):
 def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("MTEB_HYBRID_DATA", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("mteb_hybrid.sources.locate.cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 

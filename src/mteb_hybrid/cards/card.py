@@ -1,4 +1,4 @@
-"""Task cards: find, read and validate the TOML files that declare collections.
+"""A task card: the TOML file that declares a collection, read and checked.
 
 A card declares one collection: where its files come from, its languages, and what MTEB wants to
 know about it. It holds no code, and the three settings are derived from it, never written in it.

@@ -1,4 +1,4 @@
-"""The three settings, and the views (single retrieval problems) that each consists of."""
+"""The MTEB tasks of a card: one per setting that it has, and the views of each."""
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card, collections

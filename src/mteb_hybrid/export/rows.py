@@ -1,4 +1,4 @@
-"""Lines of text files that every reader splits alike, and ids that fit in their columns."""
+"""Rows of exports: judgments in a fixed order, and ids that fit in their columns."""
 
 import re
 from collections.abc import Iterator

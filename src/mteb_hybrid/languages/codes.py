@@ -1,4 +1,4 @@
-"""Language codes, and what is known of a language: its name, family and resource class.
+"""Language codes, checked, and the names that belong to them.
 
 Codes are checked here, because MTEB does not check the ones in a task's metadata.
 """

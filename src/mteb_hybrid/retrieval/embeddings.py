@@ -1,6 +1,6 @@
-"""Encode once, rank exactly: vectors of distinct texts, and ranks from the full score matrix.
+"""Encode once: vectors of distinct texts, and whether a later task may have them too.
 
-Encoders and similarities are passed in as functions, so nothing here depends on mteb.
+Encoders are passed in as functions, so nothing here depends on mteb.
 """
 
 from collections.abc import Callable, Sequence

@@ -84,42 +84,42 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         cls, paths: Path | str | Sequence[Path | str], **options: Any
     ) -> "ParallelDataset":
         """Read parallel JSON lines; see `readers.read_json` for the format and the options."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.read_json(paths, **options)])
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
         """Take the wide columns of a `datasets.Dataset`; see `readers.from_dataset`."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.from_dataset(dataset, **options)])
 
     @classmethod
     def from_datasets(cls, datasets: Mapping[str, Dataset], **options: Any) -> "ParallelDataset":
         """Join one `datasets.Dataset` per language by id; see `readers.from_datasets`."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.from_datasets(datasets, **options)])
 
     @classmethod
     def from_collection(cls, collection: Collection, **options: Any) -> "ParallelDataset":
         """Take the questions and answers of a collection; see `readers.from_collection`."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.from_collection(collection, **options)])
 
     @classmethod
     def from_mmarco(cls, folder: Path | str, **options: Any) -> "ParallelDataset":
         """Read mMARCO as it lies on the hub; see `readers.read_mmarco`."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.read_mmarco(folder, **options)])
 
     @classmethod
     def from_pairs(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
         """Take pairs in one language, such as an English-only set; see `readers.from_pairs`."""
-        from mteb_hybrid.training.readers import dataset as readers
+        from mteb_hybrid.training import readers
 
         return cls([readers.from_pairs(dataset, **options)])
 

@@ -1,4 +1,4 @@
-"""Translates the queries of a collection, and keeps them beside it: see `translated_queries`."""
+"""Translates the queries of a collection, and keeps them beside it: see `cards.translations`."""
 
 import hashlib
 import shutil

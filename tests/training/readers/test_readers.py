@@ -16,14 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files import places
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.sources import locate as files
-from mteb_hybrid.training.readers import cache as conversion
 from mteb_hybrid.training.readers import json as parallel_json
 from mteb_hybrid.training.readers import mmarco
-from mteb_hybrid.training.readers.checks import group_number
+from mteb_hybrid.training.readers.checks import group_number, group_numbers
 from mteb_hybrid.training.readers.collection import from_collection
 from mteb_hybrid.training.readers.dataset import from_dataset, from_pairs
 from mteb_hybrid.training.readers.datasets import from_datasets
@@ -43,7 +42,7 @@ ROWS = [
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "parallel"
 
 
@@ -847,4 +846,4 @@ def test_hash_of_groups():
     assert group_number("a") == HASH_OF_A
     assert group_number(-3) == -3
     column = pa.chunked_array([["a", "b", "a"], ["c"]])
-    assert conversion.group_numbers(column, "x").tolist() == [group_number(v) for v in "abac"]
+    assert group_numbers(column, "x").tolist() == [group_number(v) for v in "abac"]

@@ -1,4 +1,4 @@
-"""What the readers of training data share: checks, groups, lines, and cached Arrow files."""
+"""Arrow files of training data, made once and memory-mapped."""
 
 import hashlib
 import json

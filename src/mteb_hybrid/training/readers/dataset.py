@@ -1,4 +1,4 @@
-"""Training corpora from files, `datasets.Dataset` objects and evaluation collections."""
+"""Training corpora from `datasets.Dataset` objects: a column per language, or pairs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,6 @@ from mteb_hybrid.training.readers.checks import (
     logger,
     no_column,
 )
-from mteb_hybrid.training.readers.collection import from_collection
-from mteb_hybrid.training.readers.datasets import from_datasets
-from mteb_hybrid.training.readers.json import read_json
-from mteb_hybrid.training.readers.mmarco import read_mmarco
-
-__all__ = [
-    "from_collection",
-    "from_dataset",
-    "from_datasets",
-    "from_pairs",
-    "read_json",
-    "read_mmarco",
-]
 
 
 def from_dataset(
