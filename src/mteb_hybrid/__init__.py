@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing would cost every process
 if TYPE_CHECKING:
+    from mteb_hybrid.recipes.plan import BatchPlan as BatchPlan
     from mteb_hybrid.training.batches.callback import HybridBatchCallback as HybridBatchCallback
     from mteb_hybrid.training.batches.sampler import HybridBatchSampler as HybridBatchSampler
     from mteb_hybrid.training.dataset import ParallelDataset as ParallelDataset
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
-    "HybridBatchCallback": "batches.callback",
-    "HybridBatchSampler": "batches.sampler",
-    "ParallelDataset": "dataset",
-    "ParallelRetrievalEvaluator": "evaluator",
+    "BatchPlan": "recipes.plan",
+    "HybridBatchCallback": "training.batches.callback",
+    "HybridBatchSampler": "training.batches.sampler",
+    "ParallelDataset": "training.dataset",
+    "ParallelRetrievalEvaluator": "training.evaluator",
 }
 
 
@@ -27,7 +29,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"mteb_hybrid.training.{_MODULES[name]}"), name)
+    return getattr(import_module(f"mteb_hybrid.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
