@@ -13,12 +13,14 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 HOOK = ("mteb_hybrid.pth", "mteb_hybrid.start")
@@ -263,6 +265,19 @@ def test_wheel_names_no_path_of_this_machine(wheel, tree):
 def test_wheel_from_sdist_equals_wheel_from_tree(wheel, wheel_from_sdist):
     assert wheel_from_sdist.name == wheel.name
     assert contents(wheel_from_sdist) == contents(wheel)
+
+
+def test_citation_and_changelog_name_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["title"], cited["version"], cited["license"]) == (
+        project["name"],
+        project["version"],
+        project["license"],
+    )
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.findall(r"^## \[(\d.*)\] - (\S+)$", changes, re.MULTILINE)[0]
+    assert (version, date) == (cited["version"], cited["date-released"])
 
 
 def test_card_added_to_the_tree_is_found_live_by_an_editable_install(editable, request):

@@ -18,6 +18,7 @@ import figures
 import measure_facts
 from card_keys import card_keys
 from command_reference import command_reference
+from house import house
 from markdown.extensions.toc import slugify
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,7 @@ PAGES = {
 GENERATED: dict[str, Callable[..., str]] = {
     "commands": command_reference,
     "figure": figures.figure,
+    "house": house,
     "keys": card_keys,
     "measure": measure_facts.facts,
     "measures": measure_facts.table,

@@ -35,7 +35,7 @@ from mteb_hybrid.sources import load_collection
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("README.md", "tasks/README.md", "models/README.md", "docs/**/*.md")
+    for pattern in ("*.md", "tasks/README.md", "models/README.md", "docs/**/*.md")
     for path in ROOT.glob(pattern)
 )
 # What a block may be written in; text is shown, all else runs.

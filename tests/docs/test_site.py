@@ -1,6 +1,8 @@
 """The built site: links lead somewhere, nothing is fetched, generated parts are whole."""
 
+import ast
 import re
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -8,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import typer
 
-from docs.conftest import CONFIG
+from docs.conftest import CONFIG, ROOT
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.commands.main import app
 from mteb_hybrid.measures import MEASURES
@@ -123,3 +125,29 @@ def test_every_command_and_option_is_there(pages):
             assert command.help.split("\n\n")[0].replace("`", "") in text
             for parameter in command.params:
                 assert all(name in text for name in parameter.opts)
+
+
+def test_the_house_shows_every_room(pages):
+    """In the order of the contracts, with the words of its own docstring."""
+    package = ROOT / "src" / "mteb_hybrid"
+    files = {file.parent.name: file for file in package.glob("*/__init__.py")}
+    files |= {file.stem: file for file in package.glob("*.py") if file.name != "__init__.py"}
+    text = pages[Path("house.html")].text
+    places = {}
+    for room, file in files.items():
+        said = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))).replace("`", "")
+        name = f"{room}/" if file.name == "__init__.py" else file.name
+        places[text.index(name + " ".join(said.split()[:4]))] = room
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    ordered = [room for room in re.findall(r"\w+", " ".join(layers)) if room in files]
+    assert [places[place] for place in sorted(places)] == ordered
+
+
+def test_the_house_names_files_that_are_there():
+    text = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./-]+/[\w./-]*|[\w-]+\.(?:py|md|toml|txt))`", text))
+    named -= {name for name in named if "NAME" in name or name in ("__init__.py", "repair/")}
+    assert len(named) > 40
+    places = (ROOT, ROOT / "src" / "mteb_hybrid")
+    assert [n for n in sorted(named) if not any((place / n).exists() for place in places)] == []
