@@ -1,4 +1,8 @@
-"""Measures: pure functions from ranks to one value per query, with name, range and source."""
+"""Measures: pure functions from ranks to one value per query, with name, range and source.
+
+In come the ranks of a view, or any run with judgments; out go values per query and their means. For
+`results`, `evaluation`, `ir` and all above.
+"""
 
 from mteb_hybrid.measures.alpha_ndcg import ALPHA_NDCG_AT_10
 from mteb_hybrid.measures.average_precision import MAP

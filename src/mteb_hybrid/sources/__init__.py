@@ -1,4 +1,8 @@
-"""Sources: one adapter per data shape, a closed set."""
+"""From a card to its collection: one adapter per data shape, a closed set.
+
+In comes a card; out goes its `Collection`, read from local files, the hub or MTEB, or an error that
+names the file and row. For `evaluation`, `training`, `translation`, `export` and the commands.
+"""
 
 import os
 
