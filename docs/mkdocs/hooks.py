@@ -34,6 +34,7 @@ PAGES = {
 }
 GENERATED: dict[str, Callable[..., str]] = {
     "commands": command_reference,
+    "consistency": measure_facts.consistency,
     "figure": figures.figure,
     "keys": card_keys,
     "measure": measure_facts.facts,
