@@ -35,6 +35,7 @@ PAGES = {
 }
 GENERATED: dict[str, Callable[..., str]] = {
     "commands": command_reference,
+    "consistency": measure_facts.consistency,
     "figure": figures.figure,
     "house": house,
     "keys": card_keys,

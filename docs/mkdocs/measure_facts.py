@@ -8,7 +8,8 @@ from pathlib import Path
 
 from escape import escaped
 
-from mteb_hybrid.measures import MEASURES, Measure
+from mteb_hybrid.measures import MEASURES, Landmarks, Measure
+from mteb_hybrid.measures.ranking_consistency import CONSISTENCY_LANDMARKS
 from mteb_hybrid.retrieval.views import Setting
 
 FOLDER = Path(__file__).parents[1] / "measures"
@@ -38,9 +39,24 @@ def facts(name: str) -> str:
             f"- **Definition:** `{measure.formula}`",
             f"- **Range:** {_range(measure)}; {BETTER[measure.better]}",
             f"- **Values:** one per {per}, {_settings(measure)}",
+            *_landmarks(measure.landmarks),
             f"- **Source:** {source}",
         ]
     )
+
+
+def consistency() -> str:
+    """What encoders get of the measures between queries, as a list."""
+    return "\n".join(_landmarks(CONSISTENCY_LANDMARKS))
+
+
+def _landmarks(marks: Landmarks) -> list[str]:
+    return [
+        f"- **All scores equal:** {marks.constant}",
+        f"- **Random order:** {marks.chance}",
+        f"- **Relevant passages on top:** {marks.ideal}",
+        f"- **Below a cut:** {marks.below_cut}",
+    ]
 
 
 def table() -> str:

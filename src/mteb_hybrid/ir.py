@@ -19,11 +19,16 @@ from mteb_hybrid.measures.rank_distance import (
     rank_distance_normalised,
 )
 from mteb_hybrid.retrieval.pool import Floats, Pool
-from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
+from mteb_hybrid.retrieval.ranks import deepest, ranked, ranks_of_run
 
 
 class BiasMeasures(NamedTuple):
-    """Measures that know the languages of the documents; ``@k`` looks at the top k alone."""
+    """Measures that know the languages of the documents.
+
+    ``@k`` looks at the top k alone; without it they look at all that was returned. Documents that
+    tie across the k-th place share the places left of AWRF and SameLanguageLift. For the other
+    measures, as in trec_eval, the ids decide which of them are among the top k.
+    """
 
     PEER: ir_measures.Measure
     AWRF: ir_measures.Measure
@@ -38,7 +43,9 @@ def bias_measures(
 ) -> BiasMeasures:
     """Make the measures for a collection.
 
-    A query that a measure leaves out has the value NaN, and does not count in the mean.
+    A query that a measure leaves out has the value NaN, and does not count in the mean: one without
+    relevant documents, or for which none of them was returned. A relevant document that was not
+    returned takes the rank after the longest ranking of the run.
 
     Args:
         languages: The language of every document in the pool, by its id.
@@ -48,44 +55,67 @@ def bias_measures(
         The measures, to be used as in ``calc_aggregate([nDCG @ 10, measures.AWRF @ 20], …)``.
     """
     pool = Pool(list(languages), list(languages.values()), tuple(sorted(set(languages.values()))))
-    functions: dict[str, Callable[[Ranks], Floats]] = {
-        "PEER": peer,
-        "AWRF": partial(awrf, k=TOP),
-        "RankDistance": rank_distance,
-        "RankDistanceNormalised": rank_distance_normalised,
-        "MaxRankNormalised": max_rank_normalised,
-        "SameLanguageLift": partial(same_language_lift, k=TOP),
-    }
+    define = partial(_define, pool=pool, query_languages=query_languages or {})
     return BiasMeasures(
-        **{
-            name: _define(name, function, pool, query_languages or {})
-            for name, function in functions.items()
-        }
+        PEER=define("PEER", peer),
+        AWRF=define("AWRF", awrf, shares_places=True),
+        RankDistance=define("RankDistance", rank_distance),
+        RankDistanceNormalised=define("RankDistanceNormalised", rank_distance_normalised),
+        MaxRankNormalised=define("MaxRankNormalised", max_rank_normalised),
+        SameLanguageLift=define("SameLanguageLift", same_language_lift, shares_places=True),
     )
 
 
 def _define(
     name: str,
-    function: Callable[[Ranks], Floats],
+    function: Callable[..., Floats],
+    *,
     pool: Pool,
     query_languages: Mapping[str, str],
+    shares_places: bool = False,
 ) -> ir_measures.Measure:
-    def values(qrels: Any, run: Any) -> Iterator[tuple[str, float]]:
-        judged = {
-            query: dict(zip(rows["doc_id"], rows["relevance"], strict=True))
-            for query, rows in qrels.groupby("query_id")
-        }
-        for query, rows in run.groupby("query_id"):
-            if query in judged:
-                scores = dict(zip(rows["doc_id"], rows["score"], strict=True))
-                ranks = ranks_of_run(
-                    {query: scores}, {query: judged[query]}, pool, query_languages.get(query)
-                )
-                yield query, float(function(ranks)[0])
+    """A measure of ir_measures.
 
-    measure: ir_measures.Measure = ir_measures.define(values, name)
-    # `define` makes a class for every measure, so this concerns no other one.
+    Args:
+        name: Its name there.
+        function: `Ranks` to one value per query.
+        pool: All documents.
+        query_languages: The language of every query, if known.
+        shares_places: Whether `function` takes k and shares out the places of ties; else it gets
+            the top k only.
+    """
+
+    def values(measure: Any, qrels: Any, run: Any) -> Iterator[Any]:
+        k = measure.params.get("cutoff")
+        judged, returned = (
+            {
+                query: dict(zip(rows["doc_id"], rows[value], strict=True))
+                for query, rows in table.groupby("query_id")
+            }
+            for table, value in ((qrels, "relevance"), (run, "score"))
+        )
+        if k is not None and not shares_places:
+            returned = {
+                query: {id_: scores[id_] for id_ in ranked(scores)[:k]}
+                for query, scores in returned.items()
+            }
+        longest = deepest(returned)
+        for query, scores in returned.items():
+            if query in judged:
+                places = k or len(scores)
+                ranks = ranks_of_run(
+                    *({query: scores}, {query: judged[query]}, pool, query_languages.get(query)),
+                    cutoff=longest,
+                    depth=places,
+                )
+                (value,) = function(ranks, places) if shares_places else function(ranks)
+                yield ir_measures.Metric(query, measure, float(value))
+
+    measure: ir_measures.Measure = ir_measures.define(lambda qrels, run: (), name)
+    # `define` makes a class for every measure, so this concerns no other one. Its own way to cut at
+    # k leaves it to the order of the run which of the documents that tie there are kept.
     kind: Any = type(measure)
+    kind.runtime_impl = values
     kind.DEFAULT = math.nan
     kind.aggregator = lambda self: _MeanOfKept()  # type: ignore[no-untyped-call]
     return measure

@@ -1,6 +1,7 @@
 """Rankings of other programs: every format reads the same, and a bad line is named."""
 
 import json
+import math
 
 import mteb
 import pytest
@@ -102,6 +103,8 @@ LANGUAGES = {"d1": "en", "d2": "de"}
         ({"languages": {"d1": "en"}}, "'d2', which is not in the pool|'d2' is not in the pool"),
         ({"qrels": {"q1": {"d1": 0}}}, "no query has a relevant document"),
         ({"run": {"q1": {"d1": float("nan")}}}, "the score is NaN"),
+        ({"run": {"1": {"d1": 1.0}}}, r"first is 'q1', and none of them is in .* first is '1'"),
+        ({"run": {}}, "none of them is in the run"),
     ],
 )
 def test_bad_input(changes, said):
@@ -123,6 +126,32 @@ def test_macro_mean_and_queries_without_results():
     assert values(table)["map"] == 0.5
     assert set(table.filter(query_language="de")["queries"]) == {2}
     assert "rank_distance" not in values(table)
+
+
+def test_one_cut_for_the_whole_run_and_means_over_what_is_there():
+    """German queries found one document, English ones up to three of five."""
+    languages = {"d1": "en", "d2": "de", "d3": "fr", "x1": "en", "x2": "en"}
+    groups = {"d1": "g", "d2": "g", "d3": "g", "x1": "x1", "x2": "x2"}
+    run = {
+        "en 1": {"d1": 3.0, "x1": 2.0, "d3": 1.0},
+        "en 2": {"x1": 1.0},
+        "de 1": {"d2": 1.0},
+        "fr 1": {"x2": 1.0},
+        "unjudged": {"d1": 1.0, "d2": 0.9, "d3": 0.8, "x1": 0.7},
+    }
+    qrels = {query: {"d1": 1} for query in run if query != "unjudged"}
+    spoken = {query: query[:2] for query in qrels}
+    table = bias_of_run(run, qrels, languages, spoken, groups)
+    rows = {
+        row["query_language"]: row
+        for row in table.filter(measure="rank_distance").iter_rows(named=True)
+    }
+    assert (rows["en"]["value"], rows["en"]["measured_on"]) == (5 - 1, 0.5)
+    assert (rows["de"]["value"], rows["de"]["measured_on"]) == (5 - 1, 1)
+    assert math.isnan(rows["fr"]["value"]) and rows["fr"]["measured_on"] == 0
+    assert (rows["all"]["value"], rows["all"]["languages"]) == (4, 2), "not that of fr"
+    assert (rows["all"]["measured_on"], rows["all"]["queries"]) == (0.5, 4)
+    assert {row["truncated_at"] for row in rows.values()} == {4}
 
 
 def test_groups_add_translations_and_the_parallel_measures():
@@ -207,7 +236,7 @@ def test_the_command_leaves_the_own_line_out(tmp_path):
         arguments += [f"--{name}", str(tmp_path / name)]
     for further, value in ((), 0.5), (("--ignore-identical-ids",), 1.0):
         result = CliRunner().invoke(app, [*arguments, *further])
-        assert f"all,map,{value},1" in result.output
+        assert f"all,map,{value},1,1.0,1,\n" in result.output
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "csv"])
@@ -220,3 +249,22 @@ def test_command(tmp_path, format):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "awrf" in result.output and "0.5" in result.output
+
+
+def test_the_command_says_what_limits_a_value(tmp_path):
+    files = {
+        "run": {"q1": {"d1": 2.0}, "q2": {"d1": 1.0}},
+        "qrels": {"q1": {"d1": 1}, "q2": {"d2": 1}, "q3": {"d2": 1}},
+        "languages": {"d1": "en", "d2": "de", "d3": "de"},
+        "query-languages": {"q1": "en", "q2": "de", "q3": "de"},
+    }
+    arguments = ["bias", "--format", "markdown"]
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+        arguments += [f"--{name}", str(tmp_path / name)]
+    found = CliRunner().invoke(app, arguments).output
+    assert "| measure | all | de | en |" in found
+    assert "| map | 0.5000 [top 1] | 0.0000 [top 1] | 1.0000 [top 1] |" in found
+    assert (
+        "| peer | 1.0000 (1/3) (1/2 languages) [top 1] | nan (0/2) [top 1] | 1.0000 [top 1] |"
+    ) in found

@@ -321,6 +321,8 @@ def test_peer_against_the_authors_program(problem, cut):
         else:
             theirs.append(authors.kruskal(*groups)[1])
     run = {"q": {id_: -place for id_, place in returned.items()}}
+    if not returned.keys() & graded.keys():
+        theirs = [math.nan]  # theirs is 1, that is, fair, for a query that found nothing
     ours = value("peer", ranks_of_run(run, {"q": graded}, pool_of(ranking), "en"))
     assert ours == pytest.approx(np.mean(theirs), abs=1e-12, nan_ok=True)
 
@@ -357,7 +359,8 @@ def test_all_scores_equal():
     ids = [f"{language}:{i}" for language in LANGUAGES for i in range(4)]
     ranks = ranks_of_run({"q": dict.fromkeys(ids, 1.0)}, {"q": dict.fromkeys(ids[::4], 1)},
                          pool_of(ids), "en")  # fmt: skip
-    assert value("rank_distance", ranks) == 0
+    assert value("rank_distance", ranks) == (3 - 1) * (12 + 1) / (3 + 1), "as in a random order"
+    assert math.isnan(value("peer", ranks))
     assert value("language_preference_rate", ranks) == 0.5
     assert value("removal_gap", ranks) == pytest.approx(0)
     assert value("language_share_at_10", ranks) == pytest.approx([1 / 3] * 3)
@@ -383,11 +386,20 @@ def test_negative_scores_and_nothing_returned():
     qrels = {"q": {"en:1": 1, "de:1": 1}, "r": {"en:1": 1, "de:1": 1}}
     run = {"q": {"en:1": -5.0, "de:1": -7.0, "xx:1": -6.0}}
     ranks = ranks_of_run(run, qrels, pool, "en")
-    assert BY_NAME["rank_distance"].values(ranks).tolist() == [2, 0]
     assert MAP.values(ranks).tolist() == [(1 + 2 / 3) / 2, 0]
-    for name in ("awrf_at_20", "top1_relevant_same", "same_language_lift_at_10"):
-        first, second = BY_NAME[name].values(ranks)
-        assert not math.isnan(first) and math.isnan(second)
+    for name in (
+        *("awrf_at_20", "top1_relevant_same", "same_language_lift_at_10", "max_rank_normalised"),
+        *("rank_distance", "rank_distance_normalised", "language_preference_rate", "removal_gap"),
+    ):
+        measure = BY_NAME[name]
+        first, second = measure.values(ranks)
+        assert not math.isnan(first) and math.isnan(second), name
+        assert measure.measured_on(measure.values(ranks), ranks) == {name: 0.5}
+    (first, second) = BY_NAME["mean_rank"].values(ranks)
+    assert first.tolist()[:2] == [3, 1] and np.isnan(second).all()
+    pool = pool_of(["xx:1", "en:1", "de:1", "de:2"])
+    nothing = ranks_for(["xx:1"], ["en:1", "de:1", "de:2"], pool=pool)
+    assert math.isnan(value("peer", nothing))
 
 
 def test_every_measure_stays_in_its_range():

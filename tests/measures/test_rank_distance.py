@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from scipy.stats import rankdata
 
@@ -39,14 +40,20 @@ def test_one_relevant_passage_is_left_out():
 
 def test_no_language_gains_from_ties():
     tied = dict.fromkeys(FOUR, 0.5)
-    assert distance(tied, "en:1", "es:1") == 0
+    assert distance(tied, "en:1", "es:1") == pytest.approx((2 - 1) * (4 + 1) / (2 + 1))
+    assert distance(tied, *FOUR) == 3, "whatever their order"
     assert distance(tied | {"en:1": 0.9}, "en:1", "es:1") == (2 + 3 + 4) / 3 - 1
     assert distance({"a": 1.0, "b": 0.5, "c": 0.5, "d": 0.0}, "b", "d") == 4 - 2.5
 
 
 def test_what_was_not_returned_takes_the_next_rank():
     assert distance(FOUR, "en:1", "xx:1", pool=["xx:1"]) == 5 - 1
-    assert distance(FOUR, "xx:1", "xy:1", pool=["xx:1", "xy:1"]) == 0
+    assert math.isnan(distance(FOUR, "xx:1", "xy:1", pool=["xx:1", "xy:1"]))
+    run = {"long": FOUR, "short": {"de:1": 1.0}}
+    qrels = {"short": {"de:1": 1, "fr:1": 1}}
+    assert RANK_DISTANCE.values(ranks_of_run(run, qrels, pool_of([*FOUR]))) == 1, "its own list"
+    whole = ranks_of_run(run, qrels, pool_of([*FOUR, "xx:1"]), cutoff=4)
+    assert RANK_DISTANCE.values(whole) == 5 - 1, "the run's cut"
 
 
 @given(problems())
@@ -56,10 +63,13 @@ def test_against_scipy(problem):
     values = RANK_DISTANCE.values(counted(*problem)[0])
     for value, row, judged in zip(values, scores, qrels.values(), strict=True):
         ranks = rankdata(-row, method="average")[[ids.index(id_) for id_ in judged]]
+        ends = [(ranks == end).sum() for end in (ranks.min(), ranks.max())]
         if len(judged) < 2:
             assert np.isnan(value)
-        else:
+        elif ends == [1, 1]:  # no answer ties with the first one or the last
             assert value == ranks.max() - ranks.min()
+        else:
+            assert value >= max(ranks.max() - ranks.min(), len(judged) - 1)
 
 
 def test_every_measure_says_what_it_is():

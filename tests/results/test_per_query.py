@@ -8,9 +8,20 @@ import polars as pl
 import pytest
 from mteb.cache import ResultCache
 
+from conftest import HashEncoder
 from mteb_hybrid.evaluation.evaluate import evaluate
-from mteb_hybrid.measures.view import COLUMNS
-from mteb_hybrid.results.per_query import PerQueryError, read_consistency, read_per_query
+from mteb_hybrid.measures.ranking_consistency import ranking_consistency
+from mteb_hybrid.measures.view import COLUMNS, top_groups
+from mteb_hybrid.results.per_query import (
+    PerQueryError,
+    group_depth,
+    read_consistency,
+    read_per_query,
+)
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.ranks import ranks_of_run
+from mteb_hybrid.retrieval.ties import TieWarning
 
 MULTILINGUAL = "HybridSampleMultilingualRetrieval"
 
@@ -66,6 +77,88 @@ def test_rankings_of_parallel_queries(folder):
     same = tops.with_columns(query_language=pl.lit("th"))
     same.write_parquet(folder / f"{MULTILINGUAL}.rankings" / "th-multi.parquet")
     assert read_consistency(folder, MULTILINGUAL)["ranking_consistency_at_10"] == pytest.approx(1)
+
+
+def parallel_pool(languages, groups=30):
+    names = tuple(f"l{i:03}" for i in range(languages))
+    ids = [f"{name}:{group}" for name in names for group in range(groups)]
+    group = {id_: id_[5:] for id_ in ids}
+    return Pool(ids, [id_[:4] for id_ in ids], names), group
+
+
+def tops_of(pool, group, scores, depth=None):
+    counter = RankCounter(pool, {"q": {pool.ids[0]: 1}}, depth=depth)
+    counter.add(np.array([scores], dtype=np.float32))
+    return top_groups(counter.result()[0], {"q": "g"}, group)["top"].to_list()[0]
+
+
+@pytest.mark.parametrize("languages", [1, 11, 14, 22, 122])
+def test_the_first_ten_groups_count_however_deep_they_lie(languages):
+    pool, group = parallel_pool(languages)
+    orders = list(range(30)), [0, 1, *range(29, 1, -1)]
+    tops = [
+        tops_of(pool, group, [-order.index(int(group[id_])) for id_ in pool.ids])
+        for order in orders
+    ]
+    assert tops == [[str(group) for group in order[:10]] for order in orders]
+    found = ranking_consistency({"x": {"q": tops[0]}, "y": {"q": tops[1]}})
+    assert found["ranking_consistency_at_10"] == pytest.approx(0.569, abs=5e-4)
+
+
+def test_how_deep_ten_groups_can_lie():
+    ids = [f"en:{i}" for i in range(600)]
+    pool = Pool(ids, ["en"] * 600, ("en",))
+    group = {id_: f"large {i // 50}" if i < 500 else id_ for i, id_ in enumerate(ids)}
+    assert group_depth(pool, group) == 9 * 50 + 1
+    scores = [-float(i) for i in range(600)]
+    expected = [f"large {i}" for i in range(10)]
+    assert tops_of(pool, group, scores, group_depth(pool, group)) == expected
+    with pytest.raises(ValueError, match=r"first 100 places hold 2 groups, expected 10"):
+        tops_of(pool, group, scores)
+    few = {id_: f"large {i % 3}" for i, id_ in enumerate(ids)}
+    assert tops_of(pool, few, scores) == ["large 0", "large 1", "large 2"]
+
+
+def test_groups_that_a_ranking_does_not_tell():
+    pool, group = parallel_pool(3)
+    assert tops_of(pool, group, [0.5] * 90) is None, "all tie"
+    assert tops_of(pool, group, [0.7] + [0.5] * 89) is not None
+    run = {"cut": {id_: 1.0 - i for i, id_ in enumerate(pool.ids[:9])}, "nothing": {}}
+    run["enough"] = {id_: 1.0 - i for i, id_ in enumerate(pool.ids[:10])}
+    qrels = {query: {"l000:0": 1} for query in run}
+    ranks = ranks_of_run(run, qrels, pool)
+    tops = top_groups(ranks, {query: query for query in run}, group)["top"].to_list()
+    assert tops == [None, None, [str(i) for i in range(10)]]
+    first, second = {"a": tops[2], "b": tops[0]}, {"a": tops[2], "b": tops[2]}
+    assert ranking_consistency({"x": first, "y": second}) == {
+        "ranking_consistency_at_10": pytest.approx(1),
+        "ranking_consistency_at_10_measured_on": 0.5,
+        "ranking_spearman_at_10": pytest.approx(1),
+        "ranking_spearman_at_10_measured_on": 0.5,
+    }
+
+
+def test_a_collapsed_encoder_is_not_unbiased(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(tmp_path / "results"))
+
+    class Zero(HashEncoder):
+        def vector(self, text, hf_subset, task_metadata):
+            return np.zeros(4, dtype=np.float32)
+
+    encoder = Zero(name="test/zero")
+    with pytest.warns(TieWarning, match="100% of scores in the pool th-multi tie"):
+        folder = evaluate(encoder, {MULTILINGUAL: ["en-multi", "th-multi"]}, tmp_path)
+    result = ResultCache(tmp_path).load_task_result(MULTILINGUAL, encoder.mteb_model_meta)
+    for scores in result.scores["test"]:
+        assert scores["tied_scores"] == 1
+        assert scores["rank_distance"] > 0.8 * 1056
+        assert scores["rank_distance_normalised"] == pytest.approx(10 / 12, abs=0.01)
+        assert scores["max_rank_normalised"] < 5
+        for name in ("language_concordance", "peer"):
+            assert math.isnan(scores[name]) and scores[f"{name}_measured_on"] == 0
+    found = read_consistency(folder, MULTILINGUAL)
+    assert math.isnan(found["ranking_consistency_at_10"])
+    assert found["ranking_consistency_at_10_measured_on"] == 0
 
 
 def test_a_second_run_replaces_its_subsets_only(folder, tmp_path, encoder):

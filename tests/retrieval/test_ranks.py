@@ -110,7 +110,10 @@ def test_blocks_and_runs_give_the_same(problem, block):
         for query, row in zip(qrels, scores.tolist(), strict=True)
     }
     for other in (counted(*problem, block=block)[0], ranks_of_run(run, qrels, pool_of(ids), "en")):
-        for name in ("ranks", "tied_ranks", "tie_sizes", "languages", "top", "top_relevance"):
+        for name in (
+            *("ranks", "tied_ranks", "tie_sizes", "languages", "top", "top_relevance"),
+            *("overflow", "crowded"),
+        ):
             np.testing.assert_array_equal(getattr(other, name), getattr(whole, name))
         assert other.cutoff is None
         assert other.query_language == "en"
@@ -134,8 +137,33 @@ def test_a_run_that_is_cut():
     ranks = ranks_of_run(run, qrels, pool_of(list("abcdefxyz")))
     assert ranks.top[:, :3].tolist() == [[0, 1, -1], [-1, -1, -1], [-1, -1, -1]]
     assert ranks.cutoff == 2
+    assert ranks_of_run(run, qrels, pool_of(list("abcdefxyz")), cutoff=5).cutoff == 5
     np.testing.assert_array_equal(ranks.ranks, [[2, np.inf], [np.inf, np.nan], [np.inf, np.nan]])
-    np.testing.assert_array_equal(ranks.tied_ranks, [[2, 3], [1, np.nan], [1, np.nan]])
+    np.testing.assert_array_equal(ranks.tied_ranks, [[2, 3], [3, np.nan], [3, np.nan]])
+
+
+def test_a_rank_after_the_cut_is_in_the_pool():
+    run = {"q": {"a": 3.0, "b": 2.0, "c": 1.0}, "r": {"a": 1.0}}
+    qrels = {"q": {"c": 1}, "r": {"b": 1}}
+    ranks = ranks_of_run(run, qrels, pool_of(list("abc")))
+    assert ranks.tied_ranks.tolist() == [[3], [3]] and ranks.cutoff == 3
+
+
+def test_ties_beyond_the_places_that_are_kept():
+    """Of nine that tie, five are kept: the others are counted by language and relevance."""
+    ids = [f"{language}:{i}" for language in LANGUAGES for i in range(3)]
+    qrels = {"q": {"de:0": 1, "en:0": 1, "en:1": 0}}
+    counter = RankCounter(pool_of(ids), qrels, "en", depth=5)
+    counter.add(np.zeros((1, 9), dtype=np.float32))
+    for ranks in (
+        counter.result()[0],
+        ranks_of_run({"q": dict.fromkeys(ids, 0.0)}, qrels, pool_of(ids), "en", depth=5),
+    ):
+        # Kept, ids descending: three of xx, and en:2 and en:1.
+        assert ranks.overflow.tolist() == [[[2, 0, 0], [1, 1, 0]]]
+        assert ranks.crowded.tolist() == [1]
+        with pytest.raises(ValueError, match=r"top 6 needs as many places .* 5 were kept"):
+            ranks.need_top(6)
 
 
 def test_judgments_of_zero_are_not_relevant():

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.main import _bias_cell
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.results.text_table import Format, write_table
 
@@ -49,6 +50,9 @@ def bias(
 ) -> None:
     """Measure the language bias of any ranking, made by any program.
 
+    A value that not all queries have is followed by how many have it, as in (31/52); one from
+    rankings that do not hold the whole pool by where they end, as in [top 1000].
+
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
     """
     from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
@@ -65,6 +69,8 @@ def bias(
     if format is Format.CSV:
         typer.echo(found.write_csv().rstrip("\n"))
         return
-    wide = found.pivot("query_language", index="measure", values="value")
-    body = [[str(row[0]), *(f"{value:.4f}" for value in row[1:])] for row in wide.iter_rows()]
-    typer.echo(write_table(wide.columns, body, format, terminal_width(), labels=1))
+    head = ["measure", *found["query_language"].unique(maintain_order=True)]
+    lines: dict[str, list[str]] = {}
+    for row in found.iter_rows(named=True):
+        lines.setdefault(row["measure"], [row["measure"]]).append(_bias_cell(row, len(head) - 2))
+    typer.echo(write_table(head, list(lines.values()), format, terminal_width(), labels=1))

@@ -27,11 +27,11 @@ from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import measure_view, top_groups
-from mteb_hybrid.results.per_query import write_per_query, write_rankings
+from mteb_hybrid.results.per_query import group_depth, write_per_query, write_rankings
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
-from mteb_hybrid.retrieval.ranks import Ranks, ranks_of_run
+from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.translated import with_translated_queries
@@ -187,7 +187,8 @@ class CardTask(AbsTaskRetrieval):
             view = self._views[hf_subset]
             pool = self._pools[view.passage_languages]
             counter = RankCounter(
-                pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids
+                *(pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids),
+                depth=self._depth(pool),
             )
             count_ranks(counter, query_vectors, passage_vectors, model.similarity)
             ranks, highest = counter.result()
@@ -210,7 +211,10 @@ class CardTask(AbsTaskRetrieval):
         """
         view = self._views[hf_subset]
         pool = self._pools[view.passage_languages]
-        ranks = ranks_of_run(results, qrels, pool, view.query_language, self.ignore_identical_ids)
+        ranks = ranks_of_run(
+            *(results, qrels, pool, view.query_language, self.ignore_identical_ids),
+            depth=self._depth(pool),
+        )
         measured = self._measure(ranks, qrels, hf_subset)
         if ranks.cutoff is not None:
             measured["truncated_at"] = ranks.cutoff
@@ -233,6 +237,9 @@ class CardTask(AbsTaskRetrieval):
                 tops = top_groups(ranks, groups, self._passage_groups)
                 write_rankings(tops, self._per_query_folder, self.metadata.name, hf_subset)
         return scores
+
+    def _depth(self, pool: Pool) -> int:
+        return group_depth(pool, self._passage_groups) if self._keeps_rankings else TOP
 
     @property
     def _keeps_rankings(self) -> bool:

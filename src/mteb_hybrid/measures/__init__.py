@@ -21,13 +21,14 @@ from mteb_hybrid.measures.mean_rank import (
     LANGUAGE_CONCORDANCE_P,
     MEAN_RANK,
 )
-from mteb_hybrid.measures.measure import Measure
+from mteb_hybrid.measures.measure import MEASURED_ON, Landmarks, Measure
 from mteb_hybrid.measures.peer import PEER
 from mteb_hybrid.measures.rank_distance import (
     MAX_RANK_NORMALISED,
     RANK_DISTANCE,
     RANK_DISTANCE_NORMALISED,
 )
+from mteb_hybrid.measures.ranking_consistency import CONSISTENCY, CONSISTENCY_LANDMARKS
 from mteb_hybrid.measures.top1 import TOP1
 from mteb_hybrid.measures.unjudged import UNJUDGED_AT_10
 
@@ -67,6 +68,12 @@ JUDGED_IN_ONE: tuple[Measure, ...] = (MAP, *EXPOSURE, UNJUDGED_AT_10)
 MEASURES: tuple[Measure, ...] = (MAP, *PARALLEL, *ANY_POOL, UNJUDGED_AT_10)
 
 
+def landmarks() -> dict[str, Landmarks]:
+    """What a constant, a random and a perfect encoder get, by measure, in the order of tables."""
+    found = {measure.name: measure.landmarks for measure in MEASURES}
+    return found | dict.fromkeys(CONSISTENCY, CONSISTENCY_LANDMARKS)
+
+
 def measures_of(parallel: bool) -> tuple[Measure, ...]:
     """The measures of a collection; which of them a setting has, they say themselves.
 
@@ -80,10 +87,13 @@ def measures_of(parallel: bool) -> tuple[Measure, ...]:
 __all__ = [
     "ANY_POOL",
     "MAP",
+    "MEASURED_ON",
     "MEASURES",
     "PARALLEL",
     "RANK_DISTANCE",
     "UNJUDGED_AT_10",
+    "Landmarks",
     "Measure",
+    "landmarks",
     "measures_of",
 ]

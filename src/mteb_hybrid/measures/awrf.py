@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.measures.top import language_weights
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
@@ -18,16 +18,22 @@ def awrf(ranks: Ranks, k: int = 20, target: Floats | None = None) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: How many passages, at most `mteb_hybrid.retrieval.ranks.TOP`.
+        k: How many passages.
         target: Shape (L,), shares of the languages; by default their shares of the pool.
 
     Returns:
         Shape (Q,); NaN for a query for which nothing was returned.
+
+    Raises:
+        ValueError: If fewer than k places were kept.
     """
     exposure = language_weights(ranks, 1 / np.log2(np.maximum(np.arange(1, k + 1), 2)))
     aimed = np.broadcast_to(ranks.pool.shares if target is None else target, exposure.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(1 - jensenshannon(exposure, aimed, base=2, axis=1) ** 2)
+        distance = jensenshannon(exposure, aimed, base=2, axis=1)
+    # Where both are equal, scipy takes the root of a sum that rounding can leave below 0.
+    equal = np.isnan(distance) & exposure.any(axis=1)
+    return np.asarray(1 - np.where(equal, 0, distance) ** 2)
 
 
 AWRF_AT_20 = Measure(
@@ -39,4 +45,10 @@ AWRF_AT_20 = Measure(
     citation="AWRF (Sapiezynski et al. 2019), as in TREC Fair Ranking",
     settings=MULTILINGUAL,
     values=awrf,
+    landmarks=Landmarks(
+        constant="1",
+        chance="below 1, as 20 places cannot be shared out evenly every time",
+        ideal="near 1 while translations fill the places",
+        below_cut="exposure of what was returned; undefined where nothing was",
+    ),
 )

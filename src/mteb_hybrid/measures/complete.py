@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 
@@ -10,16 +10,18 @@ from mteb_hybrid.retrieval.ranks import Ranks
 def complete_at_10(ranks: Ranks) -> Floats:
     """1 if all relevant passages are in the top 10 (in the top |Rel| where that is more), else 0.
 
-    With two captions of an image in each of 36 languages, |Rel| is 71.
+    With two captions of an image in each of 36 languages, |Rel| is 71. Ties are in trec_eval's
+    order.
 
     Args:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q,).
+        Shape (Q,); NaN for a query without relevant passages.
     """
-    limit = np.maximum(10, np.count_nonzero(ranks.relevance, axis=1))
-    return np.asarray(np.fmax.reduce(ranks.ranks, axis=1) <= limit, dtype=np.float64)
+    count = ranks.relevant_count
+    worst = np.fmax.reduce(ranks.ranks, axis=1, initial=np.nan)
+    return np.where(count > 0, worst <= np.maximum(10, count), np.nan)
 
 
 COMPLETE_AT_10 = Measure(
@@ -31,4 +33,10 @@ COMPLETE_AT_10 = Measure(
     citation="arXiv:2604.05684",
     settings=MULTILINGUAL,
     values=complete_at_10,
+    landmarks=Landmarks(
+        constant="chance; which, the order of ids decides",
+        chance="C(N - n, m - n) / C(N, m) with m = max(10, n)",
+        ideal="1",
+        below_cut="not found: 0",
+    ),
 )

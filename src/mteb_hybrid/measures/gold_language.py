@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mteb_hybrid.measures.mean_rank import mean_by_language, of_languages
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 
@@ -37,7 +37,7 @@ def gold_language_map(ranks: Ranks) -> Floats:
     parts, languages = [], of_languages(ranks)
     for rows, above in _above(ranks):
         rank = ranks.tied_ranks[rows] - above.sum(axis=2)
-        alone = np.where(np.isfinite(ranks.ranks[rows]), 1 / rank, 0)
+        alone = np.divide(1, rank, out=np.zeros_like(rank), where=ranks.found[rows])
         parts.append(mean_by_language(alone, languages[:, rows]))
     return np.concatenate(parts)
 
@@ -52,14 +52,14 @@ def removal_gap(ranks: Ranks) -> Floats:
         Shape (Q,): average precision after deleting one relevant passage of another language
         (mean over those, then over the other languages), minus the one after deleting one of the
         query's language. Above 0: biased to its own language. NaN for a query without relevant
-        passages in its own language and in another one.
+        passages in its own language and in another one, or one for which none was returned.
     """
     own = ranks.own_language
     if own < 0:
         return np.full(len(ranks.ranks), np.nan)
     parts, languages = [], of_languages(ranks)
     for rows, above in _above(ranks):
-        relevant, found = ranks.relevance[rows] > 0, np.isfinite(ranks.ranks[rows])
+        relevant, found = ranks.relevance[rows] > 0, ranks.found[rows]
         hits = 1 + above.sum(axis=2)
         # Shape (Q, R, R): the term of d (second axis) in the sum, once e (last axis) is deleted.
         terms = (hits[:, :, None] - above) / (ranks.tied_ranks[rows][:, :, None] - above)
@@ -67,14 +67,14 @@ def removal_gap(ranks: Ranks) -> Floats:
         each = np.arange(terms.shape[1])
         terms[:, each, each] = 0
         left = relevant.sum(axis=1, keepdims=True) - 1
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             without = np.asarray(terms.sum(axis=1) / left)
         table = mean_by_language(without, languages[:, rows])
         others = np.delete(table, own, axis=1)
         count = np.count_nonzero(~np.isnan(others), axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             parts.append(np.nansum(others, axis=1) / count - table[:, own])
-    return np.concatenate(parts)
+    return np.where(ranks.found.any(axis=1), np.concatenate(parts), np.nan)
 
 
 def _above(ranks: Ranks) -> Iterator[tuple[slice, Floats]]:
@@ -106,6 +106,12 @@ GOLD_LANGUAGE_MAP = Measure(
     citation="LAReQA (arXiv:2004.05484), heat maps of section 5",
     settings=MULTILINGUAL,
     values=gold_language_map,
+    landmarks=Landmarks(
+        constant="2 / (N - n + 2)",
+        chance="H(N - n + 1) / (N - n + 1)",
+        ideal="1",
+        below_cut="not found: 0",
+    ),
     by_language=True,
 )
 REMOVAL_GAP = Measure(
@@ -118,4 +124,10 @@ REMOVAL_GAP = Measure(
     citation="LAReQA (arXiv:2004.05484), section on language bias",
     settings=MULTILINGUAL,
     values=removal_gap,
+    landmarks=Landmarks(
+        constant="0",
+        chance="0",
+        ideal="0",
+        below_cut="not found: they add 0; undefined where none was returned",
+    ),
 )

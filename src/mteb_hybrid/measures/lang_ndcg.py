@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 
@@ -19,19 +19,21 @@ def lang_ndcg_at_10(ranks: Ranks) -> Floats:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q,), between 0 and 1.
+        Shape (Q,), between 0 and 1; NaN for a query without relevant passages.
     """
     relevant = ranks.relevance > 0
     gain = np.where(relevant, np.where(ranks.languages == ranks.own_language, 2.0, 1.0), 0.0)
-    found = np.isfinite(ranks.ranks)
-    first = np.where(found, ranks.tied_ranks - (ranks.tie_sizes - 1) / 2, K + 1).astype(np.int64)
+    first = np.where(ranks.found, ranks.tied_ranks - (ranks.tie_sizes - 1) / 2, K + 1).astype(
+        np.int64
+    )
     # Sum of the discounts of the first n places; places beyond K count nothing.
     total = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, K + 2)))])
     before = np.minimum(first - 1, K)
     through = np.minimum(first + ranks.tie_sizes - 1, K)
     dcg = (gain * (total[through] - total[before]) / ranks.tie_sizes).sum(axis=1)
     ideal = -np.sort(-gain, axis=1)[:, :K]
-    return np.asarray(dcg / (ideal / np.log2(np.arange(2, ideal.shape[1] + 2))).sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(dcg / (ideal / np.log2(np.arange(2, ideal.shape[1] + 2))).sum(axis=1))
 
 
 LANG_NDCG_AT_10 = Measure(
@@ -43,4 +45,11 @@ LANG_NDCG_AT_10 = Measure(
     citation="after MLAIRE, arXiv:2605.07249; our reading",
     settings=MULTILINGUAL,
     values=lang_ndcg_at_10,
+    landmarks=Landmarks(
+        constant="as chance",
+        chance="(n + 1) D(10) / N over D(1) + D(n), D(i) being the discounts 1 / log2(rank + 1) "
+        "of the first i ranks (10 at most), summed",
+        ideal="1 with the query's language first, else less",
+        below_cut="not found: they add 0",
+    ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 
@@ -11,21 +11,24 @@ def language_preference_rate(ranks: Ranks) -> Floats:
     """1 if the query-language translation outranks every other one, ½ if it ties with the best.
 
     A description, not a goal: without bias its mean is the query language's share of the relevant
-    passages, 1/11 on XQuAD-R. Where a language has several of them, its best placed one counts. The
-    paper's own formula is not public in what we could read; this is our reading of its words.
+    passages, 1/11 on XQuAD-R; where all scores tie it is ½. Where a language has several of them,
+    its best placed one counts. The paper's own formula is not public in what we could read; this is
+    our reading of its words.
 
     Args:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q,); NaN for a query without a relevant passage in its own language, or in another.
+        Shape (Q,); NaN for a query without a relevant passage in its own language, or in another,
+        or one for which none of them was returned.
     """
     own = ranks.languages == ranks.own_language
     other = ~own & (ranks.relevance > 0)
-    best_own = np.where(own, ranks.tied_ranks, np.inf).min(axis=1)
-    best_other = np.where(other, ranks.tied_ranks, np.inf).min(axis=1)
+    best_own = np.where(own, ranks.tied_ranks, np.inf).min(axis=1, initial=np.inf)
+    best_other = np.where(other, ranks.tied_ranks, np.inf).min(axis=1, initial=np.inf)
     rate = np.where(best_own < best_other, 1.0, np.where(best_own == best_other, 0.5, 0.0))
-    return np.where(own.any(axis=1) & other.any(axis=1), rate, np.nan)
+    measured = own.any(axis=1) & other.any(axis=1) & ranks.found.any(axis=1)
+    return np.where(measured, rate, np.nan)
 
 
 LANGUAGE_PREFERENCE_RATE = Measure(
@@ -37,4 +40,10 @@ LANGUAGE_PREFERENCE_RATE = Measure(
     citation="after MLAIRE, arXiv:2605.07249",
     settings=MULTILINGUAL,
     values=language_preference_rate,
+    landmarks=Landmarks(
+        constant="1/2",
+        chance="1/n",
+        ideal="any value",
+        below_cut="behind all that were returned; undefined where none was",
+    ),
 )

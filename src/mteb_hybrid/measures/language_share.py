@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.measures.top import language_weights
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
@@ -13,10 +13,13 @@ def language_share(ranks: Ranks, k: int = 10) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: How many passages, at most `mteb_hybrid.retrieval.ranks.TOP`.
+        k: How many passages; all that were returned, if those are fewer.
 
     Returns:
         Shape (Q, L); the rows sum to 1. NaN for a query for which nothing was returned.
+
+    Raises:
+        ValueError: If fewer than k places were kept.
     """
     weights = language_weights(ranks, np.ones(k))
     with np.errstate(invalid="ignore"):
@@ -49,6 +52,12 @@ LANGUAGE_SHARE_AT_10 = Measure(
     citation="this project",
     settings=MULTILINGUAL,
     values=language_share,
+    landmarks=Landmarks(
+        constant="the language's share of the pool",
+        chance="the language's share of the pool",
+        ideal="of no meaning beyond the relevant passages: n of 10 places are 1 / n each",
+        below_cut="shares of what was returned; undefined where nothing was",
+    ),
     by_language=True,
 )
 SAME_LANGUAGE_LIFT_AT_10 = Measure(
@@ -60,6 +69,12 @@ SAME_LANGUAGE_LIFT_AT_10 = Measure(
     citation="this project",
     settings=MULTILINGUAL,
     values=same_language_lift,
+    landmarks=Landmarks(
+        constant="0",
+        chance="0",
+        ideal="about 0",
+        below_cut="share of what was returned; undefined where nothing was",
+    ),
 )
 POOL_SHARE = Measure(
     name="pool_share",
@@ -70,6 +85,12 @@ POOL_SHARE = Measure(
     citation="this project",
     settings=MULTILINGUAL,
     values=pool_share,
+    landmarks=Landmarks(
+        constant="the same for all",
+        chance="the same for all",
+        ideal="the same for all",
+        below_cut="the whole pool counts",
+    ),
     by_language=True,
     of_view=True,
 )

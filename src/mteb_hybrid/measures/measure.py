@@ -5,12 +5,36 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 from mteb_hybrid.retrieval.views import Setting
 
 MULTILINGUAL = frozenset({Setting.MULTILINGUAL})
+
+MEASURED_ON = "_measured_on"
+"""Ends the key of the share of queries that the value before it was measured on."""
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """What a value is to be compared with, in words or as a formula.
+
+    For a pool of N passages with n relevant ones, one in each of L languages unless it says
+    otherwise; H(N) is the sum of 1/i up to N.
+
+    Attributes:
+        constant: What an encoder gets that gives all passages the same score.
+        chance: What one gets on average that orders passages at random.
+        ideal: What one gets that puts the relevant passages on top.
+        below_cut: What becomes of passages that a search model did not return.
+    """
+
+    constant: str
+    chance: str
+    ideal: str
+    below_cut: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,7 @@ class Measure:
         by_language: Whether it has a value for each language of the pool.
         of_view: Whether it is defined for all queries of a view together: then `values` returns
             one value, or L values.
+        queries: With ``of_view``, shape (Q,): which queries the value was taken over; None for all.
     """
 
     name: str
@@ -41,8 +66,10 @@ class Measure:
     citation: str
     settings: frozenset[Setting]
     values: Callable[[Ranks], Floats] = field(repr=False)
+    landmarks: Landmarks = field(repr=False)
     by_language: bool = False
     of_view: bool = False
+    queries: Callable[[Ranks], npt.NDArray[np.bool_]] | None = field(default=None, repr=False)
 
     def scores(self, ranks: Ranks) -> dict[str, float]:
         """Means over the queries that are not left out, by name; NaN if all are."""
@@ -55,9 +82,21 @@ class Measure:
             total = np.where(kept, values, 0).sum(axis=0)
             with np.errstate(invalid="ignore"):
                 values = np.asarray(total / kept.sum(axis=0))
+        return dict(zip(self._names(ranks), np.atleast_1d(values).tolist(), strict=True))
+
+    def measured_on(self, values: Floats, ranks: Ranks) -> dict[str, float]:
+        """The share of queries that each of `means` was measured on, under the same names.
+
+        The others were left out: they have no such value.
+        """
+        if not self.of_view:
+            shares = np.atleast_1d((~np.isnan(values)).mean(axis=0))
+        else:
+            share = self.queries(ranks).mean() if self.queries else 1.0
+            shares = np.where(np.isnan(np.atleast_1d(values)), 0.0, share)
+        return dict(zip(self._names(ranks), shares.tolist(), strict=True))
+
+    def _names(self, ranks: Ranks) -> list[str]:
         if not self.by_language:
-            return {self.name: float(values)}
-        return {
-            f"{self.name}_{language}": float(value)
-            for language, value in zip(ranks.pool.languages, values, strict=True)
-        }
+            return [self.name]
+        return [f"{self.name}_{language}" for language in ranks.pool.languages]

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import chi2
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 
@@ -17,7 +17,8 @@ def peer(ranks: Ranks) -> Floats:
     ``kruskal`` first ranks them anew among themselves, and corrects for ties. One language alone
     gives 1. A passage that was not returned gets the authors' rank for it: the number of judged
     passages of the level plus half of one more than the number that was not returned. Departing
-    from them, unjudged passages do not count as a level, and tied passages have their mean rank.
+    from them, unjudged passages do not count as a level, tied passages have their mean rank, and a
+    query for which none of its relevant passages was returned has no value (theirs is 1).
 
     Args:
         ranks: Ranks of Q queries.
@@ -25,19 +26,22 @@ def peer(ranks: Ranks) -> Floats:
     Returns:
         Shape (Q,). NaN where a level has one passage in each language, as on XQuAD-R: H is then
         always the number of languages minus 1, and the p-value a constant that says nothing
-        (0.4405 for 11 languages); `language_concordance` is the measure for that case.
+        (0.4405 for 11 languages); `language_concordance` is the measure for that case. NaN also
+        where all passages of a level tie, as their ranks tell nothing apart.
     """
     rows = zip(ranks.ranks, ranks.tied_ranks, ranks.relevance, ranks.languages, strict=True)
     return np.array([_peer_of_query(*row) for row in rows], dtype=np.float64)
 
 
 def _peer_of_query(rank: Floats, tied: Floats, relevance: Floats, languages: Floats) -> float:
+    if not np.isfinite(rank).any():
+        return float("nan")
     levels = np.unique(relevance[relevance > 0])
     values = [
         kruskal_wallis(tied[at], np.isinf(rank[at]), languages[at])
         for at in (relevance == level for level in levels)
     ]
-    return float(np.mean(values)) if values else float("nan")
+    return float(np.mean(values))
 
 
 def kruskal_wallis(ranks: Floats, missing: Floats, languages: Floats) -> float:
@@ -62,7 +66,7 @@ def kruskal_wallis(ranks: Floats, missing: Floats, languages: Floats) -> float:
     between = (sizes * (means - values.mean()) ** 2).sum()
     total = ((values - values.mean()) ** 2).sum()
     if total == 0:
-        return 1.0
+        return float("nan")
     return float(chi2.sf((len(values) - 1) * between / total, len(sizes) - 1))
 
 
@@ -76,4 +80,10 @@ PEER = Measure(
     citation="Yang et al. 2024 (arXiv:2405.00978); hltcoe/peer_measure",
     settings=MULTILINGUAL,
     values=peer,
+    landmarks=Landmarks(
+        constant="undefined",
+        chance="1/2, all values from 0 to 1 alike",
+        ideal="as chance: it compares the relevant passages with each other",
+        below_cut="the rank that the authors give them; undefined where none was returned",
+    ),
 )

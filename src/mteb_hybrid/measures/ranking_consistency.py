@@ -11,8 +11,17 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import rankdata
 
+from mteb_hybrid.measures.measure import MEASURED_ON, Landmarks
+
 K = 10
 PERSISTENCE = 0.9
+CONSISTENCY = (f"ranking_consistency_at_{K}", f"ranking_spearman_at_{K}")
+CONSISTENCY_LANDMARKS = Landmarks(
+    constant="undefined",
+    chance="near 0 with many groups (Spearman: below 0, as most groups are in one top only)",
+    ideal="1 if the order of all groups is the same for every language",
+    below_cut="undefined where fewer than 10 groups were returned, and the pool has more",
+)
 
 
 def rank_biased_overlap(first: Sequence[str], second: Sequence[str], k: int = K) -> float:
@@ -52,32 +61,37 @@ def spearman(first: Sequence[str], second: Sequence[str], k: int = K) -> float:
 
 
 def ranking_consistency(
-    rankings: Mapping[str, Mapping[str, Sequence[str]]], k: int = K
+    rankings: Mapping[str, Mapping[str, Sequence[str] | None]], k: int = K
 ) -> dict[str, float]:
     """How alike the rankings of parallel queries are, over all pairs of query languages.
 
     Args:
-        rankings: ``{query language: {question: groups of its top passages, without repeats}}``.
+        rankings: ``{query language: {question: its first groups, without repeats}}``; None in the
+            place of groups that are not known.
         k: Depth.
 
     Returns:
         ``ranking_consistency_at_k`` (rank-biased overlap) and ``ranking_spearman_at_k``: mean over
         the questions that both languages have, then over pairs of languages that share any; NaN if
-        none do. After MRC@k (arXiv:2509.06195).
+        none do. After MRC@k (arXiv:2509.06195). Where a pair of rankings had to be left out, the
+        share that was not, under the same names and ``_measured_on``.
     """
-    overlaps: list[float] = []
-    correlations: list[float] = []
-    for one, other in combinations(rankings.values(), 2):
-        shared = one.keys() & other.keys()
-        if not shared:
-            continue
-        pairs = [(one[question], other[question]) for question in sorted(shared)]
-        overlaps.append(_mean([rank_biased_overlap(*pair, k) for pair in pairs]))
-        correlations.append(_mean([spearman(*pair, k) for pair in pairs]))
-    return {
-        f"ranking_consistency_at_{k}": _mean(overlaps),
-        f"ranking_spearman_at_{k}": _mean(correlations),
-    }
+    found: dict[str, float] = {}
+    for name, measure in (("consistency", rank_biased_overlap), ("spearman", spearman)):
+        key = f"ranking_{name}_at_{k}"
+        means, values = [], []
+        for one, other in combinations(rankings.values(), 2):
+            pairs = [
+                (one[question], other[question]) for question in sorted(one.keys() & other.keys())
+            ]
+            mine = [float("nan") if not a or not b else measure(a, b, k) for a, b in pairs]
+            means.append(_mean(mine))
+            values += mine
+        found[key] = _mean(means)
+        left_out = np.isnan(values).mean() if values else 0.0
+        if left_out:
+            found[key + MEASURED_ON] = float(1 - left_out)
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import MULTILINGUAL, Measure
+from mteb_hybrid.measures.measure import MULTILINGUAL, Landmarks, Measure
 from mteb_hybrid.measures.top import place_weights
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
@@ -21,10 +21,14 @@ def top1(ranks: Ranks, relevant: bool, same: bool) -> Floats:
     Returns:
         Shape (Q,); NaN for a query for which nothing was returned.
     """
-    shared = place_weights(ranks, np.ones(1))
-    kind = (ranks.top_relevance > 0) == relevant
-    kind &= (ranks.top_languages == ranks.own_language) == same
-    return np.where(ranks.top[:, 0] >= 0, (shared * kind).sum(axis=1), np.nan)
+    shared, beyond = place_weights(ranks, np.ones(1))
+    width = shared.shape[1]
+    kind = (ranks.top_relevance[:, :width] > 0) == relevant
+    kind &= (ranks.top_languages[:, :width] == ranks.own_language) == same
+    own = np.arange(len(ranks.pool.languages)) == ranks.own_language
+    outside = ranks.overflow[:, int(relevant), own == same].sum(axis=1)
+    share = (shared * kind).sum(axis=1) + beyond * outside
+    return np.where(ranks.top[:, 0] >= 0, share, np.nan)
 
 
 TOP1 = tuple(
@@ -38,6 +42,12 @@ TOP1 = tuple(
         citation="MLAIRE, arXiv:2605.07249",
         settings=MULTILINGUAL,
         values=partial(top1, relevant=relevant, same=same),
+        landmarks=Landmarks(
+            constant="the share of such passages in the pool",
+            chance="the share of such passages in the pool",
+            ideal="0" if not relevant else "any value; the two of relevant passages sum to 1",
+            below_cut="undefined where nothing was returned",
+        ),
     )
     for relevant in (True, False)
     for same in (True, False)

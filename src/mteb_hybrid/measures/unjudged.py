@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mteb_hybrid.measures.measure import Measure
+from mteb_hybrid.measures.measure import Landmarks, Measure
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ranks import Ranks
 from mteb_hybrid.retrieval.views import Setting
@@ -17,12 +17,15 @@ def unjudged(ranks: Ranks, k: int = 10) -> Floats:
 
     Args:
         ranks: Ranks of Q queries.
-        k: Cut-off, at most `mteb_hybrid.retrieval.ranks.TOP`; the length of the ranking if that
-            is less.
+        k: Cut-off; the length of the ranking if that is less.
 
     Returns:
         Shape (Q,), between 0 and 1; NaN for a query for which nothing was returned.
+
+    Raises:
+        ValueError: If fewer than k places were kept.
     """
+    ranks.need_top(k)
     there = ranks.top[:, :k] >= 0
     missing = there & ~ranks.top_judged[:, :k]
     with np.errstate(invalid="ignore"):
@@ -38,4 +41,10 @@ UNJUDGED_AT_10 = Measure(
     citation="1 - Judged@10 of ir_measures",
     settings=frozenset(Setting),
     values=unjudged,
+    landmarks=Landmarks(
+        constant="chance; which, the order of ids decides",
+        chance="the unjudged share of the pool",
+        ideal="(10 - n) / 10 if only those were judged",
+        below_cut="share of what was returned; undefined where nothing was",
+    ),
 )

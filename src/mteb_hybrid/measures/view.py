@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from mteb_hybrid.measures import measures_of
+from mteb_hybrid.measures import MEASURED_ON, measures_of
 from mteb_hybrid.measures.ranking_consistency import K
 from mteb_hybrid.retrieval.ranks import Ranks
+from mteb_hybrid.retrieval.ties import MANY, warn_if_crowded
 from mteb_hybrid.retrieval.views import Setting
 
 COLUMNS = {
@@ -44,7 +45,13 @@ def measure_view(
 
     Returns:
         Means by name, and the rows they are means of: one per query and measure, and per language
-        for measures with a value for each language; NaN where a query is left out.
+        for measures with a value for each language; NaN where a query is left out. Beside a mean
+        that leaves some out, the share of queries that it does not, under its name and
+        ``_measured_on``. Where more than a few per cent of scores tie (`mteb_hybrid.retrieval.ties`), their
+        share as ``tied_scores``.
+
+    Warns:
+        TieWarning: In that case.
     """
     scores: dict[str, float] = {}
     columns: dict[str, object] = {}
@@ -54,9 +61,15 @@ def measure_view(
         values = measure.values(ranks)
         means = measure.means(values, ranks)
         scores |= means
+        shares = measure.measured_on(values, ranks).items()
+        scores |= {name + MEASURED_ON: share for name, share in shares if share < 1}
         if not measure.of_view:
             table = values if measure.by_language else values[:, None]
             columns |= dict(zip(means, np.asarray(table).T, strict=True))
+    crowded = float(ranks.crowded.mean())
+    warn_if_crowded(crowded, f"scores in the pool {pool} tie")
+    if crowded > MANY:
+        scores["tied_scores"] = crowded
     wide = pl.DataFrame({"query": list(groups), "group": list(groups.values()), **columns})
     rows = wide.unpivot(index=["query", "group"], variable_name="measure", value_name="value")
     rows = rows.with_columns(query_language=pl.lit(ranks.query_language), pool=pl.lit(pool))
@@ -66,20 +79,36 @@ def measure_view(
 def top_groups(
     ranks: Ranks, groups: Mapping[str, str], passage_groups: Mapping[str, str]
 ) -> pl.DataFrame:
-    """The first passages of every ranking, each mapped to its group, without repeats.
+    """The first groups of every ranking, however deep they lie.
 
     Args:
-        ranks: Ranks of Q queries.
+        ranks: Ranks of Q queries, with `group_depth` places or more.
         groups: ``{query id: group}``, in the order of the rows.
         passage_groups: ``{passage id: group}``.
 
     Returns:
-        One row per query: group, query_language, and top, a list of up to 10 groups.
+        One row per query: group, query_language, and top, a list of the first 10 groups, or of all
+        if there are fewer in the pool. It is null where a ranking was cut before, and where all of
+        them tie: then ids alone would decide.
+
+    Raises:
+        ValueError: If not enough places were kept.
     """
-    tops = [
-        list(dict.fromkeys(passage_groups[ranks.pool.ids[i]] for i in row if i >= 0))[:K]
-        for row in ranks.top.tolist()
-    ]
+    wanted = min(K, len({passage_groups[id_] for id_ in ranks.pool.ids}))
+    deepest = len(ranks.pool) if ranks.cutoff is None else ranks.cutoff
+    tops = []
+    for row, scores in zip(ranks.top, ranks.top_scores, strict=True):
+        first: dict[str, np.float32] = {}
+        for place, score in zip(row[row >= 0].tolist(), scores, strict=False):
+            if len(first) < wanted:
+                first.setdefault(passage_groups[ranks.pool.ids[place]], score)
+        if len(first) < wanted and row[-1] >= 0 and len(row) < deepest:
+            raise ValueError(
+                f"the first {len(row)} places hold {len(first)} groups, expected {wanted}; give "
+                f"RankCounter or ranks_of_run depth=group_depth(pool, passage_groups)"
+            )
+        decided = len(first) == 1 or len(set(first.values())) > 1
+        tops.append(list(first) if len(first) == wanted and decided else None)
     return pl.DataFrame(
         {"group": list(groups.values()), "query_language": ranks.query_language, "top": tops},
         schema=RANKINGS,

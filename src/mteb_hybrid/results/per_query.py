@@ -6,13 +6,17 @@ has the top of each ranking, so that the rankings of parallel queries can be com
 """
 
 import os
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.measures.ranking_consistency import ranking_consistency
+from mteb_hybrid.measures.ranking_consistency import K, ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.ranks import TOP
 
 
 class PerQueryError(ValueError):
@@ -31,6 +35,17 @@ def write_per_query(rows: pl.DataFrame, folder: Path, task: str) -> Path:
         The file.
     """
     return _write(rows, folder / f"{task}.per_query" / f"{rows['pool'][0]}.parquet")
+
+
+def group_depth(pool: Pool, passage_groups: Mapping[str, str]) -> int:
+    """How many places of a ranking hold its first 10 groups, whatever their order.
+
+    Args:
+        pool: What is ranked.
+        passage_groups: ``{passage id: group}``.
+    """
+    largest = Counter(passage_groups[id_] for id_ in pool.ids).most_common(K - 1)
+    return max(TOP, sum(count for _, count in largest) + 1)
 
 
 def write_rankings(tops: pl.DataFrame, folder: Path, task: str, pool: str) -> Path:
@@ -56,7 +71,7 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
     tops = pl.concat(pl.read_parquet(file) for file in files)
     if tops.select("group", "query_language").is_duplicated().any():
         return {}
-    rankings: dict[str, dict[str, list[str]]] = {}
+    rankings: dict[str, dict[str, list[str] | None]] = {}
     for group, language, top in tops.iter_rows():
         rankings.setdefault(language, {})[group] = top
     return ranking_consistency(rankings)

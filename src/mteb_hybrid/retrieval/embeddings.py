@@ -16,6 +16,9 @@ Vectors: TypeAlias = Any
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
 
+QUERIES_AT_LEAST = 4
+"""Per block: matrix products of up to three rows are left to other kernels, which sum otherwise."""
+
 NOISE = 0.05
 """Relative distance of two vectors of one text up to which it may be chance."""
 

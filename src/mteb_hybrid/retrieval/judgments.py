@@ -67,11 +67,16 @@ class Judgments:
             Shape (Q, K), their relevance, 0 if not relevant; and shape (Q, K), whether they were
             judged at all.
         """
-        found = np.zeros_like(top)
-        for place in range(self.relevant.shape[1]):
-            hit = (top == self.relevant[:, [place]]) & (self.relevance[:, [place]] > 0)
-            found = np.where(hit, self.relevance[:, [place]], found)
-        judged = found > 0
-        for place in range(self.irrelevant.shape[1]):
-            judged |= top == self.irrelevant[:, [place]]
-        return found, judged
+        stride = max(int(part.max(initial=0)) for part in (top, self.relevant, self.irrelevant)) + 3
+
+        def keys(positions: Ints) -> Ints:
+            """One number for every query and position, those below 0 included."""
+            return np.arange(len(positions))[:, None] * stride + positions + 2
+
+        wanted, graded = keys(top), self.relevance > 0
+        known, grades = keys(self.relevant)[graded], self.relevance[graded]
+        order = np.argsort(known)
+        known, grades = np.append(known[order], -1), np.append(grades[order], 0)
+        place = np.searchsorted(known[:-1], wanted)
+        found = np.where(known[place] == wanted, grades[place], 0)
+        return found, (found > 0) | np.isin(wanted, keys(self.irrelevant))

@@ -1,14 +1,16 @@
 """Exact ranks from the full score matrix, block by block."""
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.embeddings import EncoderError, Vectors
+from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Vectors
 from mteb_hybrid.retrieval.judgments import Ints, Judgments
 from mteb_hybrid.retrieval.pool import Pool, without_own
-from mteb_hybrid.retrieval.ranks import TOP, Ranks
+from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
+from mteb_hybrid.retrieval.ties import crowded, fingerprints, repeats, warn_if_crowded
 
 
 class RankCounter:
@@ -21,6 +23,8 @@ class RankCounter:
         highest: How many of each query's highest scores to keep.
         ignore_identical_ids: Whether to leave the passage with a query's id out of its ranking
             (MTEB's name for it).
+        depth: How many passages at the top of each ranking to keep; by default `TOP`, or 10 for
+            each language of the pool if that is more.
 
     Raises:
         ValueError: If some queries are passages and others not, they are of several languages, or
@@ -34,6 +38,7 @@ class RankCounter:
         query_language: str | None = None,
         highest: int = TOP,
         ignore_identical_ids: bool = False,
+        depth: int | None = None,
     ) -> None:
         self._own: Ints | None = None
         if ignore_identical_ids:
@@ -46,11 +51,13 @@ class RankCounter:
         self._above = np.zeros(shape, dtype=np.int64)
         self._ahead = np.zeros(shape, dtype=np.int64)
         self._tied = np.ones(shape, dtype=np.int64)
-        kept = min(TOP, len(pool))
+        kept = _depth(pool, depth)
         self._top = np.empty((len(qrels), kept), dtype=np.int64)
         self._top_scores = np.empty((len(qrels), kept), dtype=np.float32)
         self._highest = np.empty((len(qrels), min(highest, len(pool))), dtype=np.float32)
         self._own_ranks = np.zeros(len(qrels), dtype=np.int64)
+        self._overflow = np.zeros((len(qrels), 2, len(pool.languages)), dtype=np.int64)
+        self._crowded = np.zeros(len(qrels))
         self._done = 0
 
     def add(self, scores: npt.NDArray[np.float32]) -> None:
@@ -78,8 +85,12 @@ class RankCounter:
             self._tied[row, : len(columns)] = tied
             for place in np.flatnonzero(tied > 1):
                 self._ahead[row, place] = self._ties_ahead(mine, relevant[place], columns[place])
-            top = np.flatnonzero(mine >= ascending[pool - self._top.shape[1]])
-            top = top[np.lexsort((self._pool.tie_order[top], -mine[top]))][: self._top.shape[1]]
+            self._crowded[row] = crowded(ascending)
+            kept = self._top.shape[1]
+            top = np.flatnonzero(mine >= ascending[pool - kept])
+            top = top[np.lexsort((self._pool.tie_order[top], -mine[top]))]
+            self._overflow[row] = _by_language(top[kept:], columns, self._pool)
+            top = top[:kept]
             self._top[row] = top
             self._top_scores[row] = mine[top]
             if self._own is not None:
@@ -108,6 +119,8 @@ class RankCounter:
             top_scores=self._top_scores,
             top_relevance=top_relevance,
             top_judged=top_judged,
+            overflow=self._overflow,
+            crowded=self._crowded,
             pool=self._pool,
             query_language=self._query_language,
             own_ranks=None if self._own is None else self._own_ranks,
@@ -127,6 +140,10 @@ def count_ranks(
 ) -> None:
     """Rank a pool for all queries, in blocks of bounded memory.
 
+    Equal vectors tie, whatever the kernel: those that come later get the score of the first. A
+    matrix product does not see to that by itself, as its last columns are often summed in another
+    order than the rest.
+
     Args:
         counter: Takes the blocks of scores.
         queries: Shape (Q, D).
@@ -135,10 +152,19 @@ def count_ranks(
 
     Raises:
         EncoderError: If the scores have the wrong shape, or a score is NaN.
+
+    Warns:
+        TieWarning: If more than a few per cent of the vectors of a side coincide.
     """
-    rows = max(1, SCORES_IN_MEMORY // len(passages))
-    for start in range(0, len(queries), rows):
-        block = queries[start : start + rows]
+    sides = [fingerprints(vectors) for vectors in (queries, passages)]
+    for prints, side in zip(sides, ("query", "passage"), strict=True):
+        warn_if_crowded(crowded(np.sort(prints)), f"{side} vectors coincide")
+    later, first = repeats(sides[1])
+    rows = max(QUERIES_AT_LEAST, SCORES_IN_MEMORY // len(passages))
+    # Blocks are of like size, so that none is left with few queries.
+    bounds = np.linspace(0, len(queries), -(-len(queries) // rows) + 1).astype(int).tolist()
+    for start, end in pairwise(bounds):
+        block = queries[start:end]
         scores = similarity(block, passages)
         if hasattr(scores, "detach"):
             scores = scores.detach().cpu().float().numpy()
@@ -153,4 +179,7 @@ def count_ranks(
                 f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
                 "query and passage. Check its similarity function and its vectors."
             )
+        if later.size:
+            scores = np.require(scores, requirements="W")
+            scores[:, later] = scores[:, first]
         counter.add(scores)

@@ -1,0 +1,79 @@
+"""Scores and vectors that say nothing: found, and warned of.
+
+A few ties are harmless: texts that repeat, and scores that meet in the last bit of float32, as many
+of a million do. So a score counts here only if it ties with more than a hundredth of all others.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MANY = 0.05
+"""Share of such scores, or vectors, from which a warning is given."""
+
+
+class TieWarning(UserWarning):
+    """Many scores tie, or many vectors coincide: the order of passages says little."""
+
+
+def crowded(ascending: npt.NDArray[Any]) -> float:
+    """Share of values that equal the one a hundredth of all further up.
+
+    Args:
+        ascending: Shape (n,), sorted.
+
+    Returns:
+        From 0, also for fewer than two values, to 1, if all are equal.
+    """
+    step = max(1, len(ascending) // 100)
+    if len(ascending) <= step:
+        return 0.0
+    return float(np.count_nonzero(ascending[step:] == ascending[:-step]) / (len(ascending) - step))
+
+
+def fingerprints(vectors: Any) -> npt.NDArray[np.int64]:
+    """One number per vector; equal vectors, and no others, have the same.
+
+    Args:
+        vectors: An array or tensor of shape (N, D); or a list of N of any kind, of which only
+            those that are the same object count as equal.
+
+    Returns:
+        Shape (N,).
+    """
+    if isinstance(vectors, list):
+        return np.array([id(vector) for vector in vectors], dtype=np.int64)
+    if hasattr(vectors, "detach"):
+        import torch
+
+        # bfloat16 has no numpy equivalent.
+        vectors = vectors.detach().cpu().contiguous().view(torch.uint8).numpy()
+    hashes = (hash(vector.tobytes()) for vector in vectors)
+    return np.fromiter(hashes, dtype=np.int64, count=len(vectors))
+
+
+def repeats(prints: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where a fingerprint occurs again, and where it occurred first: each of shape (n,)."""
+    _, first, inverse = np.unique(prints, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[inverse] != np.arange(len(prints)))
+    return again, first[inverse][again]
+
+
+def warn_if_crowded(share: float, what: str) -> None:
+    """Warn where `crowded` found more than `MANY`.
+
+    Args:
+        share: What it found.
+        what: What was looked at, for the message: "scores tie", "query vectors coincide".
+    """
+    if share > MANY:
+        warnings.warn(
+            f"{share:.0%} of {what} with more than a hundredth of the others: among those the "
+            "model knows no order, and a low bias means little. Lexical models, which score most "
+            "passages 0, are like that; else check the model for collapse (constant or zero "
+            "vectors) and for low precision.",
+            TieWarning,
+            stacklevel=3,
+        )
