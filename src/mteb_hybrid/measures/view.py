@@ -19,6 +19,7 @@ COLUMNS = {
     "value": pl.Float64,
 }
 
+
 RANKINGS: dict[str, pl.DataType | type[pl.DataType]] = {
     "group": pl.String,
     "query_language": pl.String,
