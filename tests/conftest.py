@@ -9,6 +9,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Models that whoever runs the tests has registered are not the tests' business.
 os.environ["MTEB_HYBRID_MODELS"] = os.devnull
+# Nor are their cards and translated queries, which would give tasks more subsets: what needs data
+# asks for the fixture `real_data`. Worker processes are told by the other variable.
+os.environ.pop("MTEB_HYBRID_TASKS", None)
+os.environ.setdefault("TESTS_MTEB_HYBRID_DATA", os.environ.pop("MTEB_HYBRID_DATA", ""))
 
 import mteb
 import numpy as np
@@ -20,6 +24,7 @@ from mteb_hybrid.cards.card import read_card
 from mteb_hybrid.cards.catalogue import card_folder, task_cards
 
 ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ["TESTS_MTEB_HYBRID_DATA"] or ROOT.parent / "shared" / "data")
 torch.set_num_threads(1)
 plugin.register()
 
@@ -69,10 +74,9 @@ def sample_card():
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The real data, where it is at hand: a folder laid out as MTEB_HYBRID_DATA expects."""
-    folder = Path(os.environ.get("MTEB_HYBRID_DATA", ROOT.parent / "shared" / "data"))
-    if not (folder / "lareqa").is_dir():
+    if not (DATA / "lareqa").is_dir():
         pytest.skip("needs XQuAD-R and MLQA-R: set MTEB_HYBRID_DATA")
-    return folder
+    return DATA
 
 
 @pytest.fixture

@@ -88,7 +88,12 @@ def start(startup, tmp_path):
     """Run a command in a process with the hook, away from the checkout."""
 
     def run(*command: str | Path, source: Path = SOURCE, **variables: str):
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MTEB_"))}
+        # All other variables, so that both sides see the same cards, translations and models.
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PYTHON") and name != "MTEB_HYBRID_DISABLE"
+        }
         kept |= {"PYTHONPATH": os.pathsep.join([str(startup), str(source)]), "HF_HUB_OFFLINE": "1"}
         return subprocess.run(
             command,

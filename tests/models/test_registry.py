@@ -1,5 +1,6 @@
 """Models of the user that MTEB knows by name, in any process."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -86,6 +87,37 @@ def test_changed_files_and_missing_folders_are_refused_at_loading(folder):
     shutil.rmtree(folder)
     with pytest.raises(ModelError, match="is gone"):
         load_registered("me/tiny", meta.revision)
+
+
+def test_entries_of_earlier_versions_still_hold(folder):
+    """Their hash is of all files below the folder, whether they are loaded or not."""
+    (folder / ".gitattributes").write_text("* text")
+    (folder / "onnx").mkdir()
+    (folder / "onnx" / "model.onnx").write_bytes(b"not loaded")
+    add_model(folder, "me/tiny")
+    entry = registered()["me/tiny"]
+    content = json.loads(entry.read_text())
+    digest = hashlib.sha256()
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        if file.name != "README.md":
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    old = digest.hexdigest()[:16]
+    assert old != content["hash"]
+    content["hash"] = content["meta"]["revision"] = old
+    entry.write_text(json.dumps(content))
+    assert load_registered("me/tiny", old).mteb_model_meta is not None
+    # That hash saw nothing below links to folders.
+    (folder / "1_Pooling").rename(folder.parent / "1_Pooling")
+    (folder / "1_Pooling").symlink_to(folder.parent / "1_Pooling")
+    with pytest.raises(ModelError, match=r"wrong revision.*--replace"):
+        load_registered("me/tiny", old)
+    (folder / "1_Pooling").unlink()
+    (folder.parent / "1_Pooling").rename(folder / "1_Pooling")
+    load_registered("me/tiny", old)
+    (folder / "modules.json").write_text((folder / "modules.json").read_text() + " ")
+    with pytest.raises(ModelError, match=r"wrong revision.*--replace"):
+        load_registered("me/tiny", old)
 
 
 def test_a_commit_of_the_hub_takes_the_place_of_the_hash(folder):

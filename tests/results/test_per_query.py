@@ -1,22 +1,27 @@
 """Per-query values: their means are the scores, they are kept beside the results, and resume."""
 
 import math
+import os
 
 import mteb
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mteb.cache import ResultCache
 
 from conftest import HashEncoder
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
-from mteb_hybrid.measures.view import COLUMNS, top_groups
+from mteb_hybrid.measures.view import COLUMNS, RANKINGS, group_depth, top_groups
 from mteb_hybrid.results.per_query import (
     PerQueryError,
-    group_depth,
+    _checksum,
     read_consistency,
     read_per_query,
+    write_per_query,
+    write_rankings,
 )
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
@@ -207,3 +212,83 @@ def test_missing_and_damaged_files(tmp_path):
     pl.DataFrame({"query": ["q"]}).write_parquet(file)
     with pytest.raises(PerQueryError, match=r"has the columns \['query'\], expected"):
         read_per_query(tmp_path)
+
+
+FLIPS = int(os.environ.get("MTEB_HYBRID_FLIPS", "300"))
+
+
+def rows(queries=52, measures=20):
+    random = np.random.default_rng(0)
+    values = random.random(queries * measures)
+    values[::7], values[1], values[2] = np.nan, -0.0, np.inf
+    columns = {
+        "query": [f"en:{i % queries}" for i in range(len(values))],
+        "group": [f"{i % queries}" for i in range(len(values))],
+        "query_language": "en",
+        "pool": "en-multi",
+        "measure": [f"measure_{i // queries}" for i in range(len(values))],
+        "value": values,
+    }
+    return pl.DataFrame(columns, schema=COLUMNS)
+
+
+def tops():
+    random = np.random.default_rng(1)
+    found = [[f"g{i}" for i in random.permutation(52)[: 1 + size]] for size in range(11)]
+    columns = {"group": [f"g{i}" for i in range(11)], "query_language": "en", "top": found}
+    return pl.DataFrame(columns, schema=RANKINGS)
+
+
+@pytest.mark.parametrize("kind", ["per_query", "rankings"])
+def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path, kind):
+    if kind == "per_query":
+        table, file = rows(), write_per_query(rows(), tmp_path, "T")
+    else:
+        table, file = tops(), write_rankings(tops(), tmp_path, "T", "en-multi")
+        write_rankings(tops().with_columns(query_language=pl.lit("de")), tmp_path, "T", "de-multi")
+
+    def read():
+        if kind == "per_query":
+            return read_per_query(tmp_path).drop("task")
+        return read_consistency(tmp_path, "T")
+
+    whole, right = file.read_bytes(), read()
+    assert kind == "rankings" or right.equals(table)
+    random, noticed = np.random.default_rng(2), 0
+    for place in random.integers(0, len(whole), FLIPS):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << int(random.integers(8))
+        file.write_bytes(flipped)
+        try:
+            found = read()
+        except PerQueryError as error:
+            assert str(file) in str(error) and "evaluate that subset again" in str(error)
+            noticed += 1
+        else:
+            assert right.equals(found) if kind == "per_query" else found == right
+    assert noticed > FLIPS / 2
+
+
+def test_files_without_a_checksum_are_read(tmp_path):
+    file = write_per_query(rows(), tmp_path, "T")
+    rows().write_parquet(file)
+    assert read_per_query(tmp_path).drop("task").equals(rows())
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=4),
+    st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=4),
+)
+def test_tables_that_differ_have_other_checksums(one, two):
+    """Lengths count: "ab", "c" is not "a", "bc"."""
+    first, second = (
+        pl.DataFrame({"top": x}, schema={"top": pl.List(pl.String)}) for x in (one, two)
+    )
+    assert (_checksum(first) == _checksum(second)) == (one == two)
+
+
+def test_nulls_and_signs_have_their_own_checksums():
+    values = [[0.0], [-0.0], [None], [math.nan], [1.0], []]
+    found = {_checksum(pl.DataFrame({"value": x}, schema={"value": pl.Float64})) for x in values}
+    assert len(found) == len(values)

@@ -1,8 +1,12 @@
 """Encoding once, when vectors are shared, and models whose vectors cannot be ranked."""
 
+import json
 import warnings
+from collections import Counter
 
+import mteb
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
@@ -10,8 +14,10 @@ from hypothesis import strategies as st
 from sentence_transformers.util import cos_sim, euclidean_sim
 
 from conftest import HashEncoder
+from mteb_hybrid.evaluation import task
+from mteb_hybrid.models.load import load_model
 from mteb_hybrid.retrieval import embeddings as retrieval
-from mteb_hybrid.retrieval.embeddings import EncoderError, TextVectors, checked_vectors
+from mteb_hybrid.retrieval.embeddings import EncoderError, TextVectors, checked_vectors, probe_texts
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.ties import TieWarning
 from retrieval.test_ranks import pool_of
@@ -28,34 +34,38 @@ def lengths(texts):
     return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
 
 
-def test_each_text_is_encoded_once():
+def test_each_unit_is_encoded_once_and_whole():
     asked = []
 
     def encode(texts):
         asked.append(texts)
         return lengths(texts)
 
-    vectors = TextVectors()
-    assert vectors.get(["a", "bbb", "a"], encode).tolist() == [[1, 1], [3, 1], [1, 1]]
-    assert vectors.get(["cc", "bbb"], encode).tolist() == [[2, 1], [3, 1]]
-    assert vectors.get(["a"], encode).tolist() == [[1, 1]]
-    assert asked == [["a", "bbb"], ["cc"]]
+    vectors, one, two = TextVectors(), ("a", "bbb"), ("cc", "a")
+    assert vectors.get(["bbb", "bbb"], [one], encode).tolist() == [[3, 1], [3, 1]]
+    assert vectors.get(["a", "cc", "bbb"], [one, two], encode).tolist() == [[1, 1], [2, 1], [3, 1]]
+    assert vectors.get(["a"], [two], encode).tolist() == [[1, 1]]
+    assert asked == [["a", "bbb"], ["cc", "a"]]
+    assert vectors.get(one, [one], encode) is vectors.get(one, [one], encode)
 
 
-@given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1), min_size=1, max_size=5))
+@given(st.data())
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
-def test_vectors_are_those_of_their_texts_whatever_was_asked_before(kind, requests):
-    """Repeats, any order, and texts of several requests together."""
-    vectors, encoded = TextVectors(), []
+def test_vectors_are_those_of_their_texts_whatever_was_asked_before(kind, data):
+    """Of a model for which all texts of a call matter: repeats, any order, several units."""
 
     def encode(texts):
-        encoded.extend(texts)
-        return kind(np.array([[ord(text), 1.0] for text in texts]))
+        return kind(np.array([[ord(text), hash(tuple(texts))] for text in texts]))
 
-    for texts in requests:
-        found = vectors.get(texts, encode)
+    units = [tuple(unit) for unit in ("abc", "d", "cbe")]
+    some = st.lists(st.sampled_from(units), min_size=1, unique=True)
+    used = TextVectors()
+    for _ in range(data.draw(st.integers(1, 4))):
+        of = data.draw(some)
+        texts = data.draw(st.lists(st.sampled_from("".join(map("".join, of))), min_size=1))
+        found = used.get(texts, of, encode)
         assert found[:, 0].tolist() == [ord(text) for text in texts]
-    assert len(encoded) == len(set(encoded))
+        assert found.tolist() == TextVectors().get(texts, of, encode).tolist()
 
 
 def test_three_tasks_share_the_vectors(evaluate, encoder):
@@ -63,8 +73,19 @@ def test_three_tasks_share_the_vectors(evaluate, encoder):
         evaluate(encoder, f"HybridSample{setting}Retrieval")
     distinct = set(encoder.encoded)
     assert len(distinct) == 11 * 52 + 11 * 96
-    # Each task encodes 2 probe texts in 2 subsets, for queries and for passages.
-    assert len(encoder.encoded) == len(distinct) + 3 * 2 * 2 * 2
+    # Each task encodes 5 probe texts in 2 subsets, for queries and for passages.
+    assert len(encoder.encoded) == len(distinct) + 3 * 5 * 2 * 2
+
+
+@given(st.lists(st.text("ab", max_size=30), min_size=1))
+def test_probes_are_the_longest_text_and_one_of_each_quarter(texts):
+    probe = probe_texts(pl.Series(texts))
+    assert probe == probe_texts(pl.Series(sorted(texts))) and len(set(probe)) == len(probe)
+    ordered = sorted(set(texts), key=lambda text: (len(text), text))
+    assert probe[0] == ordered[-1]
+    if len(ordered) > 8:
+        quarters = [ordered.index(text) * 4 // len(ordered) for text in probe[1:]]
+        assert quarters == [3, 2, 1, 0]
 
 
 def test_another_model_starts_anew(evaluate):
@@ -81,6 +102,81 @@ def test_a_model_that_was_trained_in_between_is_encoded_anew(evaluate, encoder):
     encoder.vector = lambda text, *_: np.array([len(text), -1.0])
     after = evaluate(encoder, name, ["en-en"])["en-en"]["map"]
     assert after == evaluate(HashEncoderByLength(), name, ["en-en"])["en-en"]["map"] != before
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_a_task_that_is_evaluated_again_forgets_what_it_knew(encoder, other):
+    """By the same model, trained on, or by another one."""
+    task = mteb.get_task("HybridSampleMonolingualRetrieval", hf_subsets=["en-en", "de-de"])
+
+    def score(model, subset):
+        return task.evaluate(model, subsets_to_run=[subset], encode_kwargs={})[subset]["map"]
+
+    score(encoder, "en-en")
+    changed = HashEncoderByLength(name="test/other") if other else encoder
+    changed.vector = HashEncoderByLength().vector
+    found = [score(changed, subset) for subset in (["de-de"] if other else []) + ["en-en"]]
+    task.unload_data()
+    retrieval._shared.clear()
+    assert found[-1] == score(HashEncoderByLength(), "en-en")
+    assert found[0] == score(HashEncoderByLength(), "de-de" if other else "en-en")
+
+
+@pytest.fixture
+def tiny(tiny_model):
+    return load_model(str(tiny_model))
+
+
+def shorten(model):
+    model.model.max_seq_length = 20
+
+
+def pool(model):
+    model.model[1].pooling_mode = "max"
+
+
+def prompt(model):
+    model.model.prompts["query"] = "query: "
+    model.model_prompts = {"query": "query: ", "document": ""}
+
+
+def truncate(model):
+    model.model.truncate_dim = 8
+
+
+def halve(model):
+    model.model.to(torch.bfloat16)
+
+
+def train(model):
+    """Only on words that few texts have."""
+    embeddings = model.model[0].model.embeddings.word_embeddings.weight
+    token = model.model.tokenizer.convert_tokens_to_ids("##z")
+    embeddings.data[token] += 1
+
+
+@pytest.mark.parametrize("change", [shorten, pool, prompt, truncate, halve, train])
+def test_a_model_that_was_changed_in_between_is_encoded_anew(evaluate, tiny, tiny_model, change):
+    """The scores are those of a process that never saw the model as it was."""
+    tasks = "HybridSampleMonolingualRetrieval", "HybridSampleCrosslingualRetrieval"
+    evaluate(tiny, tasks[0], ["en-en"])
+    change(tiny)
+    found = evaluate(tiny, tasks[1], ["en-es"])
+    retrieval._shared.clear()
+    other = load_model(str(tiny_model))
+    change(other)
+    assert json.dumps(found) == json.dumps(evaluate(other, tasks[1], ["en-es"]))
+    evaluate(load_model(str(tiny_model)), tasks[0], ["en-en"])
+
+
+def test_what_a_model_says_of_itself_parts_what_no_probe_would(evaluate, tiny, monkeypatch):
+    """As where only a text that is no probe is longer than the model reads."""
+    monkeypatch.setattr(task, "probe_texts", lambda texts: ("a",))
+    for change in (shorten, pool, prompt, truncate, halve):
+        before = set(retrieval._shared)
+        evaluate(tiny, "HybridSampleMonolingualRetrieval", ["en-en"])
+        assert not before & set(retrieval._shared)
+        change(tiny)
 
 
 class HashEncoderByLength(HashEncoder):
@@ -115,6 +211,53 @@ def test_vectors_that_depend_on_the_subset_or_the_task_are_not_shared(model, eva
             assert fast[subset]["map_at_100"] == stock[subset]["map_at_100"]
 
 
+class ReadsSubsetALittle(HashEncoder):
+    """As where the prompt names the languages, and the text is long."""
+
+    def vector(self, text, hf_subset, task_metadata):
+        vector = super().vector(text, hf_subset, task_metadata)
+        return vector + 0.001 * super().vector(hf_subset, hf_subset, task_metadata)
+
+
+def test_a_model_that_reads_the_subset_is_no_noisy_one(evaluate):
+    encoder = ReadsSubsetALittle()
+    evaluate(encoder, "HybridSampleMonolingualRetrieval", ["en-en", "de-de"])
+    assert not retrieval._shared
+
+
+class ReadsBatch(HashEncoder):
+    """Its vectors depend a little on all texts of a call, and on their order."""
+
+    def encode(self, inputs, **kwargs):
+        texts = [text for batch in inputs for text in batch["text"]]
+        together = super().vector("\0".join(texts), "", None)
+        return super().encode([{"text": texts}], **kwargs) + 0.01 * together
+
+
+@pytest.mark.parametrize("reads", ["batches", "words"])
+def test_scores_do_not_depend_on_what_was_evaluated_before(evaluate, reads, tiny_model):
+    """A run that was killed and goes on, or chooses subsets, or another order: bit for bit."""
+    runs = {
+        "Multilingual": ["en-multi", "de-multi"],
+        "Monolingual": ["en-en", "de-de", "es-es"],
+        "Crosslingual": ["de-en", "en-de", "es-en"],
+    }
+
+    def model():
+        retrieval._shared.clear()
+        return ReadsBatch() if reads == "batches" else load_model(str(tiny_model))
+
+    whole, alone = model(), {}
+    for setting, subsets in runs.items():
+        name = f"HybridSample{setting}Retrieval"
+        alone |= {(name, x): json.dumps(evaluate(model(), name, [x])[x]) for x in subsets}
+    retrieval._shared.clear()
+    for setting, subsets in reversed(runs.items()):
+        name = f"HybridSample{setting}Retrieval"
+        for subset, scores in evaluate(whole, name, subsets[::-1]).items():
+            assert json.dumps(scores) == alone[name, subset]
+
+
 class Noisy(HashEncoder):
     """Never answers twice alike."""
 
@@ -129,16 +272,16 @@ def test_a_noisy_model_is_encoded_once_all_the_same(evaluate):
     encoder = Noisy()
     evaluate(encoder, "HybridSampleMonolingualRetrieval", ["en-en", "de-de"])
     evaluate(encoder, "HybridSampleCrosslingualRetrieval", ["en-de"])
-    assert len(encoder.encoded) == 2 * (52 + 96) + 2 * 2 * 2 * 2
+    # Two tasks, queries and passages: 5 probe texts in 2 subsets, and once more in the first.
+    assert len(encoder.encoded) == 2 * (52 + 96) + 2 * 2 * 5 * 3
 
 
 def test_options_that_change_vectors_are_kept_apart(encoder):
-    import mteb
-
-    for options in ({"batch_size": 8}, {"batch_size": 16}, {"precision": "int8"}):
+    for options in ({"show_progress_bar": False}, {"batch_size": 8}, {"precision": "int8"}, {}):
         task = mteb.get_task("HybridSampleMonolingualRetrieval", hf_subsets=["en-en"])
         mteb.evaluate(encoder, task, cache=None, encode_kwargs=dict(options))
-    assert encoder.encoded.count(encoder.encoded[-1]) == 2
+    # Without a choice of its own, MTEB gives a batch size.
+    assert min(Counter(encoder.encoded).values()) == 3
 
 
 @pytest.mark.parametrize(
@@ -160,9 +303,30 @@ def test_bad_vectors_are_refused(vectors, said):
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor, lambda v: v])
 def test_vectors_of_any_kind(kind):
     vectors = TextVectors()
-    for text in ("a", "bb"):
-        got = vectors.get([text, "a"], lambda texts: kind(lengths(texts).tolist()))
+    for texts in (("a", "bb"), ("bb", "a")):
+        got = vectors.get(texts, [("a",), ("bb",)], lambda texts: kind(lengths(texts).tolist()))
     assert np.asarray(got).tolist() == [[2, 1], [1, 1]]
+
+
+@pytest.mark.parametrize(
+    "vectors",
+    [
+        np.full((2, 2048), 60, dtype=np.float16),
+        torch.full((2, 2048), 60, dtype=torch.float16),
+        torch.full((2, 2048), 60, dtype=torch.bfloat16),
+        np.full((2, 64), 3e38, dtype=np.float32),
+        np.full((2, 64), 1e308),
+        np.full((2, 64), -128, dtype=np.int8),
+    ],
+)
+def test_finite_vectors_are_accepted_whatever_their_sum(vectors):
+    assert checked_vectors(vectors, ["a", "b"]) is not None
+    if vectors.dtype in (np.int8, torch.int8):
+        return
+    vectors[1, 7] = float("-inf")
+    vectors[1, 8] = float("inf")
+    with pytest.raises(EncoderError, match="1 of 2 texts; the first is 'b'"):
+        checked_vectors(vectors, ["a", "b"])
 
 
 def test_blocks_of_scores_give_the_same_ranks(monkeypatch):

@@ -1,11 +1,10 @@
 """``mteb-hybrid bias``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mteb_hybrid.commands.main import _bias_cell
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.results.text_table import Format, write_table
 
@@ -72,5 +71,15 @@ def bias(
     head = ["measure", *found["query_language"].unique(maintain_order=True)]
     lines: dict[str, list[str]] = {}
     for row in found.iter_rows(named=True):
-        lines.setdefault(row["measure"], [row["measure"]]).append(_bias_cell(row, len(head) - 2))
+        lines.setdefault(row["measure"], [row["measure"]]).append(_cell(row, len(head) - 2))
     typer.echo(write_table(head, list(lines.values()), format, terminal_width(), labels=1))
+
+
+def _cell(row: dict[str, Any], languages: int) -> str:
+    """A value, and what limits it: queries and languages that have none, and a cut."""
+    text = f"{row['value']:.4f}"
+    if row["measured_on"] < 1:
+        text += f" ({round(row['measured_on'] * row['queries'])}/{row['queries']})"
+    if row["query_language"] == "all" and row["languages"] < languages:
+        text += f" ({row['languages']}/{languages} languages)"
+    return text if row["truncated_at"] is None else f"{text} [top {row['truncated_at']}]"

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import os
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -44,16 +44,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def _bias_cell(row: dict[str, Any], languages: int) -> str:
-    """A value, and what limits it: queries and languages that have none, and a cut."""
-    text = f"{row['value']:.4f}"
-    if row["measured_on"] < 1:
-        text += f" ({round(row['measured_on'] * row['queries'])}/{row['queries']})"
-    if row["query_language"] == "all" and row["languages"] < languages:
-        text += f" ({row['languages']}/{languages} languages)"
-    return text if row["truncated_at"] is None else f"{text} [top {row['truncated_at']}]"
 
 
 for command in (demo, run, train, translate, export, submit, table, compare, report, bias):

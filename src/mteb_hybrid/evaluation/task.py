@@ -5,7 +5,7 @@ column of the published tables.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -26,9 +26,9 @@ from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.measures.view import measure_view, top_groups
-from mteb_hybrid.results.per_query import group_depth, write_per_query, write_rankings
-from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, shared_vectors
+from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
+from mteb_hybrid.results.per_query import write_per_query, write_rankings
+from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 class CardTask(AbsTaskRetrieval):
     """A collection in one setting. Subclasses are made by `task_classes`.
 
-    Encoders take the fast path: each distinct text is encoded once, and ranks come from the full
-    score matrix. Cross-encoders, search models, reranking and runs that save predictions take
+    Encoders take the fast path: all texts of a language are encoded together and once, so that a
+    subset's scores do not depend on which others are evaluated, and ranks come from the full score
+    matrix. Cross-encoders, search models, reranking and runs that save predictions take
     MTEB's own path; our measures are then computed from the rankings it returns.
 
     Attributes:
@@ -63,7 +64,10 @@ class CardTask(AbsTaskRetrieval):
     _pools: dict[tuple[str, ...], Pool]
     _groups: dict[str, str]
     _passage_groups: dict[str, str]
-    _vectors: dict[str, TextVectors | None]
+    _units: dict[PromptType, dict[str, tuple[str, ...]]]
+    _probes: dict[PromptType, tuple[str, ...]]
+    _vectors: dict[tuple[str, ...], TextVectors | None]
+    _evaluated: set[str]
     _per_query_folder: Path | None
 
     def load_data(
@@ -107,7 +111,18 @@ class CardTask(AbsTaskRetrieval):
             self._passage_groups = {}
             if self._keeps_rankings:
                 self._passage_groups |= collection.passages.select("id", "group").iter_rows()
-        self._vectors = {}
+            used = [self._views[subset] for subset in self.hf_subsets]
+            spoken = {view.query_language for view in used}
+            pooled = {language for view in used for language in view.passage_languages}
+            self._units = {
+                PromptType.query: _units(collection.queries, spoken),
+                PromptType.document: _units(collection.passages, pooled),
+            }
+            self._probes = {
+                PromptType.query: probe_texts(collection.queries["text"]),
+                PromptType.document: probe_texts(collection.passages["text"]),
+            }
+        self._vectors, self._evaluated = {}, set()
         self.data_loaded = True
 
     def _evaluate_subset(
@@ -142,7 +157,11 @@ class CardTask(AbsTaskRetrieval):
                 **kwargs,
             )
 
-        def vectors(prompt_type: PromptType, texts: Sequence[str]) -> Any:
+        if hf_subset in self._evaluated:  # this is another evaluation, of what may be another model
+            self._vectors, self._evaluated = {}, set()
+        self._evaluated.add(hf_subset)
+
+        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
             def encoder(subset: str) -> Encode:
                 def encode(some: list[str]) -> Any:
                     rows = {"id": [str(i) for i in range(len(some))], "text": some}
@@ -167,24 +186,29 @@ class CardTask(AbsTaskRetrieval):
             # The last subset differs from all others in both languages, or is the first itself.
             subsets = self.metadata.hf_subsets
             elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
-            if prompt_type.value not in self._vectors:
-                self._vectors[prompt_type.value] = shared_vectors(
-                    _model_key(model, prompt_type, encode_kwargs),
-                    texts,
-                    encoder(hf_subset),
-                    encoder(elsewhere),
+            key = _model_key(model, prompt_type, encode_kwargs)
+            checked = (str(id(model)), *key)
+            if checked not in self._vectors:
+                self._vectors[checked] = shared_vectors(
+                    key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)
                 )
-            shared = self._vectors[prompt_type.value]
-            return (shared or TextVectors()).get(texts, encoder(hf_subset))
+            shared = self._vectors[checked]
+            if shared is None:
+                own = tuple(dict.fromkeys(texts))
+                return TextVectors().get(texts, [own], encoder(hf_subset))
+            units = [self._units[prompt_type][language] for language in languages]
+            return shared.get(texts, units, encoder(hf_subset))
 
         queries, corpus = data_split["queries"], data_split["corpus"]
+        view = self._views[hf_subset]
         with timer("Encoding queries", split=hf_split, subset=hf_subset):
-            query_vectors = vectors(PromptType.query, queries["text"][:])
+            query_vectors = vectors(PromptType.query, queries["text"][:], [view.query_language])
         with timer("Encoding corpus", split=hf_split, subset=hf_subset):
-            passage_vectors = vectors(PromptType.document, corpus["text"][:])
+            passage_vectors = vectors(
+                PromptType.document, corpus["text"][:], view.passage_languages
+            )
         with timer("Scoring", split=hf_split, subset=hf_subset):
             qrels = {id_: data_split["relevant_docs"][id_] for id_ in queries["id"][:]}
-            view = self._views[hf_subset]
             pool = self._pools[view.passage_languages]
             counter = RankCounter(
                 *(pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids),
@@ -283,14 +307,32 @@ def _texts(table: pl.DataFrame) -> Dataset:
     return Dataset(arrow, fingerprint=uuid4().hex)
 
 
+def _units(table: pl.DataFrame, languages: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The distinct texts of each language, in their order."""
+    texts = table.filter(pl.col("language").is_in(list(languages)))
+    found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
+    return {language: tuple(some) for language, some in found.iter_rows()}
+
+
+SAYS = (
+    *("max_seq_length", "max_length", "prompts", "model_prompts", "default_prompt_name"),
+    *("truncate_dim", "embed_dim", "dtype", "device"),
+)
+"""What encoders say of themselves that changes vectors, as sentence-transformers and MTEB name it.
+
+Pooling and other modules are in the ``repr`` of a torch module.
+"""
+
+
 def _model_key(
     model: "MTEBModels", prompt_type: PromptType, encode_kwargs: "EncodeKwargs"
 ) -> tuple[str, ...]:
-    meta = model.mteb_model_meta
-    neutral = {"batch_size", "show_progress_bar"}
-    options = {k: v for k, v in encode_kwargs.items() if k not in neutral}
+    meta, inner = model.mteb_model_meta, getattr(model, "model", None)
+    says = [(name, getattr(part, name, None)) for part in (model, inner) for name in SAYS]
+    modules = inner if hasattr(inner, "named_modules") else type(inner)
+    options = {k: v for k, v in encode_kwargs.items() if k != "show_progress_bar"}
     return (
-        repr((meta.name, meta.revision, meta.experiment_kwargs)),
+        repr((meta.name, meta.revision, meta.experiment_kwargs, says, modules)),
         prompt_type.value,
         repr(sorted(options.items())),
     )

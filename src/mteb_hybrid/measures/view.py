@@ -1,5 +1,6 @@
 """All measures of one view: their means, and the values per query that these are means of."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,8 @@ import polars as pl
 
 from mteb_hybrid.measures import MEASURED_ON, measures_of
 from mteb_hybrid.measures.ranking_consistency import K
-from mteb_hybrid.retrieval.ranks import Ranks
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.ranks import TOP, Ranks
 from mteb_hybrid.retrieval.ties import MANY, warn_if_crowded
 from mteb_hybrid.retrieval.views import Setting
 
@@ -19,6 +21,7 @@ COLUMNS = {
     "measure": pl.String,
     "value": pl.Float64,
 }
+
 
 RANKINGS: dict[str, pl.DataType | type[pl.DataType]] = {
     "group": pl.String,
@@ -47,8 +50,8 @@ def measure_view(
         Means by name, and the rows they are means of: one per query and measure, and per language
         for measures with a value for each language; NaN where a query is left out. Beside a mean
         that leaves some out, the share of queries that it does not, under its name and
-        ``_measured_on``. Where more than a few per cent of scores tie (`mteb_hybrid.retrieval.ties`), their
-        share as ``tied_scores``.
+        ``_measured_on``. Where more than a few per cent of scores tie
+        (`mteb_hybrid.retrieval.ties`), their share as ``tied_scores``.
 
     Warns:
         TieWarning: In that case.
@@ -74,6 +77,17 @@ def measure_view(
     rows = wide.unpivot(index=["query", "group"], variable_name="measure", value_name="value")
     rows = rows.with_columns(query_language=pl.lit(ranks.query_language), pool=pl.lit(pool))
     return scores, rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
+
+
+def group_depth(pool: Pool, passage_groups: Mapping[str, str]) -> int:
+    """How many places of a ranking hold its first 10 groups, whatever their order.
+
+    Args:
+        pool: What is ranked.
+        passage_groups: ``{passage id: group}``.
+    """
+    largest = Counter(passage_groups[id_] for id_ in pool.ids).most_common(K - 1)
+    return max(TOP, sum(count for _, count in largest) + 1)
 
 
 def top_groups(

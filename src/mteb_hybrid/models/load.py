@@ -1,7 +1,10 @@
 """Models to evaluate: the ones MTEB knows by name, and local folders, which MTEB refuses."""
 
 import hashlib
+import json
 import warnings
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,16 @@ if TYPE_CHECKING:
 
 
 CARD_FOLDER = "model_card"
+
+NOT_LOADED = (
+    *(".*", "*~", "*.tmp", "__pycache__", "Thumbs.db", "desktop.ini"),  # what tools leave
+    *("*.md", "LICENSE*", "NOTICE*", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg", "*.pdf"),
+    "model_meta.json",
+    *("optimizer.*", "scheduler.*", "scaler.*", "rng_state*"),  # what training goes on from
+    *("trainer_state.json", "training_args.bin", "events.out.tfevents*"),
+    *("*.onnx", "*.h5", "*.msgpack", "*.ot"),  # weights for other frameworks
+)
+"""Names of files and folders that loading a model does not read. Any other file may be read."""
 
 
 class ModelError(ValueError):
@@ -66,16 +79,72 @@ def _load_folder(folder: Path, device: str | None) -> "MTEBModels":
 
 
 def folder_hash(folder: Path) -> str:
-    """Hash of the names and contents of a model's files: 16 hex digits.
+    """Hash of the names and contents of a model's files, those that are loaded: 16 hex digits.
 
-    What only describes the model is left out: README files, and the folder ``model_card`` with
-    what the card shows.
+    Read are the files in the folder itself, in the folders that ``modules.json`` names, and in
+    ``additional_chat_templates``; in every folder, where there is Python code, which may read
+    anything; and those of the folder that an adapter names as its base. Of these, every file counts
+    that is not one of `NOT_LOADED`. Symbolic links are followed.
     """
+    return files_hash(folder, loaded_files(folder))
+
+
+def files_hash(folder: Path, files: Iterable[Path]) -> str:
+    """Hash of the names, relative to a folder, and the contents of files: 16 hex digits."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder)
-        if file.is_file() and file.name != "README.md" and name.parts[0] != CARD_FOLDER:
-            digest.update(name.as_posix().encode() + b"\0")
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    for file in sorted(files):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    if base := _base(folder):
+        digest.update(folder_hash(base).encode())
     return digest.hexdigest()[:16]
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """The files that loading a model reads, as `folder_hash` says, but for those of its base."""
+    found = list(_walk(folder, deep=False))
+    for name in _module_folders(folder):
+        found += _walk(folder / name, above=(folder.resolve(),))
+    if any(file.suffix == ".py" for file in found):
+        return [file for file in _walk(folder) if file.relative_to(folder).parts[0] != CARD_FOLDER]
+    return found
+
+
+def _walk(folder: Path, *, deep: bool = True, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    if not folder.is_dir() or (here := folder.resolve()) in above:  # a link back to where it lies
+        return
+    for entry in folder.iterdir():
+        if any(fnmatchcase(entry.name, pattern) for pattern in NOT_LOADED):
+            continue
+        if entry.is_file():
+            yield entry
+        elif deep:
+            yield from _walk(entry, above=(*above, here))
+
+
+def _module_folders(folder: Path) -> set[str]:
+    """The outermost of the folders that modules.json names, and that of chat templates."""
+    names = {"additional_chat_templates"}
+    if (file := folder / "modules.json").is_file():
+        for module in _json(file, list):
+            names.add(str(module.get("path") or "").split("/")[0])
+    return names - {"", "."}
+
+
+def _base(folder: Path) -> Path | None:
+    """The folder of the model that an adapter changes, if that is a folder."""
+    file = folder / "adapter_config.json"
+    named = _json(file, dict).get("base_model_name_or_path") if file.is_file() else None
+    base = Path(named) if named else None
+    return base if base and base.is_dir() and base.resolve() != folder.resolve() else None
+
+
+def _json(file: Path, kind: type) -> Any:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file}: not JSON: {error}") from error
+    if not isinstance(found, kind):
+        raise ModelError(f"{file}: expected a JSON {kind.__name__}, found {type(found).__name__}")
+    return found

@@ -15,7 +15,7 @@ import platformdirs
 
 from mteb_hybrid.files.places import MODELS_VARIABLE
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.load import CARD_FOLDER, ModelError, files_hash, folder_hash
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -96,14 +96,14 @@ def add_model(
         raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
     if entry is not None and not replace:
         raise ModelError(f"{name} is registered already, in {entry}; give --replace, or remove it")
-    files_hash = folder_hash(folder)
-    named = {**(fields or {}), "name": name, "revision": revision or files_hash}
+    found = folder_hash(folder)
+    named = {**(fields or {}), "name": name, "revision": revision or found}
     meta = describe(folder, named)
     _check_tasks(meta)
     described_meta = meta.model_dump(mode="json", exclude={"loader"})
     if meta.training_datasets is not None:
         described_meta["training_datasets"] = sorted(meta.training_datasets)
-    content = {"folder": str(folder), "hash": files_hash, "meta": described_meta}
+    content = {"folder": str(folder), "hash": found, "meta": described_meta}
     file = models_folder() / f"{name.replace('/', '__')}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}.tmp")
@@ -218,13 +218,29 @@ def load_registered(
         raise ModelError(f"{folder}: the folder of {model_name} is gone; put it back, or {again}")
     if revision not in (None, meta.revision):
         raise ModelError(f"{model_name} is registered at revision {meta.revision}, not {revision}")
-    if (found := folder_hash(folder)) != expected:
+    found = folder_hash(folder)
+    if expected not in (found, _hash_of_all(folder)):
         raise ModelError(
             f"{folder}: its files have the hash {found}, but those that were registered as "
             f"{model_name} had {expected}; results would be filed under the wrong revision: {again}"
         )
     model = SentenceTransformer(str(folder), device=device, local_files_only=True)
     return SentenceTransformerEncoderWrapper(model, **kwargs)
+
+
+def _hash_of_all(folder: Path) -> str | None:
+    """The hash in entries of earlier versions: of all files, but without those in linked folders.
+
+    None if there are such folders, as it says nothing of them.
+    """
+    below = list(folder.rglob("*"))
+    if any(path.is_symlink() and path.is_dir() for path in below):
+        return None
+    named = [(path, path.relative_to(folder).parts) for path in below if path.is_file()]
+    return files_hash(
+        folder,
+        (file for file, parts in named if file.name != "README.md" and parts[0] != CARD_FOLDER),
+    )
 
 
 def _check_tasks(meta: "ModelMeta") -> None:

@@ -3,20 +3,24 @@
 ``TASK.per_query/SUBSET.parquet`` has one row per query and measure, so that comparisons and
 breakdowns need no second evaluation. In the multilingual setting, ``TASK.rankings/SUBSET.parquet``
 has the top of each ranking, so that the rankings of parallel queries can be compared.
+
+Each file keeps a checksum of its values in its metadata, so that a byte that flips is noticed, or
+changes nothing. Files of earlier versions have none and are read as they are.
 """
 
+import hashlib
+import io
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.measures.ranking_consistency import K, ranking_consistency
-from mteb_hybrid.measures.view import COLUMNS
-from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.ranks import TOP
+from mteb_hybrid.measures.ranking_consistency import ranking_consistency
+from mteb_hybrid.measures.view import COLUMNS, RANKINGS
+
+CHECKSUM = "mteb_hybrid.checksum"
 
 
 class PerQueryError(ValueError):
@@ -37,17 +41,6 @@ def write_per_query(rows: pl.DataFrame, folder: Path, task: str) -> Path:
     return _write(rows, folder / f"{task}.per_query" / f"{rows['pool'][0]}.parquet")
 
 
-def group_depth(pool: Pool, passage_groups: Mapping[str, str]) -> int:
-    """How many places of a ranking hold its first 10 groups, whatever their order.
-
-    Args:
-        pool: What is ranked.
-        passage_groups: ``{passage id: group}``.
-    """
-    largest = Counter(passage_groups[id_] for id_ in pool.ids).most_common(K - 1)
-    return max(TOP, sum(count for _, count in largest) + 1)
-
-
 def write_rankings(tops: pl.DataFrame, folder: Path, task: str, pool: str) -> Path:
     """Write what `top_groups` returned for one subset."""
     return _write(tops, folder / f"{task}.rankings" / f"{pool}.parquet")
@@ -64,11 +57,14 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
         What `mteb_hybrid.measures.ranking_consistency.ranking_consistency` returns; empty if the
         rankings of fewer than two query languages were kept, or a language has several queries of
         a group: captions of one image are not the same question asked again.
+
+    Raises:
+        PerQueryError: If a file is damaged.
     """
     files = sorted((folder / f"{task}.rankings").glob("*.parquet"))
     if len(files) < 2:
         return {}
-    tops = pl.concat(pl.read_parquet(file) for file in files)
+    tops = pl.concat(_read(file, RANKINGS) for file in files)
     if tops.select("group", "query_language").is_duplicated().any():
         return {}
     rankings: dict[str, dict[str, list[str] | None]] = {}
@@ -80,9 +76,42 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
 def _write(table: pl.DataFrame, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{os.getpid()}.tmp")
-    table.write_parquet(unfinished, compression="zstd")
+    table.write_parquet(unfinished, compression="zstd", metadata={CHECKSUM: _checksum(table)})
     unfinished.replace(file)
     return file
+
+
+def _read(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    remedy = "Delete it and evaluate that subset again."
+    raw = io.BytesIO(file.read_bytes())
+    try:
+        table = pl.read_parquet(raw)
+        expected = pl.read_parquet_metadata(raw).get(CHECKSUM)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise PerQueryError(f"{file}: not a Parquet file ({error}). {remedy}") from None
+    if table.schema != pl.Schema(schema):
+        raise PerQueryError(
+            f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {remedy}"
+        )
+    if expected not in (None, _checksum(table)):
+        raise PerQueryError(f"{file}: damaged: its values do not have its checksum. {remedy}")
+    return table
+
+
+def _checksum(table: pl.DataFrame) -> str:
+    """Of the values, however they are encoded: nulls, lengths and contents of each column."""
+    digest = hashlib.sha256()
+    for column in table:
+        if column.dtype == pl.List:
+            digest.update(column.list.len().cast(pl.UInt64).to_numpy().tobytes())
+            column = column.explode()
+        digest.update(column.is_null().to_numpy().tobytes())
+        if column.dtype == pl.String:
+            digest.update(column.str.len_bytes().cast(pl.UInt64).to_numpy().tobytes())
+            digest.update(column.str.join().item().encode())
+        else:
+            digest.update(column.fill_nan(float("nan")).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_per_query(folder: Path) -> pl.DataFrame:
@@ -106,16 +135,6 @@ def read_per_query(folder: Path) -> pl.DataFrame:
         )
     frames = []
     for file in files:
-        try:
-            frame = pl.read_parquet(file)
-        except pl.exceptions.PolarsError as error:
-            raise PerQueryError(
-                f"{file}: not a Parquet file ({error}). Delete it and evaluate that subset again."
-            ) from None
-        if frame.schema != pl.Schema(COLUMNS):
-            raise PerQueryError(
-                f"{file}: has the columns {list(frame.schema)}, expected {list(COLUMNS)}. Delete "
-                "it and evaluate that subset again."
-            )
+        frame = _read(file, COLUMNS)
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
     return pl.concat(frames)

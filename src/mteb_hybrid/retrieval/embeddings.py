@@ -5,10 +5,12 @@ Encoders are passed in as functions, so nothing here depends on mteb.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 Vectors: TypeAlias = Any
 """A numpy array or torch tensor, whichever the model returns, of shape (texts, dimensions)."""
@@ -29,53 +31,45 @@ class EncoderError(ValueError):
 
 @dataclass
 class TextVectors:
-    """Vectors of distinct texts of one model and prompt type; each text is encoded once."""
+    """Vectors of texts of one model and prompt type; each text is encoded once.
 
-    _rows: dict[str, int] = field(default_factory=dict)
-    _parts: list[Vectors] = field(default_factory=list)
+    In its last bits a vector depends on the texts that share its batch. So that it does not depend
+    on what was asked before, texts are encoded in units, each whole, in one call, and in one order.
+    """
 
-    def get(self, texts: Sequence[str], encode: Encode) -> Vectors:
-        """Vectors of some texts, encoding the ones that are new.
+    _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+
+    def get(
+        self, texts: Sequence[str], units: Sequence[tuple[str, ...]], encode: Encode
+    ) -> Vectors:
+        """Vectors of some texts, encoding the units that are new.
 
         Args:
             texts: N texts, repeats allowed.
+            units: Distinct texts each; together they hold `texts`. A text of several units has its
+                vector from the first, so that repeats tie.
             encode: Encodes a list of distinct texts.
 
         Returns:
-            Shape (N, D). They share memory with the ones that are kept, where these lie there in
-            that order.
+            Shape (N, D). They share memory with the ones that are kept, where `texts` is one unit.
 
         Raises:
             EncoderError: If the model returns the wrong shape, NaN or infinity.
         """
-        rows = [self._rows.get(text, -1) for text in texts]
-        if -1 in rows:
-            known = len(self._rows)
-            unknown = (text for text, row in zip(texts, rows, strict=True) if row < 0)
-            new = list(dict.fromkeys(unknown))
-            self._parts.append(checked_vectors(encode(new), new))
-            self._rows.update(zip(new, range(known, known + len(new)), strict=True))
-            rows = [self._rows[text] for text in texts]
-        return self._at(np.array(rows))
-
-    def _at(self, rows: npt.NDArray[np.int64]) -> Vectors:
-        lowest, highest = rows.min(), rows.max()
-        start = 0
-        for part in self._parts:
-            if start <= lowest and highest < start + len(part):
-                break
-            start += len(part)
-        else:  # they lie in several parts
-            part, start = _stack(self._parts), 0
-            self._parts = [part]
-        if (np.diff(rows) == 1).all():
-            return part[lowest - start : highest - start + 1]
-        return part[rows - start]
+        places: dict[str, int] = {}
+        for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
+            if unit not in self._units:
+                self._units[unit] = _encode(encode, unit)
+            for place, text in enumerate(unit, start):
+                places.setdefault(text, place)
+        rows = np.array([places[text] for text in texts])
+        if len(units) == 1 and np.array_equal(rows, np.arange(len(units[0]))):
+            return self._units[units[0]]
+        return _gather(rows, [self._units[unit] for unit in units])
 
 
 @dataclass
 class _Shared:
-    probe: list[str]
     probe_vectors: Vectors
     vectors: TextVectors = field(default_factory=TextVectors)
 
@@ -83,22 +77,40 @@ class _Shared:
 _shared: dict[tuple[str, ...], _Shared] = {}
 
 
+def probe_texts(texts: pl.Series) -> tuple[str, ...]:
+    """The texts whose vectors stand for all: the longest, and the middle of each quarter by length.
+
+    A model that now cuts texts at another length, say, changes the vectors of long ones only.
+
+    Args:
+        texts: At least one text.
+
+    Returns:
+        Up to 5 texts, the longest first. They depend on the set of texts alone.
+    """
+    ordered = texts.unique().to_frame("text").sort(pl.col("text").str.len_chars(), "text")["text"]
+    places = [len(ordered) - 1, *(len(ordered) * eighth // 8 for eighth in (7, 5, 3, 1))]
+    return tuple(dict.fromkeys(ordered[place] for place in places))
+
+
 def shared_vectors(
-    key: tuple[str, ...], texts: Sequence[str], encode: Encode, encode_elsewhere: Encode
+    key: tuple[str, ...], probe: tuple[str, ...], encode: Encode, encode_elsewhere: Encode
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
-    Sharing is checked, not assumed. Two probe texts are encoded again: in the present subset of
+    Sharing is checked, not assumed. Probe texts are encoded again: in the present subset of
     the present task, where the vectors must be bit for bit the ones of the task that came first
     (they are not if the prompt depends on the task, or if the model has been trained since), and
     in another subset, where they must not change (they do if the model reads ``hf_subset``).
-    Where these two differ by no more than `NOISE`, the model is one that never answers twice alike
-    (some that are reached over the network), and the first check allows as much.
+    Where they do change, but by no more than `NOISE`, and change in the present subset too when
+    they are encoded once more, the model is one that never answers twice alike (some that are
+    reached over the network), and the first check allows as much.
 
     Args:
         key: What identifies the model, then what identifies prompt type and options. Only the
             last model's vectors are kept.
-        texts: Texts to take the probe from, if these are the first.
+        probe: What `probe_texts` returned for the texts of the task. Tasks with another probe
+            share nothing.
         encode: Encodes in the present subset.
         encode_elsewhere: Encodes in another subset of the same task.
 
@@ -107,15 +119,19 @@ def shared_vectors(
     """
     for other in [other for other in _shared if other[0] != key[0]]:
         del _shared[other]
-    known = _shared.get(key)
-    probe = known.probe if known else list(dict.fromkeys(texts))[:2]
-    here = checked_vectors(encode(probe), probe)
-    spread = _distance(here, checked_vectors(encode_elsewhere(probe), probe))
-    if spread > NOISE:
-        return None
-    if known is None or _distance(here, known.probe_vectors) > (NOISE if spread else 0):
-        _shared[key] = _Shared(probe, here)
-    return _shared[key].vectors
+    here, elsewhere, tolerated = _encode(encode, probe), _encode(encode_elsewhere, probe), 0.0
+    if spread := _distance(here, elsewhere):
+        if spread > NOISE or not _distance(here, _encode(encode, probe)):
+            return None
+        tolerated = NOISE
+    known = _shared.get((*key, *probe))
+    if known is None or _distance(here, known.probe_vectors) > tolerated:
+        known = _shared[*key, *probe] = _Shared(here)
+    return known.vectors
+
+
+def _encode(encode: Encode, texts: Sequence[str]) -> Vectors:
+    return checked_vectors(encode(list(texts)), texts)
 
 
 def checked_vectors(vectors: Vectors, texts: Sequence[str]) -> Vectors:
@@ -135,9 +151,9 @@ def checked_vectors(vectors: Vectors, texts: Sequence[str]) -> Vectors:
         )
     if hasattr(vectors, "detach"):
         vectors = vectors.detach().cpu()
-    # The sum of a row is finite only if all its values are; bfloat16 has no numpy equivalent.
-    sums = vectors.sum(1).float().numpy() if hasattr(vectors, "detach") else vectors.sum(1)
-    bad = np.flatnonzero(~np.isfinite(sums))
+    # Value by value: a row of float16 can be finite where its sum is not.
+    finite = vectors.isfinite().numpy() if hasattr(vectors, "detach") else np.isfinite(vectors)
+    bad = np.flatnonzero(~finite.all(axis=1))
     if bad.size:
         raise EncoderError(
             f"the model returned NaN or infinity for {bad.size} of {len(texts)} texts; the first "
@@ -146,12 +162,18 @@ def checked_vectors(vectors: Vectors, texts: Sequence[str]) -> Vectors:
     return vectors
 
 
-def _stack(parts: Sequence[Vectors]) -> Vectors:
+def _gather(rows: npt.NDArray[np.int64], parts: Sequence[Vectors]) -> Vectors:
+    """Rows of parts that lie one after another, copied once."""
     if hasattr(parts[0], "detach"):
-        import torch
-
-        return torch.cat(list(parts))
-    return np.concatenate(parts)
+        found = parts[0].new_empty((len(rows), parts[0].shape[1]))
+    else:
+        found = np.empty((len(rows), parts[0].shape[1]), dtype=parts[0].dtype)
+    start = 0
+    for part in parts:
+        here = np.flatnonzero((rows >= start) & (rows < start + len(part)))
+        found[here] = part[rows[here] - start]
+        start += len(part)
+    return found
 
 
 def _distance(first: Vectors, second: Vectors) -> float:
