@@ -16,7 +16,7 @@ from sentence_transformers.util import cos_sim, euclidean_sim
 from conftest import HashEncoder
 from mteb_hybrid.evaluation import task
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.retrieval import embeddings as retrieval
+from mteb_hybrid.retrieval import rank_counter
 from mteb_hybrid.retrieval.embeddings import EncoderError, TextVectors, checked_vectors, probe_texts
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.ties import TieWarning
@@ -336,7 +336,7 @@ def test_blocks_of_scores_give_the_same_ranks(monkeypatch):
     qrels = {f"q{i}": {"p3": 1, f"p{i + 5}": 1} for i in range(7)}
     results = []
     for limit in (1, 85, 10**6):
-        monkeypatch.setattr(retrieval, "SCORES_IN_MEMORY", limit)
+        monkeypatch.setattr(rank_counter, "SCORES_IN_MEMORY", limit)
         counter, sizes = RankCounter(pool_of(ids), qrels), []
 
         def similarity(q, p, sizes=sizes):
