@@ -51,7 +51,7 @@ def bias(
 
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
     """
-    from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
+    from mteb_hybrid.files.runs import mean_notes, read_mapping, read_qrels, read_run
     from mteb_hybrid.measures.bias_of_run import bias_of_run
 
     found = bias_of_run(
@@ -68,3 +68,5 @@ def bias(
     wide = found.pivot("query_language", index="measure", values="value")
     body = [[str(row[0]), *(f"{value:.4f}" for value in row[1:])] for row in wide.iter_rows()]
     typer.echo(write_table(wide.columns, body, format, terminal_width(), labels=1))
+    for note in mean_notes(found):
+        typer.echo(note, err=True)

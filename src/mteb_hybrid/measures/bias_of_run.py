@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from mteb_hybrid.files.runs import Scores
+from mteb_hybrid.files.runs import Scores, _alone, _check_queries, _overall
+from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.ranks import ranks_of_run
@@ -32,12 +33,14 @@ def bias_of_run(
             as if it were not in the pool (MTEB's name for it): where queries are documents.
 
     Returns:
-        One row per query language (``all``: the unweighted mean over them) and measure: columns
-        query_language, measure, value, queries.
+        One row per query language and measure: columns query_language, measure, value, queries,
+        languages, without. In rows of ``all`` the value is the mean over the query languages that
+        have one (`mteb_hybrid.measures.language_mean`), ``languages`` how many these are, and ``without``
+        names the others.
 
     Raises:
         ValueError: If a ranked or judged document has no language, a score is NaN, no query is
-            judged, or queries cannot be left out as
+            judged, none of the judged queries is in the run, or queries cannot be left out as
             `mteb_hybrid.retrieval.rank_counter.RankCounter` says.
     """
     judged = {
@@ -45,13 +48,16 @@ def bias_of_run(
     }
     if not judged:
         raise ValueError("no query has a relevant document; check the judgments")
+    _check_queries(run, judged)
+    names = one_name_each((*languages.values(), *(query_languages or {}).values()))
+    languages = {id_: names[language] for id_, language in languages.items()}
     if groups:
         judged = {
             query: _with_translations(rows, groups, query if ignore_identical_ids else None)
             for query, rows in judged.items()
         }
     pool = Pool(list(languages), list(languages.values()), tuple(sorted(set(languages.values()))))
-    spoken = query_languages or {}
+    spoken = {id_: names[language] for id_, language in (query_languages or {}).items()}
     rows: list[dict[str, object]] = []
     for language in sorted({spoken.get(query, "unknown") for query in judged}):
         mine = {q: rel for q, rel in judged.items() if spoken.get(q, "unknown") == language}
@@ -62,10 +68,7 @@ def bias_of_run(
                 for name, value in measure.scores(ranks).items()
             ]
     table = pl.DataFrame(rows)
-    overall = table.group_by("measure", maintain_order=True).agg(
-        pl.lit("all").alias("query_language"), pl.col("value").mean(), pl.col("queries").sum()
-    )
-    return pl.concat([overall.select(table.columns), table])
+    return pl.concat([_overall(table), _alone(table)])
 
 
 def _with_translations(
