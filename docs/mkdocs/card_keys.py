@@ -122,4 +122,8 @@ def _needed(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
-    return "optional" if default in (None, "") else f"`{json.dumps(default)}` by default"
+    return (
+        "optional"
+        if default in (None, "") or isinstance(default, BaseModel)
+        else f"`{json.dumps(default)}` by default"
+    )

@@ -55,7 +55,8 @@ def test_a_card_reads_as_written(tmp_path):
         ('title = "sample (not a benchmark)"', "", "title", "missing key; add it"),
         ('name = "HybridSample"', 'name = "hybrid sample"', "name", "should match pattern"),
         ('code = "ara-Arab"', 'code = "arabic-Arab"', "languages.ar.code", "'arabic'"),
-        ("[languages.ar]", "[languages.Arabic]", "languages.Arabic", "should match pattern"),
+        ("[languages.ar]", "[languages.EN]", "languages", "'EN' are both 'en'; keep one"),
+        ("[languages.ar]", "[languages.Arabic]", "languages.Arabic", "unknown language 'Arabic'"),
         ('file = "ar.json"', "file = 3", "languages.ar.file", "should be a valid string"),
         (
             'format = "lareqa"',

@@ -13,6 +13,7 @@ import pytest
 
 from conftest import HashEncoder
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.known_faults import KnownFaults
 from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.results.per_query import read_per_query
@@ -61,7 +62,8 @@ def toy_card(folder, languages=("sw", "yo", "bn")):
     """A user's own card for some of MIRACL's languages, its files beside it."""
     card = task_cards()["MIRACL"]
     chosen = {language: card.languages[language] for language in languages}
-    source = card.source.model_copy(update={"passages": None})
+    strict = {"passages": None, "known_faults": KnownFaults()}
+    source = card.source.model_copy(update=strict)
     fields = {"name": "Toy", "title": "toy", "languages": chosen, "source": source}
     made = card.model_copy(update=fields)
     made._file = folder / "toy.toml"

@@ -12,7 +12,7 @@ from evaluation.test_task_lines import lines_card
 from mteb_hybrid.commands.main import app
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.runs import RunError, read_mapping, read_qrels, read_run
-from mteb_hybrid.measures.bias_of_run import bias_of_run
+from mteb_hybrid.measures.bias_of_run import bias_of_run, mean_notes
 from mteb_hybrid.sources import load_collection
 
 RUN = {"q1": {"d1": 2.5, "d2": 1.0}, "q2": {"d2": -1.0}}
@@ -94,7 +94,72 @@ def test_bad_files(tmp_path, read, content, said):
         read(written(tmp_path, content))
 
 
+@pytest.mark.parametrize("value", [0.5, 1.9, True, None, "maybe", "1.5", float("nan"), 10**30])
+def test_judgments_are_integers(tmp_path, value):
+    with pytest.raises(RunError, match=r"query 'q', document 'd': the judgment is .*an integer"):
+        read_qrels(written(tmp_path, {"q": {"d": value}}))
+
+
+@pytest.mark.parametrize("value", [1, 1.0, "1"])
+def test_judgments_that_are_whole(tmp_path, value):
+    assert read_qrels(written(tmp_path, {"q": {"d": value}})) == {"q": {"d": 1}}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("d1\ten\tx", "line 1: .* has 3 columns; expected an id and a language, separated by"),
+        ({"d1": ["en"]}, r"key 'd1': no id or no language \(found 'd1' and '\[\"en\"\]'\)"),
+        ({"d1": None}, "found 'd1' and 'null'"),
+        ('{"_id": true, "language": "en"}\n{}', "line 1: no id or no language"),
+        ('{"_id": "a", "metadata": [1]}', "line 1: no id or no language"),
+        ("", "empty; expected an id and its language"),
+        ("id\tlanguage\n", "empty; expected an id and its language"),
+        ('{"d1": "en", "d1": "de"}', "the key 'd1' stands twice"),
+    ],
+)
+def test_bad_mappings(tmp_path, content, said):
+    with pytest.raises(RunError, match=said):
+        read_mapping(written(tmp_path, content), "language")
+
+
+def test_a_head_is_no_document(tmp_path):
+    assert read_mapping(written(tmp_path, "docid\tLanguage\nd1\ten\n"), "language") == {"d1": "en"}
+
+
 LANGUAGES = {"d1": "en", "d2": "de"}
+
+
+def test_one_language_written_in_several_ways():
+    """The query's language is that of a document, whatever the two files call it."""
+    qrels = {"q1": {"d2": 1}}
+    expected = bias_of_run(RUN, qrels, LANGUAGES, {"q1": "en"})
+    found = bias_of_run(RUN, qrels, {"d1": "eng_Latn", "d2": "de"}, {"q1": "EN"})
+    assert found.equals(expected)
+
+
+def test_how_many_queries_a_run_and_its_judgments_share(caplog):
+    with pytest.raises(ValueError, match=r"such as 'q1'.*such as 'x'; .*no query is in both"):
+        bias_of_run(RUN, {"x": {"d1": 1}}, LANGUAGES)
+    bias_of_run(RUN, {"q1": {"d1": 1}, "x": {"d1": 1}}, LANGUAGES)
+    assert "1 of 2 judged queries are in the run" in caplog.text
+    assert "1 of the run's 2 queries have no relevant document" in caplog.text
+
+
+def test_the_mean_is_over_the_languages_that_have_a_value():
+    """No document is in French, so nothing can prefer it."""
+    qrels = {"q1": {"d2": 1}, "q2": {"d2": 1}}
+    table = bias_of_run(RUN, qrels, LANGUAGES, {"q1": "fr", "q2": "de"})
+    lift = table.filter(measure="same_language_lift_at_10")
+    rows = {row["query_language"]: row for row in lift.iter_rows(named=True)}
+    assert math.isnan(rows["fr"]["value"]) and not math.isnan(rows["de"]["value"])
+    assert rows["all"]["value"] == rows["de"]["value"]
+    assert (rows["all"]["languages"], rows["all"]["without"]) == (1, "fr")
+    assert (rows["fr"]["languages"], rows["de"]["languages"]) == (0, 1)
+    assert mean_notes(table) == [
+        "same_language_lift_at_10: mean over 1 of 2 query languages, as there is no value in fr"
+    ]
+    assert mean_notes(table.filter(measure="map")) == []
 
 
 @pytest.mark.parametrize(

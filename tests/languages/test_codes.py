@@ -3,12 +3,20 @@ import json
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.languages.codes import (
     check_language_code,
+    find_language,
+    iso_entry,
     language_name,
     language_table,
+    language_tag,
     macrolanguage,
+    one_name_each,
+    short_code,
     standard_members,
 )
 from mteb_hybrid.languages.traits import Traits, _traits, language_traits
@@ -23,16 +31,96 @@ def test_known_codes(code):
     ("code", "said"),
     [
         ("english-Latn", "unknown language 'english'"),
-        ("en-Latn", "unknown language 'en'"),
         ("xxx-Latn", "unknown language 'xxx'"),
-        ("eng", "unknown script ''"),
-        ("eng-latn", "unknown script 'latn'"),
+        ("xx", "unknown language 'xx'"),
+        ("eng-foo", "unknown script 'foo'"),
+        ("zh", "'zh' does not say its script, .* several, .*as in 'zho-Hans'"),
+        ("sr_RS.UTF-8", "unknown script"),
+        ("", "unknown language ''"),
         ("eng-Xxxx", "unknown script 'Xxxx'"),
     ],
 )
 def test_unknown_codes(code, said):
     with pytest.raises(ValueError, match=said):
         check_language_code(code)
+
+
+READ = [
+    ("zh_TW", "zho-Hant", "zh-TW"),
+    ("zh-Hant-TW", "zho-Hant", "zh-TW"),
+    ("zho-Hans-CN", "zho-Hans", "zh-CN"),
+    ("es-419", "spa-Latn", "es-419"),
+    ("eng_Latn", "eng-Latn", "en"),
+    ("ENG", "eng-Latn", "en"),
+    ("EN", "eng-Latn", "en"),
+    ("iw", "heb-Hebr", "iw"),
+    ("in", "ind-Latn", "in"),
+    ("pt-br", "por-Latn", "pt-br"),
+    ("sr_ME", "srp-Latn", "sr-ME"),
+    ("yo-Latn", "yor-Latn", "yo-Latn"),
+    (" en ", "eng-Latn", "en"),
+]
+
+
+@pytest.mark.parametrize(("written", "code", "short"), READ)
+def test_codes_as_people_have_them(written, code, short):
+    assert check_language_code(written) == code
+    assert short_code(written) == short
+    assert language_tag(written) == language_tag(short)
+    assert iso_entry(written).alpha_3 == code[:3]
+
+
+def test_what_was_understood_is_said_once(caplog):
+    for _ in range(2):
+        check_language_code("pt_AO")
+        check_language_code("por-Latn")
+    assert caplog.messages == ["language 'pt_AO' is read as 'por-Latn'"]
+
+
+def test_codes_of_cards_stay_as_they_are():
+    for card in task_cards().values():
+        for short, language in card.languages.items():
+            assert short_code(short) == short
+            assert check_language_code(language.code) == language.code
+            codes = {key: other.code for key, other in card.languages.items()}
+            assert find_language(short.upper(), codes) == short or "-" in short or short == "tl"
+            assert find_language(language.code.replace("-", "_").upper(), codes) == short
+
+
+def test_finding_a_language():
+    known = {"zh": "zho-Hans", "pt-br": "por-Latn", "he": "heb-Hebr", "zh-Hant": "zho-Hant"}
+    for written, short in {
+        "ZH": "zh", "zh-hans": "zh", "zho_Hant": "zh-Hant", "PT_BR": "pt-br", "iw": "he"
+    }.items():  # fmt: skip
+        assert find_language(written, known) == short
+    for other in ("zh_TW", "en", "xx", "", "Hebrew", "pt-PT"):
+        assert find_language(other, known) is None
+
+
+def test_one_name_for_what_is_written_in_several_ways():
+    assert one_name_each(["EN", "en", "eng_Latn", "de", "zh", "zh-Hans", "unknown", "C++"]) == {
+        **dict.fromkeys(["EN", "en", "eng_Latn"], "en"),
+        **{name: name for name in ("de", "zh", "zh-Hans", "unknown", "C++")},
+    }
+    assert one_name_each(["eng", "iw"]) == {"eng": "eng", "iw": "iw"}
+    assert one_name_each(["iw", "he"]) == {"iw": "he", "he": "he"}
+
+
+PARTS = ["en", "EN", "zh", "sr", "eng", "Latn", "latn", "TW", "419", "x", "i", "-", "é", "\0"]
+PART = st.one_of(st.sampled_from(PARTS), st.text(max_size=4))
+
+
+@given(st.lists(PART, max_size=4), st.sampled_from("-_ "))
+@settings(deadline=None)
+def test_any_text_is_read_or_refused_with_an_error(parts, between):
+    text = between.join(parts)
+    one_name_each([text, "en"])
+    find_language(text, {"en": "eng-Latn"})
+    for read in (check_language_code, short_code):
+        try:
+            assert read(read(text)) == read(text)
+        except ValueError as error:
+            assert repr(text) in str(error)
 
 
 def test_names():

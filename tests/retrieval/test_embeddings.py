@@ -16,7 +16,7 @@ from sentence_transformers.util import cos_sim, euclidean_sim
 from conftest import HashEncoder
 from mteb_hybrid.evaluation import task
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.retrieval import rank_counter
+from mteb_hybrid.retrieval import embeddings, rank_counter
 from mteb_hybrid.retrieval.embeddings import EncoderError, TextVectors, checked_vectors, probe_texts
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.ties import TieWarning
@@ -27,7 +27,7 @@ SETTINGS = ("Monolingual", "Crosslingual", "Multilingual")
 
 @pytest.fixture(autouse=True)
 def nothing_shared():
-    retrieval._shared.clear()
+    embeddings._shared.clear()
 
 
 def lengths(texts):
@@ -117,7 +117,7 @@ def test_a_task_that_is_evaluated_again_forgets_what_it_knew(encoder, other):
     changed.vector = HashEncoderByLength().vector
     found = [score(changed, subset) for subset in (["de-de"] if other else []) + ["en-en"]]
     task.unload_data()
-    retrieval._shared.clear()
+    embeddings._shared.clear()
     assert found[-1] == score(HashEncoderByLength(), "en-en")
     assert found[0] == score(HashEncoderByLength(), "de-de" if other else "en-en")
 
@@ -150,9 +150,9 @@ def halve(model):
 
 def train(model):
     """Only on words that few texts have."""
-    embeddings = model.model[0].model.embeddings.word_embeddings.weight
+    weight = model.model[0].model.embeddings.word_embeddings.weight
     token = model.model.tokenizer.convert_tokens_to_ids("##z")
-    embeddings.data[token] += 1
+    weight.data[token] += 1
 
 
 @pytest.mark.parametrize("change", [shorten, pool, prompt, truncate, halve, train])
@@ -162,7 +162,7 @@ def test_a_model_that_was_changed_in_between_is_encoded_anew(evaluate, tiny, tin
     evaluate(tiny, tasks[0], ["en-en"])
     change(tiny)
     found = evaluate(tiny, tasks[1], ["en-es"])
-    retrieval._shared.clear()
+    embeddings._shared.clear()
     other = load_model(str(tiny_model))
     change(other)
     assert json.dumps(found) == json.dumps(evaluate(other, tasks[1], ["en-es"]))
@@ -173,9 +173,9 @@ def test_what_a_model_says_of_itself_parts_what_no_probe_would(evaluate, tiny, m
     """As where only a text that is no probe is longer than the model reads."""
     monkeypatch.setattr(task, "probe_texts", lambda texts: ("a",))
     for change in (shorten, pool, prompt, truncate, halve):
-        before = set(retrieval._shared)
+        before = set(embeddings._shared)
         evaluate(tiny, "HybridSampleMonolingualRetrieval", ["en-en"])
-        assert not before & set(retrieval._shared)
+        assert not before & set(embeddings._shared)
         change(tiny)
 
 
@@ -222,7 +222,7 @@ class ReadsSubsetALittle(HashEncoder):
 def test_a_model_that_reads_the_subset_is_no_noisy_one(evaluate):
     encoder = ReadsSubsetALittle()
     evaluate(encoder, "HybridSampleMonolingualRetrieval", ["en-en", "de-de"])
-    assert not retrieval._shared
+    assert not embeddings._shared
 
 
 class ReadsBatch(HashEncoder):
@@ -244,14 +244,14 @@ def test_scores_do_not_depend_on_what_was_evaluated_before(evaluate, reads, tiny
     }
 
     def model():
-        retrieval._shared.clear()
+        embeddings._shared.clear()
         return ReadsBatch() if reads == "batches" else load_model(str(tiny_model))
 
     whole, alone = model(), {}
     for setting, subsets in runs.items():
         name = f"HybridSample{setting}Retrieval"
         alone |= {(name, x): json.dumps(evaluate(model(), name, [x])[x]) for x in subsets}
-    retrieval._shared.clear()
+    embeddings._shared.clear()
     for setting, subsets in reversed(runs.items()):
         name = f"HybridSample{setting}Retrieval"
         for subset, scores in evaluate(whole, name, subsets[::-1]).items():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mteb_hybrid.cards.source import Source
-from mteb_hybrid.cards.tables import Language, ShortCode, Strict
+from mteb_hybrid.cards.tables import EachLanguageOnce, Language, ShortCode, Strict
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -67,7 +67,7 @@ class TaskCard(Strict):
     description: str
     split: str = "test"
     source: Source
-    languages: dict[ShortCode, Language]
+    languages: Annotated[dict[ShortCode, Language], EachLanguageOnce]
     metadata: Metadata
     _file: Path = PrivateAttr()
 
@@ -136,7 +136,7 @@ def read_card(file: Path) -> TaskCard:
         CardError: If it is not TOML, lacks a key, has an unknown one or a bad value.
     """
     try:
-        card = TaskCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        card = TaskCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         lines = [f"{file}: {_explain(problem)}" for problem in error.errors()]
         raise CardError("\n".join(lines)) from None

@@ -8,7 +8,16 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mteb_hybrid.cards.tables import Commit, File, PublicPath, Strict, SubsetName
+from mteb_hybrid.cards.known_faults import KnownFaults
+from mteb_hybrid.cards.tables import (
+    Commit,
+    EachLanguageOnce,
+    File,
+    PublicPath,
+    ShortCode,
+    Strict,
+    SubsetName,
+)
 
 SettingName = Literal["monolingual", "crosslingual", "multilingual"]
 ALL_SETTINGS: tuple[SettingName, ...] = ("monolingual", "crosslingual", "multilingual")
@@ -23,6 +32,8 @@ class _Source(Strict):
         revision: The commit (or version) of the files.
         empty_subsets: Subsets that the collection does not have, as none of their queries has an
             answer.
+        known_faults: Rows that are left out, as the published data set is known to have them.
+        leaves_out: The kinds of faults that this format can leave out.
         candidates: What a passage is.
         queries_are_passages: Whether every query is one of the passages, under the same id.
         files: The files that the card lists: one ``per language``, or ``none``.
@@ -32,9 +43,26 @@ class _Source(Strict):
     repository: str
     revision: Commit
     empty_subsets: tuple[str, ...] = ()
+    known_faults: KnownFaults = KnownFaults()
+    leaves_out: ClassVar[tuple[str, ...]] = ()
     queries_are_passages: ClassVar[bool] = False
     files: ClassVar[Literal["per language", "none"]] = "per language"
     most_languages: ClassVar[int | None] = None
+
+    @model_validator(mode="after")
+    def _faults_of_a_published_source(self) -> Self:
+        listed = self.known_faults.listed
+        if listed and self.origin == BESIDE_THE_CARD:
+            raise ValueError(
+                "known_faults: these files lie beside the card, so correct the files themselves "
+                "and remove the table; it is for published data sets"
+            )
+        if wrong := [kind for kind in listed if kind not in self.leaves_out]:
+            raise ValueError(
+                f"known_faults.{wrong[0]}: this format leaves out "
+                f"{', '.join(self.leaves_out) or 'nothing'}; remove the key"
+            )
+        return self
 
     @property
     def settings(self) -> tuple[SettingName, ...]:
@@ -118,6 +146,7 @@ class LinesSource(FileSource):
     format: Literal["lines"]
     groups: File | None = None
     candidates: ClassVar[str] = "line"
+    leaves_out: ClassVar[tuple[str, ...]] = ("blank_texts",)
     queries_are_passages: ClassVar[bool] = True
 
     @property
@@ -140,6 +169,7 @@ class CaptionsSource(FileSource):
     format: Literal["captions"]
     captions: File
     candidates: ClassVar[str] = "caption"
+    leaves_out: ClassVar[tuple[str, ...]] = ("blank_texts", "repeated_ids")
     queries_are_passages: ClassVar[bool] = True
     files: ClassVar[Literal["per language", "none"]] = "none"
 
@@ -176,6 +206,12 @@ class BeirSource(FileSource):
     format: Literal["beir"]
     archive: File | None = None
     candidates: ClassVar[str] = "document"
+    leaves_out: ClassVar[tuple[str, ...]] = (
+        "judged_unknown",
+        "judged_empty",
+        "judged_twice",
+        "repeated_ids",
+    )
     files: ClassVar[Literal["per language", "none"]] = "none"
     most_languages: ClassVar[int | None] = 1
 
@@ -214,7 +250,7 @@ class HubPassages(Strict):
 
     repository: str
     revision: Commit
-    files: dict[str, Annotated[int, Field(ge=1)]]
+    files: Annotated[dict[ShortCode, Annotated[int, Field(ge=1)]], EachLanguageOnce]
 
 
 class MiraclSource(FileSource):
@@ -231,6 +267,7 @@ class MiraclSource(FileSource):
     url: None = None
     passages: HubPassages | None = None
     candidates: ClassVar[str] = "passage"
+    leaves_out: ClassVar[tuple[str, ...]] = ("judged_unknown", "judged_twice", "repeated_ids")
     files: ClassVar[Literal["per language", "none"]] = "none"
 
     @property
@@ -279,6 +316,7 @@ class MtebSource(_Source):
     shared_queries: SubsetName | None = None
     leave_out: tuple[SettingName, ...] = ()
     candidates: ClassVar[str] = "passage"
+    leaves_out: ClassVar[tuple[str, ...]] = ("judged_unknown", "blank_texts", "repeated_ids")
     files: ClassVar[Literal["per language", "none"]] = "none"
 
     @model_validator(mode="after")

@@ -1,17 +1,34 @@
 """What tables of cards are made of: strict models, codes of languages, files with checksums."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from mteb_hybrid.languages.codes import check_language_code
+from mteb_hybrid.languages.codes import check_language_code, short_code
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|\d+\.\d+\.\d+)$")]
 LanguageCode = Annotated[str, AfterValidator(check_language_code)]
-ShortCode = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$")]
+ShortCode = Annotated[str, AfterValidator(short_code)]
 SubsetName = Annotated[str, Field(pattern=r"^([\w.-]|\{short\}|\{code\})+$")]
 PublicPath = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")]
+
+
+def _each_once(languages: Any) -> Any:
+    """Refuse keys that are written in two ways and mean one language."""
+    first: dict[str, str] = {}
+    for key in languages if isinstance(languages, dict) else ():
+        try:
+            short = short_code(key)
+        except (TypeError, ValueError):
+            continue  # refused with its key later on
+        if first.setdefault(short, key) != key:
+            raise ValueError(f"{first[short]!r} and {key!r} are both {short!r}; keep one")
+    return languages
+
+
+EachLanguageOnce = BeforeValidator(_each_once)
+"""For tables with a key for each language."""
 
 
 class Strict(BaseModel):

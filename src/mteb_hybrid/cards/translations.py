@@ -16,13 +16,15 @@ import json
 import os
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
 from pydantic import Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tables import LanguageCode, Sha256, ShortCode, Strict
+from mteb_hybrid.cards.tables import EachLanguageOnce, LanguageCode, Sha256, ShortCode, Strict
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 PROVENANCE = "provenance.json"
@@ -64,7 +66,7 @@ class Provenance(Strict):
     revision: str
     options: dict[str, int | str] = Field(default_factory=dict)
     date: date
-    languages: dict[ShortCode, LanguageCode]
+    languages: Annotated[dict[ShortCode, LanguageCode], EachLanguageOnce]
     translations: list[Translation]
 
 
@@ -90,7 +92,7 @@ def provenance(card: TaskCard) -> Provenance | None:
     if not file.is_file():
         return None
     try:
-        found = Provenance.model_validate_json(file.read_bytes())
+        found = Provenance.model_validate(json_file(file))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(whole file)"

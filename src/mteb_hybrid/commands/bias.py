@@ -55,7 +55,7 @@ def bias(
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
     """
     from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
-    from mteb_hybrid.measures.bias_of_run import bias_of_run
+    from mteb_hybrid.measures.bias_of_run import bias_of_run, mean_notes
 
     found = bias_of_run(
         read_run(run, subset),
@@ -73,6 +73,8 @@ def bias(
     for row in found.iter_rows(named=True):
         lines.setdefault(row["measure"], [row["measure"]]).append(_cell(row, len(head) - 2))
     typer.echo(write_table(head, list(lines.values()), format, terminal_width(), labels=1))
+    for note in mean_notes(found):
+        typer.echo(note, err=True)
 
 
 def _cell(row: dict[str, Any], languages: int) -> str:

@@ -12,7 +12,7 @@ from mteb_hybrid.cards.new_card import PROMPT, About, write_card
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.files.places import TASKS_VARIABLE
-from mteb_hybrid.languages.codes import check_language_code, language_name
+from mteb_hybrid.languages.codes import check_language_code, language_name, short_code
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
@@ -55,6 +55,8 @@ def show_task(
         "text": f"{about.annotations_creators}, {about.sample_creation}",
         "reference": about.reference or "none",
     }
+    if source.known_faults.listed:
+        lines["known faults"] = str(source.known_faults)
     if found := provenance(card):
         pairs = " ".join(f"{entry.into}-{entry.of}" for entry in found.translations)
         cut = sum(len(entry.cut) for entry in found.translations)
@@ -166,5 +168,5 @@ def _codes(given: list[str]) -> dict[str, str]:
         short, equals, code = pair.partition("=")
         if not equals:
             raise ValueError(f"--code {pair}: expected a language and its code, as in de=deu-Latn")
-        found[short] = check_language_code(code)
+        found[short_code(short)] = check_language_code(code)
     return found

@@ -12,7 +12,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.languages.codes import check_language_code
+from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
 from mteb_hybrid.retrieval.views import Setting
 
 if TYPE_CHECKING:
@@ -139,12 +139,13 @@ def language_codes(values: Iterable[str], card: TaskCard | None = None) -> dict[
     found = {}
     for value in values:
         short, given, code = value.partition("=")
-        if not given and short not in known:
+        found_short = short_code(short) if given else find_language(short, known)
+        if found_short is None:
             raise ValueError(
                 f"language {short!r}: on no card; known are {', '.join(sorted(known))}. Give its "
                 "code as well, as in sv=swe-Latn"
             )
-        found[short] = check_language_code(code) if given else known[short]
+        found[found_short] = check_language_code(code) if given else known[found_short]
     return found
 
 

@@ -43,6 +43,9 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     """
     codes = {short: language.code for short, language in card.languages.items()}
     description, revision = f"{card.description} {DESCRIPTIONS[setting]}", card.source.revision
+    if card.source.known_faults.listed:
+        description += f" {card.source.known_faults}"
+        revision += f"+left-out-{card.source.known_faults.digest}"
     fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         codes = {**translated.languages, **codes}

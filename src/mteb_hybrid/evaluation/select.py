@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.cards.translations import NO_SETTING, translations
+from mteb_hybrid.cards.translations import NO_SETTING, provenance
+from mteb_hybrid.evaluation.evaluate import _meant
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -52,19 +53,19 @@ def select_tasks(
     for name in dict.fromkeys(chosen):
         card, setting = tasks[name]
         found = task_views(card, setting)
-        translated = [entry.into for entry in translations(card)]
-        languages = dict.fromkeys([*card.languages, *translated])
-        for code in (*query_languages, *passage_languages):
-            if code not in languages:
-                raise SelectionError(
-                    f"no language {code!r} in {card.title}; it has {', '.join(languages)}"
-                )
+        about = provenance(card)
+        codes = {short: language.code for short, language in card.languages.items()}
+        codes = {**(about.languages if about else {}), **codes}
+        queries, passages = (
+            {_meant(code, codes, card.title) for code in given}
+            for given in (query_languages, passage_languages)
+        )
         subsets = [
             subset
             for subset, view in found.items()
             if (not settings or setting in settings)
-            and (not query_languages or view.query_language in query_languages)
-            and (not passage_languages or set(view.passage_languages) <= set(passage_languages))
+            and (not queries or view.query_language in queries)
+            and (not passages or passages.issuperset(view.passage_languages))
         ]
         if subsets:
             selected[name] = subsets

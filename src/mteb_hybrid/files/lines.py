@@ -1,12 +1,22 @@
-"""JSON lines and other text in lines: files one after another, plain or gzip, with line numbers."""
+"""Text files as people have them: lines, JSON lines and whole JSON files, plain or gzip, in UTF-8.
 
+The one reader of every text format that the project takes. A line ends in a line feed, or in a
+carriage return and a line feed, and nowhere else: U+2028, U+2029, U+0085 and the like stand inside
+of texts. A byte order mark is no part of a text. What is compressed with gzip is told by its first
+bytes, or by the name ``.gz``. A key that repeats in a JSON object is refused, as nothing tells
+which of its values is meant.
+"""
+
+import codecs
+import csv
 import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from tqdm import tqdm
 
@@ -40,48 +50,178 @@ def write_lines(file: Path, lines: Iterable[str]) -> None:
 
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_GZIP = b"\x1f\x8b"
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_BLANKS = re.compile(r"[ \t\r\v\f]+")
 
 
-class ParallelDataError(DataError):
-    """Parallel data that cannot be used: where, what was expected, and what to do."""
+class TextError(DataError):
+    """Text that cannot be used: the file and the line or key, what was expected, what to do."""
+
+
+ParallelDataError = TextError
+"""What the readers of training data call it."""
 
 
 def lines(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """The lines of files one after another, with a progress bar if it takes more than 5 seconds.
 
     Args:
-        paths: Files, compressed with gzip if they are called ``.gz``.
+        paths: Files, plain or gzip.
 
     Yields:
         ``file:line`` (counted from 1), and the line with its end.
 
     Raises:
-        ParallelDataError: If a compressed file is damaged or cut off.
+        TextError: If a compressed file is damaged or cut off, or a file is in UTF-16.
     """
     total = sum(path.stat().st_size for path in paths)
     with tqdm(total=total, unit="B", unit_scale=True, delay=5, leave=False, disable=None) as bar:
         before = 0
         for path in paths:
             bar.set_description(path.name, refresh=False)
-            number = 0
             with path.open("rb") as raw:
-                stream = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-                try:
-                    for number, line in enumerate(stream, 1):
-                        yield f"{path}:{number}", line
-                        if not number % 4096:
-                            bar.update(before + raw.tell() - bar.n)
-                except EOFError:
-                    raise ParallelDataError(
-                        f"{path}:{number + 1}: the compressed file is cut off here; make or "
-                        "download it again"
-                    ) from None
-                except (gzip.BadGzipFile, zlib.error) as error:
-                    raise ParallelDataError(
-                        f"{path}:{number + 1}: not what gzip writes ({error}); expected a .gz "
-                        "file, make or download it again"
-                    ) from None
+                for number, (where, line) in enumerate(numbered(path, _unpacked(path, raw)), 1):
+                    yield where, line
+                    if not number % 4096:
+                        bar.update(before + raw.tell() - bar.n)
                 before += raw.tell()
+
+
+def numbered(path: Path, stream: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
+    """The lines of an open file, without its byte order mark.
+
+    Args:
+        path: What it is, for error messages.
+        stream: Lines with their ends, unpacked.
+
+    Yields:
+        As `lines`.
+
+    Raises:
+        TextError: As `lines`.
+    """
+    number = 0
+    with damage_named(path, lambda: f":{number + 1}"):
+        for number, line in enumerate(stream, 1):
+            if number == 1:
+                line = _without_mark(path, line)
+                if not line:
+                    return
+            yield f"{path}:{number}", line
+
+
+def content(path: Path) -> bytes:
+    """All of a file, unpacked and without its byte order mark.
+
+    Raises:
+        TextError: As `lines`.
+    """
+    with path.open("rb") as raw, damage_named(path, lambda: ""):
+        return _without_mark(path, _unpacked(path, raw).read())
+
+
+@contextmanager
+def damage_named(path: Path, place: Callable[[], str]) -> Iterator[None]:
+    """Turn what gzip raises into an error that names the file.
+
+    Args:
+        path: The file.
+        place: Gives what stands behind its name, such as the number of the line.
+
+    Raises:
+        TextError: If the block raises one of gzip's errors.
+    """
+    try:
+        yield
+    except EOFError:
+        raise TextError(
+            f"{path}{place()}: the compressed file is cut off here; make or download it again"
+        ) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise TextError(
+            f"{path}{place()}: not what gzip writes ({error}); expected a .gz file, make or "
+            "download it again"
+        ) from None
+
+
+def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    packed = path.suffix == ".gz" or cast("Any", raw).peek(2).startswith(_GZIP)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+
+
+def _without_mark(path: Path, start: bytes) -> bytes:
+    if start.startswith(_UTF_16):
+        raise TextError(
+            f"{path}:1: not UTF-8 (its byte order mark is that of UTF-16); convert the file to "
+            "UTF-8"
+        )
+    return start.removeprefix(codecs.BOM_UTF8)
+
+
+def text_of(where: str, line: bytes) -> str:
+    """The text of a line, without its end.
+
+    Args:
+        where: What it is, for error messages.
+        line: The line.
+
+    Raises:
+        TextError: If it is not UTF-8, or has a NUL, as UTF-16 without a mark has.
+    """
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise TextError(
+            f"{where}: not UTF-8 ({error.reason} at position {error.start} of the line); convert "
+            "the file to UTF-8"
+        ) from None
+    if "\0" in text:
+        raise TextError(
+            f"{where}: a NUL character; expected text in UTF-8, convert the file or correct the "
+            "line"
+        )
+    return text
+
+
+def columns(line: str, width: int) -> list[str]:
+    """The columns of a line as TREC's files have them: separated by white space, or by tabs.
+
+    Where the tabs of a line make as many columns as are expected, they alone separate, so that ids
+    may have spaces in them. Other Unicode spaces are part of ids.
+
+    Args:
+        line: A line without its end.
+        width: How many columns are expected.
+
+    Returns:
+        The columns, however many there are.
+    """
+    if line.count("\t") == width - 1:
+        return [field.strip(" \r\v\f") for field in line.split("\t")]
+    return [field for field in _BLANKS.split(line) if field]
+
+
+def beir_columns(line: str) -> list[str]:
+    """The columns of a tab-separated line, as BEIR's loader reads them: ids may be in quotes.
+
+    Args:
+        line: A line without its end.
+
+    Returns:
+        The columns; the line as one where a quotation mark is not closed.
+    """
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True), [])
+    except csv.Error:
+        return [line]
+
+
+def whole_number(text: str) -> int | None:
+    """The integer that a text is, in plain digits; None if it is none, or beyond 18 digits."""
+    return int(text) if _INTEGER.fullmatch(text) else None
 
 
 def decoded(where: str, line: bytes) -> Any:
@@ -92,24 +232,82 @@ def decoded(where: str, line: bytes) -> Any:
         line: The line with its end; the last one of a file may lack it.
 
     Raises:
-        ParallelDataError: If it is not UTF-8, or not JSON.
+        TextError: If it is not UTF-8, not JSON, or a key repeats in an object.
     """
     cut = "" if line.endswith(b"\n") else " The file ends in this line: it seems to be cut off."
     try:
-        row = json.loads(line.decode())
-        if _SURROGATE.search(line):
-            json.dumps(row, ensure_ascii=False).encode()
+        return _parsed(line)
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        raise ParallelDataError(
+        raise TextError(
             f"{where}: not UTF-8 ({error.reason} at position {error.start} of the line); "
             f"expected JSON in UTF-8, convert the file.{cut}"
         ) from None
+    except RepeatedKeyError as error:
+        raise TextError(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise ParallelDataError(
+        raise TextError(
             f"{where}: invalid JSON: {error}; expected one whole object per line, correct or "
             f"remove the line.{cut}"
         ) from None
-    return row
+
+
+def json_file(path: Path) -> Any:
+    """The JSON of a whole file, plain or gzip.
+
+    Raises:
+        TextError: If it is not UTF-8, not JSON, or a key repeats in an object.
+    """
+    return json_text(path, content(path))
+
+
+def json_text(path: Path, raw: bytes) -> Any:
+    """The JSON of the content of a whole file.
+
+    Args:
+        path: What it is, for error messages.
+        raw: As `content` gives it.
+
+    Raises:
+        TextError: As `json_file`.
+    """
+    try:
+        return _parsed(raw)
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        raise TextError(
+            f"{path}:{number}: not UTF-8 ({error.reason}); expected JSON in UTF-8, convert the file"
+        ) from None
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"{path}: not UTF-8 ({error.reason}): an escape such as \\ud800 is no character; "
+            "correct it"
+        ) from None
+    except RepeatedKeyError as error:
+        raise TextError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise TextError(
+            f"{path}: not JSON: {error}; correct it, or make the file again if it was cut short"
+        ) from None
+
+
+class RepeatedKeyError(ValueError):
+    """An object of JSON in which a key stands twice."""
+
+
+def _parsed(raw: bytes) -> Any:
+    found = json.loads(raw.decode(), object_pairs_hook=_object)
+    if _SURROGATE.search(raw):
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RepeatedKeyError(f"the key {shown(key)} stands twice in an object; keep one")
+    return found
 
 
 def shown(value: object) -> str:

@@ -6,16 +6,16 @@ counts as missing.
 """
 
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from mteb_hybrid.files.lines import ParallelDataError, decoded, lines, shown
+from mteb_hybrid.languages.codes import find_language, short_code
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
-CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z]+)?")
+
 EXAMPLE = '{"id": "1", "query": {"en": "…", "de": "…"}, "passage": {"en": "…", "de": "…"}}'
 
 
@@ -78,7 +78,7 @@ def read_rows(
             type, a text is blank, or a row has no question (where it must) or no passage at all.
             The message gives the file and the line.
     """
-    wanted = None if languages is None else frozenset(languages)
+    short = language_reader(languages)
     for number, (where, line) in enumerate(lines(files), 1):
         if line.isspace():
             continue
@@ -95,8 +95,8 @@ def read_rows(
             content=row,
             id=_identity(where, "id", row.get("id")),
             group=_identity(where, "group", row.get("group")),
-            query=(_texts(where, "query", query, wanted) if questions or query is not None else {}),
-            passage=_texts(where, "passage", row.get("passage"), wanted),
+            query=(_texts(where, "query", query, short) if questions or query is not None else {}),
+            passage=_texts(where, "passage", row.get("passage"), short),
         )
 
 
@@ -125,29 +125,59 @@ def _identity(where: str, key: str, value: object) -> str | int | None:
     )
 
 
-def _texts(where: str, role: str, value: object, wanted: frozenset[str] | None) -> dict[str, str]:
+def language_reader(languages: Sequence[str] | None) -> Callable[[str, str, str], str | None]:
+    """What tells the short code of a language from a key of a row.
+
+    Args:
+        languages: Short codes of those that are read; all if None.
+
+    Returns:
+        A function of where the key stands, in what, and the key itself. It returns None for a
+        language that is not to be read, and raises `ParallelDataError` for a key that is no
+        language where all are read.
+    """
+    wanted = None if languages is None else {code: code for code in languages}
+    known: dict[str, str | None] = {} if wanted is None else {**wanted}
+
+    def short(where: str, role: str, key: str) -> str | None:
+        if key not in known:
+            known[key] = _code(where, role, key) if wanted is None else find_language(key, wanted)
+        return known[key]
+
+    return short
+
+
+def _code(where: str, role: str, key: str) -> str:
+    try:
+        return short_code(key)
+    except ValueError:
+        raise ParallelDataError(
+            f"{where}: {role!r} has the language {shown(key)}; expected a short code such as "
+            "'en', 'zh' or 'pt-br', rename it or give `languages` to read only those"
+        ) from None
+
+
+def _texts(
+    where: str, role: str, value: object, short: Callable[[str, str, str], str | None]
+) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ParallelDataError(
             f"{where}: {role!r} is {'missing' if value is None else shown(value)}; expected texts "
             'by language, such as {"en": "…", "de": "…"}'
         )
-    texts = {}
-    for code, text in value.items():
-        if text is None or (wanted is not None and code not in wanted):
+    texts: dict[str, str] = {}
+    for key, text in value.items():
+        if text is None or (code := short(where, role, key)) is None:
             continue
-        _check_code(where, role, code)
-        check_text(where, f"{role}.{code}", text)
+        check_text(where, f"{role}.{key}", text)
+        if code in texts:
+            raise ParallelDataError(
+                f"{where}: {role!r} has several texts in {code!r}, one of them as {shown(key)}; "
+                "expected one per language, remove the others"
+            )
         texts[code] = text
     if not texts and not any(text is not None for text in value.values()):
         raise ParallelDataError(
             f"{where}: {role!r} has no text in any language; expected at least one, remove the row"
         )
     return texts
-
-
-def _check_code(where: str, role: str, code: str) -> None:
-    if not CODE.fullmatch(code):
-        raise ParallelDataError(
-            f"{where}: {role!r} has the language {shown(code)}; expected a short code such as "
-            "'en', 'zh' or 'pt-br', rename it or give `languages` to read only those"
-        )

@@ -5,16 +5,34 @@ or JSON ``{query: {document: score}}``, or MTEB's predictions ``{subset: {split:
 Judgments are four columns (query, 0, document, relevance), or BEIR's tab-separated file with the
 head ``query-id corpus-id score``, or JSON as above. Languages and groups are two columns (id,
 value), JSON ``{id: value}``, or JSON lines with ``_id`` (or ``id``) and ``language`` (``group``).
+
+Columns are separated by spaces or tabs; where tabs alone make the right number of columns, ids may
+have spaces in them. Judgments are integers: 1.0 in JSON is 1, and 0.5 is refused, for measures take
+grades. Files may be compressed with gzip and begin with a byte order mark, as
+`mteb_hybrid.files.lines` reads them.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.lines import one_line
+from mteb_hybrid.files.lines import (
+    TextError,
+    beir_columns,
+    columns,
+    decoded,
+    json_file,
+    lines,
+    one_line,
+    shown,
+    text_of,
+    whole_number,
+)
 
 
 @dataclass(frozen=True)
@@ -47,9 +65,9 @@ def read_predictions(file: Path, split: str) -> dict[str, Run]:
     """
     expected = "expected MTEB predictions, as `mteb-hybrid run --prediction-folder` saves them"
     try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ExportError(f"{file}: not JSON: {error}; {expected}. Save them again.") from None
+        data: Any = json_file(file)
+    except TextError as error:
+        raise ExportError(f"{error}; {expected}. Save them again.") from None
     if not isinstance(data, dict) or "mteb_model_meta" not in data:
         raise ExportError(f"{file}: no key 'mteb_model_meta'; {expected}. Give that file.")
     meta = data.pop("mteb_model_meta")
@@ -75,12 +93,15 @@ def _scores(file: Path, subset: str, splits: Any, split: str) -> dict[str, dict[
         ) from None
 
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 Scores = dict[str, dict[str, float]]
 
+BEIR_HEAD = ["query-id", "corpus-id", "score"]
 
-class RunError(ValueError):
-    """A file that cannot be read. The message names the file and the line or key."""
+
+RunError = TextError
 
 
 def read_run(file: Path, subset: str | None = None) -> Scores:
@@ -94,137 +115,246 @@ def read_run(file: Path, subset: str | None = None) -> Scores:
         ``{query id: {document id: score}}``.
 
     Raises:
-        RunError: If the file is none of these, or a document is ranked twice for a query.
+        TextError: If the file is none of these, a score is no number, or a document is ranked twice
+            for a query.
     """
     data = _json(file)
     if data is None:
-        return _columns(file, 6, (0, 2, 4), float, "a TREC run: query Q0 document rank score tag")
+        return _columns(file, 6, (0, 2, 4), _score, "a TREC run: query Q0 document rank score tag")
     if "mteb_model_meta" in data:
-        subsets = {name: splits for name, splits in data.items() if name != "mteb_model_meta"}
-        if subset is None and len(subsets) == 1:
-            (subset,) = subsets
-        if subset not in subsets:
-            raise RunError(
-                f"{file}: MTEB predictions of the subsets {', '.join(subsets)}; name one of them"
-            )
-        (data,) = subsets[subset].values()
-    return _table(file, data, float)
+        data = _predictions(file, data, subset)
+    return _table(file, data, _score, "score")
+
+
+def _predictions(file: Path, data: Mapping[str, Any], subset: str | None) -> Any:
+    subsets = {name: splits for name, splits in data.items() if name != "mteb_model_meta"}
+    if subset is None and len(subsets) == 1:
+        (subset,) = subsets
+    if subset not in subsets:
+        raise RunError(
+            f"{file}: MTEB predictions of the subsets {', '.join(subsets)}; name one of them"
+        )
+    splits = subsets[subset]
+    if not isinstance(splits, dict) or len(splits) != 1:
+        raise RunError(
+            f"{file}: subset {subset!r}: expected one split, {{split: {{query: {{document: "
+            f"score}}}}}}; found {shown(list(splits) if isinstance(splits, dict) else splits)}"
+        )
+    (found,) = splits.values()
+    return found
 
 
 def read_qrels(file: Path) -> dict[str, dict[str, int]]:
     """Read judgments: TREC qrels, BEIR's qrels or JSON.
 
     Raises:
-        RunError: If the file is none of these, or a document is judged twice for a query.
+        TextError: If the file is none of these, a judgment is no integer, or a document is judged
+            twice for a query.
     """
     data = _json(file)
     if data is not None:
-        return _table(file, data, int)
-    with file.open(encoding="utf-8") as stream:
-        head = stream.readline().split()
-    if head == ["query-id", "corpus-id", "score"]:
-        return _columns(file, 3, (0, 1, 2), int, "BEIR's qrels: query-id corpus-id score", 1)
-    return _columns(file, 4, (0, 2, 3), int, "TREC qrels: query 0 document relevance")
+        return _table(file, data, _grade, "judgment")
+    _, first = next(_texts(file), ("", ""))
+    expected = "BEIR's qrels: query-id corpus-id score"
+    if beir_columns(first) == BEIR_HEAD:
+        return _columns(file, 3, (0, 1, 2), _grade, expected, 1, beir_columns)
+    if first.split() == BEIR_HEAD:
+        return _columns(file, 3, (0, 1, 2), _grade, expected, 1)
+    expected = "TREC qrels: query 0 document relevance"
+    return _columns(file, 4, (0, 2, 3), _grade, expected)
 
 
 def read_mapping(file: Path, column: str) -> dict[str, str]:
     """Read what belongs to each id, such as its language.
 
     Args:
-        file: Two columns, JSON, or JSON lines.
+        file: Two columns, JSON, or JSON lines. A head whose second column is the name of the value
+            is skipped.
         column: Name of the value in JSON lines.
 
     Raises:
-        RunError: If the file is none of these, or an id has two values.
+        TextError: If the file is none of these, or an id has two values.
     """
-    text = file.read_text(encoding="utf-8")
+    _, first = next(_texts(file), ("", ""))
+    rows = _mapping_columns(file, column)
+    if first.lstrip().startswith("{"):
+        data = _json(file)
+        json_lines = data is None or {column, "_id"} & set(data)
+        rows = _mapping_lines(file, column) if json_lines else _items(file, data or {})
     found: dict[str, str] = {}
-    if text.lstrip().startswith("{") and (data := _json(file)) and not {column, "_id"} & set(data):
-        return {str(id_): str(value) for id_, value in data.items()}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        if line.lstrip().startswith("{"):
-            row = _parsed(file, number, line)
-            about = {**(row.get("metadata") or {}), **row}
-            id_, value = row.get("_id", row.get("id")), about.get(column)
-        else:
-            id_, _, value = (part.strip() for part in line.partition("\t" if "\t" in line else " "))
-        if not id_ or not value:
+    for where, id_, value in rows:
+        texts = [_name(part) for part in (id_, value)]
+        if None in texts:
             raise RunError(
-                f"{file}: line {number}: no id or no {column}; expected two columns, or JSON with "
-                f"'_id' and '{column}'"
+                f"{where}: no id or no {column} (found {shown(id_)} and {shown(value)}); expected "
+                f"two columns, or JSON with '_id' and '{column}', both of them texts"
             )
-        if found.setdefault(str(id_), str(value)) != str(value):
-            raise RunError(f"{file}: line {number}: {id_!r} has another {column} before; keep one")
+        name, text = map(str, texts)
+        if found.setdefault(name, text) != text:
+            raise RunError(f"{where}: {name!r} has another {column} before; keep one")
+    if not found:
+        raise RunError(f"{file}: empty; expected an id and its {column} on every line")
     return found
+
+
+def _name(value: object) -> str | None:
+    """An id or a value as a text; None if it is neither a text nor an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _items(file: Path, data: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
+    for id_, value in data.items():
+        yield f"{file}: key {id_!r}", id_, value
+
+
+def _mapping_lines(file: Path, column: str) -> Iterator[tuple[str, object, object]]:
+    for where, line in _lines(file):
+        row = decoded(where, line)
+        if not isinstance(row, dict):
+            raise RunError(f"{where}: found {shown(row)}; expected a JSON object")
+        metadata = row.get("metadata")
+        about = {**(metadata if isinstance(metadata, dict) else {}), **row}
+        yield where, row.get("_id", row.get("id")), about.get(column)
+
+
+def _mapping_columns(file: Path, column: str) -> Iterator[tuple[str, object, object]]:
+    for place, (where, line) in enumerate(_texts(file)):
+        fields = columns(line, 2)
+        if not place and len(fields) == 2 and fields[1].lower() == column:
+            continue
+        if len(fields) > 2:
+            raise RunError(
+                f"{where}: {shown(line)} has {len(fields)} columns; expected an id and a {column}, "
+                "separated by a tab"
+            )
+        yield where, *([*fields, None] if len(fields) == 1 else fields)
 
 
 def _json(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None if the file is not JSON, or is JSON lines."""
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        if error.msg == "Extra data" or not file.read_text(encoding="utf-8").startswith("{"):
-            return None
-        raise RunError(f"{file}: not JSON: {error}; the file was cut short") from None
-    except UnicodeDecodeError as error:
-        raise RunError(f"{file}: not UTF-8: {error}") from None
+    rows = (line for _, line in _lines(file))
+    first = next(rows, b"").lstrip()
+    several = next(rows, None) is not None
+    if not first.startswith((b"{", b"[")) or (several and _is_json(first)):
+        return None
+    if first.startswith(b"[") and not _is_json(first):
+        return None  # columns whose first id begins so
+    data = json_file(file)
     if not isinstance(data, dict):
         raise RunError(f"{file}: expected a JSON object, found {type(data).__name__}")
     return data
 
 
-def _parsed(file: Path, number: int, line: str) -> dict[str, Any]:
+def _is_json(line: bytes) -> bool:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RunError(f"{file}: line {number}: not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise RunError(f"{file}: line {number}: expected a JSON object")
-    return row
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _lines(file: Path) -> Iterator[tuple[str, bytes]]:
+    """Place and content of the lines that are not blank."""
+    for number, (_, line) in enumerate(lines([file]), 1):
+        if not line.isspace():
+            yield f"{file}: line {number}", line
+
+
+def _texts(file: Path) -> Iterator[tuple[str, str]]:
+    return ((where, text_of(where, line)) for where, line in _lines(file))
+
+
+def _score(value: object) -> float:
+    """A score that can be ranked by.
+
+    Raises:
+        ValueError: If it is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    if isinstance(value, str) and (not value.isascii() or "_" in value):
+        raise ValueError
+    try:
+        score = float(value)
+    except OverflowError:
+        raise ValueError from None
+    if math.isnan(score):
+        raise ValueError("is NaN")
+    return score
+
+
+def _grade(value: object) -> int:
+    """A judgment, which is an integer; 1.0 in JSON is one.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    found = whole_number(str(value))
+    if found is None:
+        raise ValueError
+    return found
 
 
 def _table(
-    file: Path, data: Mapping[str, Any], number: Callable[[Any], T]
+    file: Path, data: object, number: Callable[[object], T], what: str
 ) -> dict[str, dict[str, T]]:
-    try:
-        return {q: {d: number(value) for d, value in rows.items()} for q, rows in data.items()}
-    except (AttributeError, TypeError, ValueError):
-        raise RunError(
-            f"{file}: expected {{query: {{document: {number.__name__}}}}}, as in BEIR"
-        ) from None
+    """Numbers by query and document, each checked."""
+    found: dict[str, dict[str, T]] = {}
+    for query, rows in data.items() if isinstance(data, dict) else [("", None)]:
+        if not isinstance(rows, dict):
+            raise RunError(
+                f"{file}: expected {{query: {{document: {what}}}}}, as in BEIR; found "
+                f"{shown(rows if query else data)}" + (f" for query {query!r}" if query else "")
+            )
+        found[query] = {}
+        for document, value in rows.items():
+            try:
+                found[query][document] = number(value)
+            except ValueError as error:
+                expected = "a number" if what == "score" else "an integer"
+                raise RunError(
+                    f"{file}: query {query!r}, document {document!r}: the {what} "
+                    f"{error if str(error) else f'is {shown(value)}'}; expected {expected}. "
+                    "Correct it."
+                ) from None
+    return found
 
 
 def _columns(
     file: Path,
     width: int,
     wanted: tuple[int, int, int],
-    number: Callable[[str], T],
+    number: Callable[[object], T],
     expected: str,
     skip: int = 0,
+    split: Callable[[str], list[str]] | None = None,
 ) -> dict[str, dict[str, T]]:
     found: dict[str, dict[str, T]] = {}
-    with file.open(encoding="utf-8") as stream:
-        for line_number, line in enumerate(stream, start=1):
-            parts = line.split()
-            if line_number <= skip or not parts:
-                continue
-            try:
-                if len(parts) != width:
-                    raise ValueError
-                query, document, value = (parts[place] for place in wanted)
-                converted = number(value)
-            except ValueError:
-                raise RunError(
-                    f"{file}: line {line_number}: {line.strip()[:80]!r}; expected {expected}"
-                ) from None
-            if document in found.setdefault(query, {}):
-                raise RunError(
-                    f"{file}: line {line_number}: document {document!r} is there twice for query "
-                    f"{query!r}; keep one"
-                )
-            found[query][document] = converted
+    for place, (where, line) in enumerate(_texts(file)):
+        if place < skip:
+            continue
+        try:
+            parts = split(line) if split else columns(line, width)
+            if len(parts) != width:
+                raise ValueError
+            query, document, value = (parts[index] for index in wanted)
+            if not query or not document:
+                raise ValueError("has no id")
+            converted = number(value)
+        except ValueError as error:
+            fault = f" {error}" if str(error) else ""
+            raise RunError(f"{where}: {shown(line)}{fault}; expected {expected}") from None
+        if document in found.setdefault(query, {}):
+            raise RunError(
+                f"{where}: document {document!r} is there twice for query {query!r}; keep one"
+            )
+        found[query][document] = converted
     if not found:
         raise RunError(f"{file}: empty; expected {expected}")
     return found

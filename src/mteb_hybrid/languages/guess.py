@@ -4,12 +4,15 @@ The script is what the texts are written in, not what the language usually is: S
 either of two.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from itertools import chain, islice
 from typing import Any
+
+from mteb_hybrid.languages.codes import iso_entry
 
 _LETTERS = 10_000
 _JAPANESE = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA")
@@ -23,8 +26,8 @@ def full_code(short: str, texts: Iterable[str]) -> str:
     """The ``language-Script`` code of a language.
 
     Args:
-        short: ISO 639-1 or 639-3, such as ``de`` or ``quz``. A script may follow, as in
-            ``zh-Hant``; another suffix, as in ``pt-br``, is ignored.
+        short: ISO 639-1 or 639-3, such as ``de`` or ``quz``, or another tag. A script may follow,
+            as in ``zh-Hant``; another suffix, as in ``pt-br`` or ``zh_TW``, is ignored.
         texts: Texts in the language; their first 10,000 letters decide.
 
     Returns:
@@ -35,15 +38,14 @@ def full_code(short: str, texts: Iterable[str]) -> str:
     """
     import pycountry
 
-    base, _, suffix = short.partition("-")
-    languages: Any = pycountry.languages
-    found = languages.get(alpha_2=base) if len(base) == 2 else languages.get(alpha_3=base)
+    found = iso_entry(short)
     remedy = f"Give its code, as in --code {short}=deu-Latn."
     if found is None:
         raise UnknownLanguageError(f"{short!r}: not a language of ISO 639. {remedy}")
     scripts: Any = pycountry.scripts
-    if len(suffix) == 4 and scripts.get(alpha_4=suffix):
-        return f"{found.alpha_3}-{suffix.title()}"
+    for part in re.split("[-_]", short)[1:]:
+        if len(part) == 4 and scripts.get(alpha_4=part):
+            return f"{found.alpha_3}-{part.title()}"
     letters = list(islice(filter(str.isalpha, chain.from_iterable(texts)), _LETTERS))
     script = _script(found.alpha_3, letters)
     if script is None:

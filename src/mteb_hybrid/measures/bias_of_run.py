@@ -1,14 +1,21 @@
 """Measures of language bias of any ranking, made by any program."""
 
+import logging
+import math
 from collections.abc import Mapping
 
 import polars as pl
 
+from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.runs import Scores
+from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
+from mteb_hybrid.measures.language_mean import language_mean
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.ranks import deepest, ranks_of_run
 from mteb_hybrid.retrieval.ties import warn_if_crowded
+
+logger = logging.getLogger("mteb_hybrid")
 
 
 def bias_of_run(
@@ -33,11 +40,12 @@ def bias_of_run(
             as if it were not in the pool (MTEB's name for it): where queries are documents.
 
     Returns:
-        One row per query language (``all``: the unweighted mean over those that have a value) and
-        measure: columns query_language, measure, value; queries, how many there are; measured_on,
-        the share of them that the value was measured on (the others have none: see the measure);
-        languages, over how many query languages the mean was taken; and truncated_at, the k of
-        the run, where it does not hold the whole pool for each of these queries, else null.
+        One row per query language (``all``: the mean over those that have a value, as
+        `mteb_hybrid.measures.language_mean` takes it) and measure: columns query_language, measure,
+        value; queries, how many there are; measured_on, the share of them that the value was
+        measured on (the others have none: see the measure); languages, over how many query
+        languages the mean was taken; without, which have no value; and truncated_at, the k of the
+        run, where it does not hold the whole pool for each of these queries, else null.
 
     Raises:
         ValueError: If a ranked or judged document has no language, a score is NaN, no query is
@@ -52,18 +60,16 @@ def bias_of_run(
     }
     if not judged:
         raise ValueError("no query has a relevant document; check the judgments")
-    if not judged.keys() & run.keys():
-        raise ValueError(
-            f"{len(judged)} queries are judged, the first is {next(iter(judged))!r}, and none of "
-            f"them is in the run (its first is {next(iter(run), None)!r}); name them alike in both"
-        )
+    _check_queries(run, judged)
+    names = one_name_each((*languages.values(), *(query_languages or {}).values()))
+    languages = {id_: names[language] for id_, language in languages.items()}
     if groups:
         judged = {
             query: _with_translations(rows, groups, query if ignore_identical_ids else None)
             for query, rows in judged.items()
         }
     pool = Pool(list(languages), list(languages.values()), tuple(sorted(set(languages.values()))))
-    spoken = query_languages or {}
+    spoken = {id_: names[language] for id_, language in (query_languages or {}).items()}
     k = deepest(run, ignore_identical_ids)
     rows: list[dict[str, object]] = []
     for language in sorted({spoken.get(query, "unknown") for query in judged}):
@@ -80,21 +86,72 @@ def bias_of_run(
                     "value": value,
                     "queries": len(mine),
                     "measured_on": shares[name],
-                    "languages": int(shares[name] > 0),
+                    "languages": int(not math.isnan(value)),
+                    "without": language if math.isnan(value) else "",
                     "truncated_at": ranks.cutoff,
                 }
                 for name, value in measure.means(values, ranks).items()
             ]
     table = pl.DataFrame(rows, schema_overrides={"truncated_at": pl.Int64})
-    overall = table.group_by("measure", maintain_order=True).agg(
-        pl.lit("all").alias("query_language"),
-        pl.col("value").fill_nan(None).mean().fill_null(float("nan")),
-        pl.col("queries").sum(),
-        (pl.col("measured_on") * pl.col("queries")).sum() / pl.col("queries").sum(),
-        pl.col("languages").sum(),
-        pl.col("truncated_at").max(),
-    )
-    return pl.concat([overall.select(table.columns), table])
+    return pl.concat([_overall(table), table])
+
+
+def _overall(table: pl.DataFrame) -> pl.DataFrame:
+    """The mean over query languages of every measure."""
+    rows = []
+    for (measure,), part in table.group_by("measure", maintain_order=True):
+        mean = language_mean(dict(part.select("query_language", "value").iter_rows()))
+        queries = sum(part["queries"])
+        rows.append(
+            {
+                "query_language": "all",
+                "measure": measure,
+                "value": mean.value,
+                "queries": queries,
+                "measured_on": sum(part["measured_on"] * part["queries"]) / queries,
+                "languages": len(mean.languages),
+                "without": " ".join(mean.without),
+                "truncated_at": part["truncated_at"].max(),
+            }
+        )
+    return pl.DataFrame(rows, schema=table.schema)
+
+
+def mean_notes(table: pl.DataFrame) -> list[str]:
+    """What the means over all languages of `bias_of_run` leave out, in words; nothing if nothing.
+
+    Args:
+        table: What it returned.
+    """
+    some = (pl.col("without") != "") & (pl.col("languages") > 0)
+    means = table.filter(pl.col("query_language") == "all", some)
+    count = table["query_language"].n_unique() - 1
+    return [
+        f"{', '.join(part['measure'])}: mean over {there} of {count} query languages, as there is "
+        f"no value in {without.replace(' ', ', ')}"
+        for (without, there), part in means.group_by("without", "languages", maintain_order=True)
+    ]
+
+
+def _check_queries(run: Scores, judged: Mapping[str, object]) -> None:
+    """Refuse a run of other queries, and say how many the run and the judgments share."""
+    shared = len(judged.keys() & run.keys())
+    if not shared:
+        ranked = shown(min(run)) if run else "nothing"
+        raise ValueError(
+            f"the run has {len(run)} queries, such as {ranked}, and the judgments {len(judged)}, "
+            f"such as {shown(min(judged))}; expected those of the same queries, under the same "
+            "ids, but no query is in both"
+        )
+    if shared < max(len(judged), len(run)):
+        logger.warning(
+            "%d of %d judged queries are in the run; for the others nothing was returned. %d of "
+            "the run's %d queries have no relevant document and are left out.",
+            shared,
+            len(judged),
+            len(run) - shared,
+            len(run),
+        )
 
 
 def _with_translations(

@@ -20,15 +20,15 @@ from pydantic import (
 
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.cards.source import FileSource
-from mteb_hybrid.cards.tables import LanguageCode
+from mteb_hybrid.cards.tables import EachLanguageOnce, LanguageCode
 from mteb_hybrid.cards.tasks import collection_tasks
-from mteb_hybrid.languages.codes import iso_language, macrolanguage
+from mteb_hybrid.languages.codes import iso_language, macrolanguage, short_code
 from mteb_hybrid.recipes.plan import BatchPlan
 
 
-def _check_short_code(short: str) -> str:
-    iso_language(short)
-    return short
+def _check_short_code(text: str) -> str:
+    iso_language(text)
+    return short_code(text)
 
 
 def _known_collection(name: str) -> str:
@@ -36,9 +36,7 @@ def _known_collection(name: str) -> str:
     return name
 
 
-ShortCode = Annotated[
-    str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]+)?$"), AfterValidator(_check_short_code)
-]
+ShortCode = Annotated[str, AfterValidator(_check_short_code)]
 CollectionName = Annotated[str, AfterValidator(_known_collection)]
 
 
@@ -273,7 +271,7 @@ class Recipe(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     title: str
     description: str
-    languages: Annotated[dict[ShortCode, LanguageCode], Field(min_length=1)]
+    languages: Annotated[dict[ShortCode, LanguageCode], Field(min_length=1), EachLanguageOnce]
     model: Model
     data: Annotated[list[Data], Field(min_length=1)]
     batches: Batches

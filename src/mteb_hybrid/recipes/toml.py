@@ -39,7 +39,7 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     file = _find(source)
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
     where = {}

@@ -12,17 +12,17 @@ as 0, as in trec_eval.
 """
 
 import logging
-import re
 from pathlib import Path
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.cards.source import BeirSource
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import decoded, lines
+from mteb_hybrid.files.lines import beir_columns, decoded, lines, text_of, whole_number
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import locate_file
@@ -71,17 +71,20 @@ def read(card: TaskCard) -> Collection:
     (language,) = card.languages
     folder = _folder(card)
     corpus, queries = _json_file(folder, "corpus"), _json_file(folder, "queries")
-    documents, questions = _texts(corpus, _Document), _texts(queries, _Query)
+    left_out = LeftOut(card.title, card.source.known_faults)
+    documents = _texts(corpus, _Document, left_out)
+    questions = _texts(queries, _Query, left_out)
     judgments = folder / "qrels" / f"{card.split}.tsv"
-    qrels = _judgments(judgments)
+    qrels = _judgments(judgments, left_out)
     for column, file, table in (
         ("query_id", queries, questions),
         ("passage_id", corpus, documents),
     ):
-        _refuse_unknown(judgments, qrels, column, file, table)
+        qrels = _known(judgments, qrels, column, file, table, left_out)
+    left_out.log()
     passages = documents.filter(pl.col("text") != "")
-    if left_out := len(documents) - len(passages):
-        logger.warning("%s: %d document(s) without title and text left out", corpus, left_out)
+    if blank := len(documents) - len(passages):
+        logger.warning("%s: %d document(s) without title and text left out", corpus, blank)
     judged = questions.filter(pl.col("id").is_in(qrels["query_id"].implode()))
     prefix = f"{language}:"
     try:
@@ -128,7 +131,7 @@ def _json_file(folder: Path, name: str) -> Path:
     )
 
 
-def _texts(file: Path, kind: type[_Query]) -> pl.DataFrame:
+def _texts(file: Path, kind: type[_Query], left_out: LeftOut) -> pl.DataFrame:
     """Columns id and text; the number of a row is that of its line."""
     parts = []
     ids: list[str] = []
@@ -154,17 +157,21 @@ def _texts(file: Path, kind: type[_Query]) -> pl.DataFrame:
     if table.is_empty():
         raise DataError(f"{file}: is empty; expected JSON lines.")
     repeated = table.with_row_index("line", 1).filter(pl.col("id").is_duplicated())
-    if not repeated.is_empty():
+    later = repeated.filter(~pl.col("id").is_first_distinct())["line"]
+    if not later.is_empty():
+        if left_out("repeated_ids", [f"{file}:{line}" for line in later]):
+            return table.filter(pl.col("id").is_first_distinct())
         id_ = repeated["id"][0]
         first, second, *_ = repeated.filter(id=id_)["line"]
         raise DataError(
             f"{file}:{second}: repeats the _id {id_!r} of line {first}; expected an id of its own "
             "on every line. Remove one of them, or give it another id."
+            f"{left_out.more('repeated_ids')}"
         )
     return table
 
 
-def _judgments(file: Path) -> pl.DataFrame:
+def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
     """Columns query_id, passage_id, relevance and line."""
     if not file.is_file():
         splits = ", ".join(sorted(other.stem for other in file.parent.glob("*.tsv"))) or "none"
@@ -174,23 +181,23 @@ def _judgments(file: Path) -> pl.DataFrame:
         )
     rows: dict[tuple[str, str], tuple[int, int]] = {}
     for number, (where, line) in enumerate(lines([file]), 1):
-        try:
-            columns = line.decode().rstrip("\r\n").split("\t")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{where}: not UTF-8 ({error.reason}). Convert the file.") from None
+        columns = beir_columns(text_of(where, line))
         if number == 1:
             if columns != HEAD:
                 raise DataError(
                     f"{where}: {columns}; expected the head {HEAD}, separated by tabs. Add it."
                 )
             continue
-        if len(columns) != 3 or not re.fullmatch(r"-?[0-9]+", columns[2]):
+        relevance = whole_number(columns[2]) if len(columns) == 3 else None
+        if relevance is None:
             raise DataError(
                 f"{where}: {columns}; expected query id, document id and an integer, separated by "
                 "tabs. Correct that line."
             )
-        pair, relevance = (columns[0], columns[1]), int(columns[2])
+        pair = (columns[0], columns[1])
         if rows.setdefault(pair, (relevance, number))[0] != relevance:
+            if left_out("judged_twice", [where]):
+                continue
             raise DataError(
                 f"{where}: judges query {pair[0]!r} and document {pair[1]!r} otherwise than line "
                 f"{rows[pair][1]}. Remove one of them."
@@ -204,20 +211,30 @@ def _judgments(file: Path) -> pl.DataFrame:
     )
 
 
-def _refuse_unknown(
-    judgments: Path, qrels: pl.DataFrame, column: str, file: Path, table: pl.DataFrame
-) -> None:
-    """Refuse judgments of texts that are not there, or are empty."""
+def _known(
+    judgments: Path,
+    qrels: pl.DataFrame,
+    column: str,
+    file: Path,
+    table: pl.DataFrame,
+    left_out: LeftOut,
+) -> pl.DataFrame:
+    """The judgments of texts that are there and are not empty: all but those the card lists."""
     texts = table.select(pl.col("id").alias(column), pl.col("text").str.strip_chars())
     found = qrels.join(texts, on=column, how="left", maintain_order="left")
-    wrong = found.filter(pl.col("text").is_null() | (pl.col("text") == ""))
-    if not wrong.is_empty():
+    for kind, wrong, fault in (
+        ("judged_unknown", found.filter(pl.col("text").is_null()), f"is not in {file}"),
+        ("judged_empty", found.filter(pl.col("text") == ""), f"has no text in {file}"),
+    ):
+        if wrong.is_empty() or left_out(kind, [f"{judgments}:{line}" for line in wrong["line"]]):
+            continue
         row = wrong.row(0, named=True)
-        fault = f"is not in {file}" if row["text"] is None else f"has no text in {file}"
         raise DataError(
             f"{judgments}:{row['line']}: {row[column]!r} {fault} ({len(wrong)} such line(s) in "
             "all); expected texts that are there. Remove these lines, or add the texts."
+            f"{left_out.more(kind)}"
         )
+    return found.filter(pl.col("text") != "").drop("text")
 
 
 def _table(texts: pl.DataFrame, language: str) -> pl.DataFrame:

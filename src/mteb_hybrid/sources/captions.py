@@ -16,13 +16,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import decoded
+from mteb_hybrid.files.lines import decoded, lines, numbered
+from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.retrieval.collection import TEXTS, Collection
 from mteb_hybrid.sources.locate import locate_file
 
@@ -48,9 +49,9 @@ def read(card: TaskCard) -> Collection:
     file = locate_file(card, entry)
     columns: dict[str, list[str]] = {name: [] for name in TEXTS}
     seen: dict[str, int] = {}
-    with _opened(file) as lines:
-        for number, line in enumerate(lines, 1):
-            where = f"{file}:{number}"
+    left_out = LeftOut(card.title, card.source.known_faults)
+    with _opened(file) as found:
+        for number, (where, line) in enumerate(found, 1):
             image = decoded(where, line)
             if not isinstance(image, dict):
                 raise _error(where, "is no object", f"a line such as {_EXAMPLE}")
@@ -58,10 +59,12 @@ def read(card: TaskCard) -> Collection:
             if not isinstance(key, str) or not key:
                 raise _error(where, f"'image/key' is {key!r}", "the image's key, a string")
             if key in seen:
+                if left_out("repeated_ids", [where]):
+                    continue
                 raise _error(where, f"repeats the image {key!r} of line {seen[key]}", "it once")
             seen[key] = number
             for language in card.languages:
-                captions = _captions(where, language, image.get(language))
+                captions = _captions(where, language, _of(image, language), left_out)
                 for text, index in captions.items():
                     columns["id"].append(f"{language}:{key}.{index}")
                     columns["text"].append(text)
@@ -69,6 +72,7 @@ def read(card: TaskCard) -> Collection:
                     columns["group"].append(key)
     if not seen:
         raise DataError(f"{file}: is empty; expected lines such as {_EXAMPLE}. {_REMEDY}")
+    left_out.log()
     table = pl.DataFrame(columns, TEXTS)
     # Passages of one language together, in the order of tables, as in the other formats.
     order = pl.col("language").cast(pl.Enum(list(card.languages)))
@@ -83,11 +87,10 @@ def read(card: TaskCard) -> Collection:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
+def _opened(file: Path) -> Iterator[Iterator[tuple[str, bytes]]]:
     """The JSON lines: the file itself, or the one file in it."""
     if file.suffix != ".zip":
-        with file.open("rb") as stream:
-            yield stream
+        yield lines([file])
         return
     try:
         with zipfile.ZipFile(file) as archive:
@@ -102,12 +105,20 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
                     f"(.jsonl). {_REMEDY}"
                 )
             with archive.open(names[0]) as stream:
-                yield stream
+                yield numbered(file, stream)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{file}: a damaged zip file: {error}. {_REMEDY}") from None
 
 
-def _captions(where: str, language: str, value: object) -> dict[str, int]:
+def _of(image: dict[str, object], language: str) -> object:
+    """What an image has under the key of a language, however it is written."""
+    found = image.get(language)
+    if found is None and (key := find_language(language, {key: key for key in image})):
+        found = image[key]
+    return found
+
+
+def _captions(where: str, language: str, value: object, left_out: LeftOut) -> dict[str, int]:
     """Distinct captions of one image in one language, and where each stands first."""
     listed = value.get("caption") if isinstance(value, dict) else None
     if not isinstance(listed, list) or not listed:
@@ -118,8 +129,13 @@ def _captions(where: str, language: str, value: object) -> dict[str, int]:
         )
     found: dict[str, int] = {}
     for index, text in enumerate(listed):
-        if not isinstance(text, str) or not text.strip():
-            raise _error(where, f"'{language}.caption[{index}]' is {text!r}", "a text")
+        place = f"'{language}.caption[{index}]'"
+        if isinstance(text, str) and not text.strip():
+            if left_out("blank_texts", [f"{where}: {place}"]):
+                continue
+            raise _error(where, f"{place} is {text!r}", f"a text.{left_out.more('blank_texts')}")
+        if not isinstance(text, str):
+            raise _error(where, f"{place} is {text!r}", "a text")
         found.setdefault(text, index)
     return found
 

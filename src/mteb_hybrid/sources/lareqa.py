@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import locate
 from mteb_hybrid.sources.same_content import passage_groups
@@ -115,7 +116,7 @@ def read(card: TaskCard) -> Collection:
 
 def _parse(file: Path) -> _File:
     try:
-        return _File.model_validate_json(file.read_bytes())
+        return _File.model_validate(json_file(file))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "(whole file)"

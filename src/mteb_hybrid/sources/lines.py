@@ -9,14 +9,15 @@ A byte order mark, and the carriage returns of Windows, are no part of a text. B
 refused: they may be a lost translation, or a line too many, after which all others are misaligned.
 """
 
-import codecs
 from pathlib import Path
 
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.known_faults import NOTHING, LeftOut
 from mteb_hybrid.cards.source import LinesSource
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import lines, text_of
 from mteb_hybrid.retrieval.collection import TEXTS, Collection
 from mteb_hybrid.sources.locate import locate, locate_file
 
@@ -35,13 +36,14 @@ def read(card: TaskCard) -> Collection:
             number of lines than the first language's.
     """
     files = {language: locate(card, language) for language in card.languages}
-    texts = {language: _lines(file) for language, file in files.items()}
+    left_out = LeftOut(card.title, card.source.known_faults)
+    texts = {language: _lines(file, left_out) for language, file in files.items()}
     first = next(iter(files))
     count = len(texts[first])
     groups = [str(number) for number in range(1, count + 1)]
     if isinstance(card.source, LinesSource) and card.source.groups:
         file = locate_file(card, card.source.groups)
-        groups = _lines(file)
+        groups = _lines(file, NOTHING)
         _check_length(file, len(groups), count, f"one group for every line of {files[first]}")
     rows = []
     for language, file in files.items():
@@ -49,7 +51,9 @@ def read(card: TaskCard) -> Collection:
         rows += [
             (f"{language}:{number}", text, language, group)
             for number, (text, group) in enumerate(zip(texts[language], groups, strict=True), 1)
+            if text.strip()
         ]
+    left_out.log()
     table = pl.DataFrame(rows, TEXTS, orient="row")
     return Collection(
         name=card.title,
@@ -60,28 +64,18 @@ def read(card: TaskCard) -> Collection:
     )
 
 
-def _lines(file: Path) -> list[str]:
-    raw = file.read_bytes().removeprefix(codecs.BOM_UTF8)
-    try:
-        # Not splitlines(), which also splits at characters that stand inside of texts.
-        lines = raw.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        number = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file}: line {number} is not UTF-8 ({error.reason}). Convert the file to UTF-8."
-        ) from None
-    if not lines[-1]:
-        del lines[-1]
-    if not lines:
+def _lines(file: Path, left_out: LeftOut) -> list[str]:
+    found = [text_of(where, line) for where, line in lines([file])]
+    if not found:
         raise DataError(f"{file}: is empty; expected a text on every line.")
-    lines = [line.removesuffix("\r") for line in lines]
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, line in enumerate(found, 1):
+        if not line.strip() and not left_out("blank_texts", [f"{file}:{number}"]):
             raise DataError(
                 f"{file}: line {number} is blank; expected a text on every line. Remove the line "
                 "with its number from the files of all languages, or give it a text."
+                f"{left_out.more('blank_texts')}"
             )
-    return lines
+    return found
 
 
 def _check_length(file: Path, found: int, expected: int, why: str) -> None:

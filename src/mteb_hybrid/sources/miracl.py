@@ -14,18 +14,18 @@ without judgments, as in MIRACL's test sets, is left out.
 A byte order mark, and the carriage returns of Windows, are no part of a text.
 """
 
-import codecs
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.cards.source import MiraclSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.hub import snapshot
+from mteb_hybrid.files.lines import lines, text_of, whole_number
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.miracl_passages import read_passages
@@ -48,13 +48,14 @@ def read(card: TaskCard) -> Collection:
     """
     root, remedy = _root(card)
     corpus, _ = _root(card, passages=True)
+    left_out = LeftOut(card.title, card.source.known_faults)
     passages, queries, qrels = [], [], []
     for language in card.languages:
         folder = corpus / f"miracl-corpus-v1.0-{language}"
         hub = _source(card).passages
-        judgments, answered, judged = _questions(card, language, root, remedy)
-        found = read_passages(folder, hub.files.get(language) if hub else None, remedy)
-        _refuse_unknown(judgments, judged, "passage_id", found["id"], folder)
+        judgments, answered, judged = _questions(card, language, root, remedy, left_out)
+        found = read_passages(folder, hub.files.get(language) if hub else None, remedy, left_out)
+        judged = _known(judgments, judged, "passage_id", found["id"], folder, left_out)
         prefix = pl.lit(f"{language}:")
         passages.append(_table(found, language))
         queries.append(answered)
@@ -65,6 +66,7 @@ def read(card: TaskCard) -> Collection:
                 relevance="relevance",
             )
         )
+    left_out.log()
     return Collection(
         name=card.title,
         languages=tuple(card.languages),
@@ -87,7 +89,8 @@ def read_queries(card: TaskCard) -> pl.DataFrame:
         DataError: As for `read`.
     """
     root, remedy = _root(card)
-    return pl.concat([_questions(card, language, root, remedy)[1] for language in card.languages])
+    left_out = LeftOut(card.title, card.source.known_faults)
+    return pl.concat([_questions(card, x, root, remedy, left_out)[1] for x in card.languages])
 
 
 def _source(card: TaskCard) -> MiraclSource:
@@ -128,14 +131,14 @@ def _root(card: TaskCard, *, passages: bool = False) -> tuple[Path, str]:
 
 
 def _questions(
-    card: TaskCard, language: str, root: Path, remedy: str
+    card: TaskCard, language: str, root: Path, remedy: str, left_out: LeftOut
 ) -> tuple[Path, pl.DataFrame, pl.DataFrame]:
     """The file of judgments, the queries that have any, and the judgments."""
     name = f"miracl-v1.0-{language}"
     topics = _file(root, name, "topics", card.split, remedy)
     judgments = _file(root, name, "qrels", card.split, remedy)
-    asked, judged = _topics(topics), _judgments(judgments)
-    _refuse_unknown(judgments, judged, "query_id", asked["id"], topics)
+    asked, judged = _topics(topics, left_out), _judgments(judgments, left_out)
+    judged = _known(judgments, judged, "query_id", asked["id"], topics, left_out)
     answered = asked.filter(pl.col("id").is_in(judged["query_id"].implode()))
     return judgments, _table(answered, language), judged
 
@@ -148,12 +151,14 @@ def _file(root: Path, name: str, kind: str, split: str, remedy: str) -> Path:
     raise DataError(f"{file}: no such file, nor below {root / name}. {remedy}")
 
 
-def _topics(file: Path) -> pl.DataFrame:
+def _topics(file: Path, left_out: LeftOut) -> pl.DataFrame:
     """Columns id and text."""
     seen: dict[str, int] = {}
     rows = []
     for number, (id_, text) in _lines(file, ("query id", "text")):
         if id_ in seen:
+            if left_out("repeated_ids", [f"{file}:{number}"]):
+                continue
             raise DataError(
                 f"{file}: line {number}: repeats the query id {id_!r} of line {seen[id_]}. Remove "
                 "one of them."
@@ -163,60 +168,66 @@ def _topics(file: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, {"id": pl.String, "text": pl.String}, orient="row")
 
 
-def _judgments(file: Path) -> pl.DataFrame:
+def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
     """Columns query_id, passage_id, relevance and line."""
     seen: dict[tuple[str, str], int] = {}
     rows = []
     for number, (query, _, passage, relevance) in _lines(
         file, ("query id", "Q0", "passage id", "relevance")
     ):
-        if not re.fullmatch("[0-9]+", relevance):
+        grade = whole_number(relevance)
+        if grade is None or grade < 0:
             raise DataError(
                 f"{file}: line {number}: relevance {relevance!r}; expected 0 or a higher integer. "
                 "Correct that line."
             )
         if (query, passage) in seen:
+            if left_out("judged_twice", [f"{file}:{number}"]):
+                continue
             raise DataError(
                 f"{file}: line {number}: judges query {query!r} on passage {passage!r}, as line "
                 f"{seen[query, passage]} does. Remove one of them."
             )
         seen[query, passage] = number
-        rows.append((query, passage, int(relevance), number))
+        rows.append((query, passage, grade, number))
     return pl.DataFrame(rows, {**QRELS, "line": pl.Int64}, orient="row")
 
 
 def _lines(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """The numbers and fields of lines."""
     expected = f"{', '.join(columns[:-1])} and {columns[-1]}, separated by tabs"
-    lines = file.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
-    if not lines[-1]:
-        del lines[-1]
-    if not lines:
-        raise DataError(f"{file}: is empty; expected lines of {expected}.")
-    for number, line in enumerate(lines, 1):
-        try:
-            fields = line.removesuffix(b"\r").decode().split("\t")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{file}: line {number} is not UTF-8 ({error.reason}). Convert the file to UTF-8."
-            ) from None
+    number = 0
+    for number, (where, line) in enumerate(lines([file]), 1):
+        fields = text_of(where, line).split("\t")
         if len(fields) != len(columns) or not all(field.strip() for field in fields):
             raise DataError(
                 f"{file}: line {number}: {fields}; expected {expected}. Correct that line."
             )
         yield number, fields
+    if not number:
+        raise DataError(f"{file}: is empty; expected lines of {expected}.")
 
 
-def _refuse_unknown(
-    judgments: Path, judged: pl.DataFrame, column: str, known: pl.Series, where: Path
-) -> None:
-    unknown = judged.join(known.to_frame(column), on=column, how="anti", maintain_order="left")
-    if not unknown.is_empty():
+def _known(
+    judgments: Path,
+    judged: pl.DataFrame,
+    column: str,
+    known: pl.Series,
+    where: Path,
+    left_out: LeftOut,
+) -> pl.DataFrame:
+    """The judgments of what is there, which must be all but those that the card lists."""
+    texts = known.to_frame(column)
+    unknown = judged.join(texts, on=column, how="anti", maintain_order="left")
+    if unknown.is_empty():
+        return judged
+    if not left_out("judged_unknown", [f"{judgments}:{line}" for line in unknown["line"]]):
         raise DataError(
             f"{judgments}: line {unknown['line'][0]}: {unknown[column][0]!r} is not in {where} (as "
             f"in {len(unknown)} line(s) in all); expected judgments of what is there. Complete "
-            f"{where}, or remove these lines."
+            f"{where}, or remove these lines.{left_out.more('judged_unknown')}"
         )
+    return judged.join(texts, on=column, how="semi", maintain_order="left")
 
 
 def _table(texts: pl.DataFrame, language: str) -> pl.DataFrame:

@@ -4,6 +4,7 @@ They are read by pyarrow in blocks, without a Python object for each, and Python
 block that has a fault, to say in which line.
 """
 
+import codecs
 import gzip
 import re
 import zlib
@@ -16,6 +17,7 @@ import pyarrow as pa
 from pyarrow import json as arrow_json
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mteb_hybrid.cards.known_faults import NOTHING, LeftOut
 from mteb_hybrid.files.errors import DataError
 
 BLOCK = 2**24
@@ -40,13 +42,16 @@ class _Passage(BaseModel):
         return self
 
 
-def read_passages(folder: Path, count: int | None, remedy: str) -> pl.DataFrame:
+def read_passages(
+    folder: Path, count: int | None, remedy: str, left_out: LeftOut = NOTHING
+) -> pl.DataFrame:
     """Read the passages of one language.
 
     Args:
         folder: Holds ``docs-0.jsonl.gz``, ``docs-1.jsonl.gz``, ….
         count: How many of them; None if any number will do.
         remedy: What to do if one is missing.
+        left_out: What may be left out.
 
     Returns:
         Columns id (MIRACL's ``docid``) and text: title and text joined by a space, as MTEB does
@@ -60,7 +65,10 @@ def read_passages(folder: Path, count: int | None, remedy: str) -> pl.DataFrame:
     tables = [_read(file) for file in files]
     table = pl.concat(tables)
     repeated = table.with_row_index().filter(pl.col("id").is_duplicated())
-    if not repeated.is_empty():
+    later = repeated.filter(~pl.col("id").is_first_distinct())["index"]
+    if not later.is_empty():
+        if left_out("repeated_ids", [_place(files, tables, row) for row in later]):
+            return table.filter(pl.col("id").is_first_distinct())
         docid = repeated["id"][0]
         first, second = (
             _place(files, tables, row) for row in repeated.filter(id=docid)["index"][:2]
@@ -68,6 +76,7 @@ def read_passages(folder: Path, count: int | None, remedy: str) -> pl.DataFrame:
         raise DataError(
             f"{second}: repeats the docid {docid!r} of {first}; expected a docid of its own for "
             "every passage. Get these files again, or remove one of the lines."
+            f"{left_out.more('repeated_ids')}"
         )
     return table
 
@@ -107,10 +116,11 @@ def _read(file: Path) -> pl.DataFrame:
 
 def _blocks(file: Path) -> Iterator[bytes]:
     """The unpacked file in blocks of whole lines."""
-    rest, lines = b"", 0
+    rest, lines, begun = b"", 0, False
     try:
         with gzip.open(file) as stream:
-            while block := stream.read(BLOCK):
+            while block := stream.read(BLOCK).removeprefix(b"" if begun else codecs.BOM_UTF8):
+                begun = True
                 whole, newline, after = block.rpartition(b"\n")
                 if newline:
                     yield rest + whole + newline

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.known_faults import WORDS, LeftOut
 from mteb_hybrid.cards.source import MtebSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.retrieval.collection import TEXTS, Collection
@@ -47,19 +48,21 @@ def read(card: TaskCard) -> Collection:
     shared = _names(card, source.shared_queries) if source.shared_queries else {}
     task = _load(card, source, own, shared)
     try:
-        subsets = _subsets(task, own, card.split)
+        left_out = LeftOut(card.title, source.known_faults)
+        subsets = _subsets(task, own, card.split, left_out)
         if source.groups == "same-id":
             queries = by_id(subsets.queries, source.query_id, "query_id")
             passages = by_id(subsets.passages, source.passage_id, "passage_id")
             qrels = judged_everywhere(queries, passages, subsets.qrels)
         elif source.groups == "judged-together":
-            linking = _subsets(task, shared, card.split) if shared else None
+            linking = _subsets(task, shared, card.split, left_out) if shared else None
             queries, passages = by_judgments(subsets, linking)
             qrels = judged_everywhere(queries, passages, subsets.qrels)
         else:
             alone = pl.col("id").alias("group")
             queries, passages = (t.with_columns(alone) for t in (subsets.queries, subsets.passages))
             qrels = subsets.qrels
+        left_out.log()
         return Collection(
             name=card.title,
             languages=tuple(card.languages),
@@ -131,7 +134,9 @@ def _load(
     return task
 
 
-def _subsets(task: "AbsTaskRetrieval", names: dict[str, str], split: str) -> Subsets:
+def _subsets(
+    task: "AbsTaskRetrieval", names: dict[str, str], split: str, left_out: LeftOut
+) -> Subsets:
     from mteb.types import PromptType
 
     queries, passages, qrels = [], [], []
@@ -150,7 +155,40 @@ def _subsets(task: "AbsTaskRetrieval", names: dict[str, str], split: str) -> Sub
             if f"{language}:{query}" in asked
             for passage, relevance in judged.items()
         ]
-    return Subsets.of(pl.concat(queries), pl.concat(passages), qrels)
+    all_queries, all_passages = pl.concat(queries), pl.concat(passages)
+    kept_queries = _whole("query", all_queries, left_out)
+    kept_passages = _whole("passage", all_passages, left_out)
+    gone = {*all_queries["id"], *all_passages["id"]} - {*kept_queries["id"], *kept_passages["id"]}
+    judged = [row for row in qrels if gone.isdisjoint(row[:2])]
+    return Subsets.of(kept_queries, kept_passages, _judged(judged, kept_passages, left_out))
+
+
+def _whole(what: str, texts: pl.DataFrame, left_out: LeftOut) -> pl.DataFrame:
+    """Texts without those that are blank, or repeat an id, if the card lists as many."""
+    for kind, fault in (
+        ("blank_texts", pl.col("text").str.strip_chars() == ""),
+        ("repeated_ids", ~pl.col("id").is_first_distinct()),
+    ):
+        wrong = texts.filter(fault)
+        places = [f"{what} {id_!r}" for id_ in wrong["id"]]
+        if places and left_out(kind, places):
+            texts = texts.filter(~fault)
+        elif places:
+            raise ValueError(
+                f"{len(places)} {WORDS[kind]}, such as {places[0]}.{left_out.more(kind)}"
+            )
+    return texts
+
+
+def _judged(
+    qrels: list[tuple[str, str, int]], passages: pl.DataFrame, left_out: LeftOut
+) -> list[tuple[str, str, int]]:
+    """Judgments without those of a missing passage, if the card lists as many."""
+    there = set(passages["id"])
+    missing = [row for row in qrels if row[1] not in there and row[2] > 0]
+    if not missing or not left_out("judged_unknown", [repr(row[:2]) for row in missing]):
+        return qrels
+    return [row for row in qrels if row[1] in there]
 
 
 def _texts(dataset: Any, kind: Any, language: str) -> pl.DataFrame:

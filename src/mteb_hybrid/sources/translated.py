@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.translations import PROVENANCE, Translation, overlay_folder, provenance
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import TextError, decoded, lines
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 
 
@@ -70,17 +71,18 @@ def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[t
     remedy = "Translate these again with `mteb-hybrid translate`."
     if not file.is_file():
         raise DataError(f"{file}: no such file, but {PROVENANCE} names it. {remedy}")
-    raw = file.read_bytes()
-    if hashlib.sha256(raw).hexdigest() != entry.sha256:
+    if hashlib.sha256(file.read_bytes()).hexdigest() != entry.sha256:
         raise DataError(f"{file}: altered or cut short: not the sha256 of {PROVENANCE}. {remedy}")
     known, seen = set(originals["id"].to_list()), set()
     prefix = f"{entry.of}:"
     unknown, empty, repeated = [], [], []
-    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n"), 1):
+    for number, (where, line) in enumerate(lines([file]), 1):
         try:
-            row = _Line.model_validate_json(line)
+            row = _Line.model_validate(decoded(where, line))
+        except TextError as error:
+            raise DataError(f"{error} {remedy}") from None
         except ValidationError as error:
-            problem = error.errors()[0]["msg"].partition(" at line ")[0]
+            problem = error.errors()[0]["msg"]
             raise DataError(
                 f'{file}: line {number}: {problem}; expected {{"id": …, "text": …}}. {remedy}'
             ) from None
@@ -94,13 +96,13 @@ def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[t
         else:
             seen.add(id_)
             yield id_, row.text
-    for lines, fault in (
+    for numbers, fault in (
         (unknown, f"translate no query of {entry.of}"),
         (repeated, "repeat an id"),
         (empty, "are empty"),
     ):
-        if lines:
-            raise DataError(f"{file}: line(s) {_some(lines)} {fault}. {remedy}")
+        if numbers:
+            raise DataError(f"{file}: line(s) {_some(numbers)} {fault}. {remedy}")
     missing = [id_.removeprefix(prefix) for id_ in originals["id"] if id_ not in seen]
     if missing:
         raise DataError(

@@ -155,8 +155,9 @@ PAIR = '"query": {"en": "q"}, "passage": {"en": "p"}'
         ('{"query": {"en": "q"}, "passage": {"de": " \\n"}}', "'passage.de' is blank; expected"),
         ('{"query": {"en": null}, "passage": {"en": "p"}}', "'query' has no text in any language"),
         ('{"query": {"en": "q"}, "passage": {}}', "'passage' has no text in any language"),
-        ('{"query": {"EN": "q"}, "passage": {"en": "p"}}', "'query' has the language 'EN'; exp"),
-        ('{"query": {"zh_CN": "q"}, "passage": {"en": "p"}}', "expected a short code such as 'en'"),
+        ('{"query": {"No": "q"}, "passage": {"no": "p", "NO": "q"}}', "several texts in 'no', one"),
+        ('{"query": {"Deutsch": "q"}, "passage": {"en": "p"}}', "has the language 'Deutsch'; exp"),
+        ('{"query": {"zh_": "q"}, "passage": {"en": "p"}}', "expected a short code such as 'en'"),
         (f'{{"id": 1.5, {PAIR}}}', "'id' is '1.5'; expected a string or a 64-bit integer"),
         (f'{{"group": true, {PAIR}}}', "'group' is 'true'; expected a string or a 64-bit integer"),
         (f'{{"group": {2**63}, {PAIR}}}', "'group' is '9223372036854775808'; expected"),
@@ -225,7 +226,7 @@ def test_bad_arguments(write, tmp_path):
     assert message(read_json, []).startswith("no file given")
     assert message(read_json, tmp_path / "x").startswith(f"{tmp_path / 'x'}: no such file")
     assert message(read_json, tmp_path).startswith(f"{tmp_path}: a folder; expected a file")
-    for languages in ([], "en", ["EN"]):
+    for languages in ([], "en", ["English"]):
         said = message(read_json, file, languages=languages)
         assert f"languages={languages!r}; expected a list of short codes" in said
     for negatives in (-1, True, 1.0):

@@ -129,7 +129,7 @@ def read_run_settings(file: Path) -> set[Covered] | None:
         file: ``run_settings.jsonl``; before mteb 2.18.17, each line had one split and one subset.
     """
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
         return {
             (line["task"], split, subset)
             for line in lines

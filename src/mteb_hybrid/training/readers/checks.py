@@ -9,7 +9,7 @@ import pyarrow as pa
 from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
-from mteb_hybrid.files.parallel_json import CODE
+from mteb_hybrid.languages.codes import short_code
 from mteb_hybrid.training.corpus import Ints
 
 logger = logging.getLogger("mteb_hybrid.training")
@@ -23,13 +23,16 @@ def checked_languages(languages: Sequence[str], where: str) -> tuple[str, ...]:
     Raises:
         ParallelDataError: If there is none, or one is not a short code such as ``de``.
     """
-    wrong = [code for code in languages if not CODE.fullmatch(code)]
-    if isinstance(languages, str) or wrong or not languages:
+    try:
+        found = [short_code(code) for code in languages]
+    except (TypeError, ValueError):
+        found = []
+    if isinstance(languages, str) or not found:
         raise ParallelDataError(
             f"{where}: languages={languages!r}; expected a list of short codes such as "
             "['en', 'de', 'pt-br']"
         )
-    return tuple(dict.fromkeys(languages))
+    return tuple(dict.fromkeys(found))
 
 
 def checked_negatives(negatives: int, where: str) -> None:

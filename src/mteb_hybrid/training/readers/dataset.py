@@ -10,7 +10,7 @@ from datasets import Dataset
 from datasets.table import InMemoryTable, Table, concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError
-from mteb_hybrid.files.parallel_json import CODE
+from mteb_hybrid.languages.codes import SHORT
 from mteb_hybrid.training.corpus import GROUP, Corpus
 from mteb_hybrid.training.readers.checks import (
     check_dataset,
@@ -128,7 +128,7 @@ def _languages(
     for column in dataset.column_names:
         for pattern in patterns:
             before, after = map(re.escape, pattern.split("{language}"))
-            match = re.fullmatch(f"{before}({CODE.pattern}){after}", column)
+            match = re.fullmatch(f"{before}({SHORT.pattern}){after}", column)
             if match:
                 found.setdefault(match[1], []).append(column)
     if languages is not None:

@@ -1,7 +1,7 @@
 """Parallel JSON lines: one row per content, its question and passage in several languages."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from mteb_hybrid.files.lines import ParallelDataError, shown
-from mteb_hybrid.files.parallel_json import EXAMPLE, FilePath, check_text, existing_files, read_rows
+from mteb_hybrid.files.parallel_json import (
+    EXAMPLE,
+    FilePath,
+    check_text,
+    existing_files,
+    language_reader,
+    read_rows,
+)
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
 from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
 from mteb_hybrid.training.readers.checks import (
@@ -20,7 +27,7 @@ from mteb_hybrid.training.readers.checks import (
     logger,
 )
 
-VERSION = 1
+VERSION = 2
 """Part of the cached files' names; raise it when the same input gives another table."""
 
 _BATCH_BYTES = 16 * 2**20
@@ -167,18 +174,18 @@ def _refuse_repeated(files: list[Path], ids: Ints) -> None:
 
 
 def _rows(files: list[Path], languages: tuple[str, ...] | None, negatives: int) -> Iterator[_Row]:
-    wanted = None if languages is None else frozenset(languages)
+    short = language_reader(languages)
     for row in read_rows(files, languages):
         # A path would do as well, but then moving the file would change the data's digest.
         group = next(x for x in (row.group, row.id, f"\0{row.number}") if x is not None)
         lists = {}
         if negatives:
-            lists = _negatives(row.where, row.content.get("negatives"), wanted, negatives)
+            lists = _negatives(row.where, row.content.get("negatives"), short, negatives)
         yield _Row(row.where, row.size, row.id, group_number(group), row.query, row.passage, lists)
 
 
 def _negatives(
-    where: str, value: object, wanted: frozenset[str] | None, negatives: int
+    where: str, value: object, short: Callable[[str, str, str], str | None], negatives: int
 ) -> dict[str, list[str]]:
     if value is None:
         return {}
@@ -187,16 +194,16 @@ def _negatives(
             f"{where}: 'negatives' is {shown(value)}; expected lists of texts by language, such as "
             '{"en": ["…", "…"]}'
         )
-    lists = {}
-    for code, texts in value.items():
-        if texts is None or (wanted is not None and code not in wanted):
+    lists: dict[str, list[str]] = {}
+    for key, texts in value.items():
+        if texts is None or (code := short(where, "negatives", key)) is None:
             continue
         if not isinstance(texts, list):
             raise ParallelDataError(
-                f"{where}: 'negatives.{code}' is {shown(texts)}; expected a list of texts"
+                f"{where}: 'negatives.{key}' is {shown(texts)}; expected a list of texts"
             )
         if len(texts) >= negatives:
             for position, text in enumerate(texts[:negatives]):
-                check_text(where, f"negatives.{code}[{position}]", text)
+                check_text(where, f"negatives.{key}[{position}]", text)
             lists[code] = texts[:negatives]
     return lists
