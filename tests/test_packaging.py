@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HOOK = ("mteb_hybrid.pth", "mteb_hybrid.start")
 MODES = ("wheel", "wheel-from-sdist", "editable")
-NOT_COPIED = (".*", "__pycache__", "*.egg-info", "dist", "build", "results", "demo-results")
+NOT_COPIED = (".*", "__pycache__", "*.egg-info", "dist", "build", "demo-results")
 
 # What a user sees: mteb alone is imported first, and finds our tasks through the hook.
 PROBE = """
@@ -78,7 +78,11 @@ def build(source: Path, kind: str, out: Path) -> Path:
 
 def copy_tree(destination: Path) -> Path:
     # .gitignore, which the copy lacks, names nothing that is not left out here.
-    return shutil.copytree(ROOT, destination, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        at_root = {"results"} if Path(folder) == ROOT else set()
+        return shutil.ignore_patterns(*NOT_COPIED)(folder, names) | (at_root & set(names))
+
+    return shutil.copytree(ROOT, destination, ignore=left_out)
 
 
 def relative_files(folder: Path, pattern: str) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The measures in plain words, and what a model's numbers say."""
+"""The measures in plain words."""
 
 import math
 import tomllib
