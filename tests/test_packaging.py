@@ -80,11 +80,9 @@ def build(source: Path, kind: str, out: Path) -> Path:
 
 def copy_tree(destination: Path) -> Path:
     # .gitignore, which the copy lacks, names nothing that is not left out here.
-    anywhere = shutil.ignore_patterns(*NOT_COPIED)
-
     def left_out(folder: str, names: list[str]) -> set[str]:
-        results = {"results"} if Path(folder) == ROOT else set()
-        return anywhere(folder, names) | results
+        at_root = {"results"} if Path(folder) == ROOT else set()
+        return shutil.ignore_patterns(*NOT_COPIED)(folder, names) | (at_root & set(names))
 
     return shutil.copytree(ROOT, destination, ignore=left_out)
 

@@ -1,1 +1,3 @@
-from report.conftest import made  # noqa: F401
+from results.conftest import made
+
+__all__ = ["made"]

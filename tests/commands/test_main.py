@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+from rich.text import Text
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.main import app
@@ -32,6 +34,21 @@ def test_show_a_task(name):
     assert "not a benchmark" in result.output
     assert "zh Chinese (zho-Hans)" in result.output
     assert "en-ar en-de en-el en-es en-hi en-ru ... zh-vi" in result.output
+
+
+def test_help_shows_every_word_of_every_help_text():
+    """Rich takes what stands in brackets for markup, and drops it."""
+
+    def texts(command):
+        yield command.help
+        yield from (getattr(parameter, "help", None) for parameter in command.params)
+        for child in getattr(command, "commands", {}).values():
+            yield from texts(child)
+
+    for text in filter(None, texts(get_command(app))):
+        assert Text.from_markup(text).plain == text.replace(r"\[", "["), text
+    output = runner.invoke(app, ["table", "--help"]).output
+    assert "as in [top 1000]." in " ".join(output.split())
 
 
 @pytest.mark.parametrize("command", ["demo", "run", "table", "tasks list", "tasks show"])

@@ -44,6 +44,20 @@ main()
     )
 
 
+def test_a_table_needs_no_statistics(made):
+    """`table` and `tasks list` are not to wait for what they do not use."""
+    code = f"""
+import sys
+from mteb_hybrid.commands.main import app
+app(["tasks", "list"], standalone_mode=False)
+assert "mteb_hybrid.results.results" not in sys.modules
+app(["table", {str(made.folder)!r}], standalone_mode=False)
+assert not {{"scipy", "torch", "mteb", "matplotlib"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_report_needs_neither_torch_nor_mteb(made, tmp_path):
     code = f"""
 import sys

@@ -225,6 +225,14 @@ def test_models_and_tasks_that_mteb_has_not_are_worth_knowing(results):
     assert any("is a task of this plugin" in note for note in notes)
 
 
+def test_experiments_are_left_out_and_named(results, tmp_path):
+    output, folder = results
+    shutil.copytree(folder, folder / "experiments" / "embed_dim_8")
+    (note,) = [f for f in check_results(output) if f.file.endswith("experiments")]
+    assert not note.is_fault and "embed_dim_8" in note.problem
+    assert prepare(output, tmp_path / "ready") == 1
+
+
 def test_run_settings_of_earlier_versions_of_mteb_are_read(tmp_path):
     file = tmp_path / "run_settings.jsonl"
     old = {"task": "A", "split": "test", "subset": "en-en", "version": {"mteb": "2.16.2"}}

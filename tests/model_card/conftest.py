@@ -72,8 +72,8 @@ def run(tmp_path, tiny_model):
 def write_results(tmp_path):
     """Write results whose every subset has the same scores; returns their folder."""
 
-    def write(model, revision, tasks, left_out=(), **further):
-        folder = tmp_path / "results" / model.replace("/", "__") / revision
+    def write(model, revision, tasks, left_out=(), folder=None, **further):
+        folder = folder or tmp_path / "results" / model.replace("/", "__") / revision
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"name": model, "revision": revision}
         (folder / "model_meta.json").write_text(json.dumps(meta))
@@ -84,7 +84,7 @@ def write_results(tmp_path):
                 for subset in task_views(card, setting)
                 if subset not in left_out
             ]
-            content = {"task_name": task, "mteb_version": "2.26.24", "scores": {"test": rows}}
+            content = {"task_name": task, "mteb_version": "2.26.24", "scores": {card.split: rows}}
             (folder / f"{task}.json").write_text(json.dumps(content))
         return tmp_path / "results"
 

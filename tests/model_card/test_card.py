@@ -1,5 +1,6 @@
 """Model cards, read back with huggingface_hub's own classes and an independent Markdown parser."""
 
+import json
 import re
 import sys
 
@@ -202,6 +203,18 @@ def test_results_are_those_of_this_revision(run, write_results):
     write_results("local/model", "r1", {MONO: {"map": 0.75}})
     card = ModelCard.load(write_card(run.model, meta(name="me/tiny"), [results]))
     assert [r.metric_value for r in card.data.eval_results] == [0.75], "evaluated as a folder"
+
+
+def test_an_experiment_is_not_the_model(run, write_results):
+    results = write_results("local/tiny", "r1", {MONO: {"map": 0.5}})
+    apart = results / "local__tiny" / "r1" / "experiments" / "embed_dim_8"
+    write_results("local/tiny", "r1", {MONO: {"map": 0.1}}, folder=apart)
+    described = {"name": "local/tiny", "revision": "r1", "experiment_kwargs": {"embed_dim": 8}}
+    (apart / "model_meta.json").write_text(json.dumps(described))
+    card = ModelCard.load(write_card(run.model, meta(), [results]))
+    assert [r.metric_value for r in card.data.eval_results] == [0.5]
+    with pytest.raises(ResultError, match=r"there are: local/tiny \(embed_dim=8\) at r1"):
+        write_card(run.model, meta(), [apart])
 
 
 def test_cards_that_cannot_be_read_are_refused_and_kept(run):

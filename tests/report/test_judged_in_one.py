@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from evaluation.test_task_miracl import write_translations
-from mteb_hybrid.report import load_results, page, tables
+from mteb_hybrid.report import page, tables
 from mteb_hybrid.report.reading import reading
-from mteb_hybrid.results.summary import cell, pool_loss
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.results.text_table import Format
 from mteb_hybrid.retrieval.views import Setting
-from report.conftest import write_task
 from report.test_page import Outline, section
+from results.conftest import write_task
 
 MODELS = ("org/first", "org/second")
 
@@ -26,11 +27,11 @@ def write(folder, *tasks, **options):
     for model, skill in zip(MODELS, (0.6, 0.7), strict=True):
         for task in tasks:
             write_task(folder, model, task, skill, **options)
-    return load_results(folder)
+    return summarise(load_results(folder))
 
 
-def shown(results):
-    html = page.page(results, page.chapters(results))
+def shown(summary):
+    html = page.page(summary, page.chapters(summary))
     Outline(html)
     return html
 
@@ -41,18 +42,23 @@ def miracl(tmp_path_factory):
     return write(folder, "MIRACLMonolingualRetrieval", "MIRACLMultilingualRetrieval")
 
 
+def value(summary, name):
+    """Of the first model on the first collection, in the pool of all languages."""
+    return summary.collections[0].models[0].cells[Setting.MULTILINGUAL, name].value
+
+
 def test_headline(miracl):
-    table = tables.headline(miracl, "MIRACL")
+    table = tables.headline(miracl.collections[0])
     assert table.head == (
         *("Model", "Mo. map", "Mul. map", "pool loss", "lift at 10"),
         *("Mo. unjudged at 10", "Mul. unjudged at 10"),
     )
-    loss = cell(miracl, "MIRACL", "org/first", Setting.MULTILINGUAL, "pool_loss")
+    loss = value(miracl, "pool_loss")
     first = table.rows[0]
-    assert first[1] == "0.7000" and first[3] == f"{loss.value:.4f}" and first[5] == "0.2500"
+    assert first[1] == "0.7000" and first[3] == f"{loss:.4f}" and first[5] == "0.2500"
     assert "–" not in first
     alone, pooled = float(first[1]), float(first[2])
-    assert loss.value == pytest.approx(alone - pooled, abs=1e-4)
+    assert loss == pytest.approx(alone - pooled, abs=1e-4)
     markdown = table.text(Format.MARKDOWN)
     assert "rank distance" not in markdown
 
@@ -69,10 +75,13 @@ def test_page(miracl):
     assert "nan" not in re.sub(r"<[^>]+>", " ", chapter).lower().split()
 
 
+def first_reading(summary):
+    return reading(summary.collections[0], summary.collections[0].models[0])
+
+
 def test_reading(miracl):
-    said = reading(miracl, "MIRACL", "org/first")
-    loss = cell(miracl, "MIRACL", "org/first", Setting.MULTILINGUAL, "pool_loss").value
-    unjudged = cell(miracl, "MIRACL", "org/first", Setting.MULTILINGUAL, "unjudged_at_10").value
+    said = first_reading(miracl)
+    loss, unjudged = value(miracl, "pool_loss"), value(miracl, "unjudged_at_10")
     assert f"The pool costs up to {loss:.3f}: of the top 10 there {unjudged:.0%} were not" in said
     assert "times as much of that top 10 as of the pool" in said
     assert "ranks apart" not in said and "A lone answer" not in said
@@ -80,7 +89,7 @@ def test_reading(miracl):
 
 def test_readings_of_parallel_collections_do_not_change(tmp_path):
     results = write(tmp_path, "MLQARMonolingualRetrieval", "MLQARMultilingualRetrieval")
-    assert "The pool costs up to" not in reading(results, "MLQA-R", "org/first")
+    assert "The pool costs up to" not in first_reading(results)
 
 
 def test_translated_queries(tmp_path, monkeypatch):
@@ -94,30 +103,30 @@ def test_translated_queries(tmp_path, monkeypatch):
     revision = "a" * 40 + "+translated-0123456789ab"
     task = "MIRACLCrosslingualRetrieval"
     results = write(tmp_path / "results", task, dataset_revision=revision)
-    assert tables.headline(results, "MIRACL").head[2] == "Cr. map"
-    matrix = results.matrix("MIRACL", "org/first")
+    assert tables.headline(results.collections[0]).head[2] == "Cr. map"
+    matrix = results.collections[0].models[0].transfer
     assert matrix.shape == (19, 18) and np.count_nonzero(~np.isnan(matrix)) == 18 + 2
-    table = tables.matrix(results, "MIRACL", "org/first", None)
+    table = tables.transfer(results.collections[0], results.collections[0].models[0])
     assert [row[0] for row in table.rows][-1] == "ta" and len(table.rows[-1]) == 19
     html = shown(results)
     assert "Query language against passage language" in html
     assert "Tamil" in html
     assert "different revisions" not in html, "translations have a revision of their own"
     write_task(tmp_path / "results", "org/third", task, 0.5, dataset_revision=f"{revision}0")
-    said = shown(load_results(tmp_path / "results"))
+    said = shown(summarise(load_results(tmp_path / "results")))
     assert "aaaaaaaaaaaa+translated-0123456789ab, aaaaaaaaaaaa+translated-0123456789ab0" in said
 
 
 def test_without_a_monolingual_setting(tmp_path):
     results = write(tmp_path, "XTD10CrosslingualRetrieval", "XTD10MultilingualRetrieval")
-    assert np.isnan(pool_loss(results, "XTD10", "org/first")).all()
+    assert np.isnan(results.collections[0].models[0].pool_loss).all()
     assert "rank distance" in shown(results)
 
 
 def test_one_language_and_one_setting(tmp_path, beir_card):
     beir_card({}, name="Lone")
     results = write(tmp_path, "LoneMonolingualRetrieval")
-    table = tables.headline(results, "Lone")
+    table = tables.headline(results.collections[0])
     assert table.head == ("Model", "Mo. map", "Mo. unjudged at 10")
     assert table.rows[0][1:] == ("0.7000", "0.2500")
     html = shown(results)

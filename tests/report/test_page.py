@@ -3,12 +3,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from mteb_hybrid.report import load_results, page, tables
+from mteb_hybrid.report import page, tables
 from mteb_hybrid.report.comparisons import comparison
-from mteb_hybrid.retrieval.views import Setting
-from report.conftest import HOSTILE, write_task
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
+from results.conftest import HOSTILE, summarised, write_task
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -45,9 +47,8 @@ class Outline(HTMLParser):
 @pytest.fixture(scope="module")
 def written(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written")
-    page.write_report(
-        load_results(made.folder), folder / "r.html", folder / "figures", folder / "tables"
-    )
+    summary = summarise(load_results(made.folder))
+    page.write_report(summary, folder / "r.html", folder / "figures", folder / "tables")
     return folder
 
 
@@ -128,7 +129,7 @@ def test_comparison_is_with_the_first_model(made, html):
     real = section(html, "mlqa-r")
     assert "Tests between models" in real and "each model against org/first" in real
     assert "Tests between models" not in section(html, "sample")
-    table, refused = comparison(load_results(made.folder), "MLQA-R")
+    table, refused = comparison(summarised(made.folder)["MLQA-R"])
     (row,) = [r for r in table.rows if r[1:3] == ("monolingual", "map")]
     assert row[:1] + row[3:6] == ("org/second", "0.7000", "0.8000", "0.1000")
     assert (row[-1], refused) == ("280 / 0 / 0", [])
@@ -137,9 +138,38 @@ def test_comparison_is_with_the_first_model(made, html):
 def test_models_that_cannot_be_compared_are_named(tmp_path):
     write_task(tmp_path, "a/a", "MLQARMultilingualRetrieval", 0.5)
     write_task(tmp_path, "a/b", "MLQARMultilingualRetrieval", 0.5, left_out=("en-multi",))
-    table, refused = comparison(load_results(tmp_path), "MLQA-R")
+    table, refused = comparison(summarised(tmp_path)["MLQA-R"])
     assert table is None
     assert "a/b lacks the subsets en-multi" in refused[0]
+
+
+def test_what_one_model_lacks_is_said(tmp_path):
+    """Values that one leaves out are counted; a measure that one has none of is named."""
+    task = "MLQARMultilingualRetrieval"
+    write_task(tmp_path, "a/a", task, 0.5)
+    other = write_task(tmp_path, "a/b", task, 0.6)
+    file = other / f"{task}.per_query" / "en-multi.parquet"
+    left_out = pl.col("query").is_in(["en:000", "en:001"]) & (pl.col("measure") == "map")
+    blank(file, left_out)
+    for file in (other / f"{task}.per_query").iterdir():
+        blank(file, pl.col("measure") == "rank_distance")
+    table, refused = comparison(summarised(tmp_path)["MLQA-R"])
+    assert table.rows[1][2] == "map [278/280 queries]" and "[n/m queries]" in table.caption
+    assert {row[2] for row in table.rows} == {
+        "map [278/280 queries]",
+        "complete at 10",
+        "removal gap",
+    }
+    assert refused == [
+        "Not compared with tests: a/b has no multilingual values per query of rank distance."
+    ]
+
+
+def blank(file, rows):
+    """Leave out the values of some rows of a Parquet file."""
+    frame = pl.read_parquet(file)
+    value = pl.when(rows).then(float("nan")).otherwise("value").alias("value")
+    frame.with_columns(value).write_parquet(file)
 
 
 def test_figures_and_tables_as_files(written):
@@ -157,8 +187,8 @@ def test_figures_and_tables_as_files(written):
 
 
 def test_same_results_give_the_same_page(made, html):
-    results = load_results(made.folder)
-    assert page.page(results, page.chapters(results)) == html
+    summary = summarise(load_results(made.folder))
+    assert page.page(summary, page.chapters(summary)) == html
 
 
 def test_only_the_old_measures(tmp_path):
@@ -167,8 +197,8 @@ def test_only_the_old_measures(tmp_path):
         *(tmp_path, "a/old", "MLQARMonolingualRetrieval", 0.5),
         per_query=False,
     )
-    results = load_results(tmp_path)
-    html = page.page(results, page.chapters(results))
+    summary = summarise(load_results(tmp_path))
+    html = page.page(summary, page.chapters(summary))
     Outline(html)
     assert "Language bias in the pool" not in html
     assert "Query language against passage language" in html
@@ -201,13 +231,13 @@ def test_colours_have_enough_contrast():
 
 
 def test_kinds_of_languages_are_means_over_their_query_languages(made):
-    results = load_results(made.folder)
-    name, card = next(iter(results.collections.items()))
-    table = tables.by_kind_of_language(results, name)
+    collection = next(iter(summarised(made.folder).values()))
+    card = collection.card
+    table = tables.by_kind_of_language(collection)
     rows = {(row[0], row[1]): row for row in table.rows}
     codes = list(card.languages)
-    model = table.head[3]
-    values = dict(zip(codes, results.values(name, model, Setting.MULTILINGUAL, "map"), strict=True))
+    values = dict(zip(codes, collection.models[0].pool_map, strict=True))
+    assert table.head[3] == collection.models[0].label
     _, _, members, mean, *_ = rows["Script", "Latn"]
     latin = [code for code in codes if card.languages[code].code.endswith("-Latn")]
     assert members == ", ".join(latin) and len(latin) > 1

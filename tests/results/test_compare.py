@@ -13,6 +13,7 @@ from mteb_hybrid.results.compare import (
     compare,
     compare_by,
     compare_models,
+    on_both,
     pair,
 )
 
@@ -143,11 +144,35 @@ def test_queries_that_both_leave_out():
     assert (row["first"], row["queries"], row["groups"]) == (0.375, 2, 2)
 
 
-def test_a_query_that_one_leaves_out():
-    with pytest.raises(CompareError, match=r"en-multi, map, query en:1: 0\.5 .* in A but nan .* B"):
-        pair(frame({"en": [1, 0.5]}), frame({"en": [1, NAN]}), ["map"], ("A", "B"))
+def test_queries_that_one_leaves_out_are_counted_and_left_out():
+    first = {"en": [0.5, NAN, 0.25, 0.1], "de": [NAN, 0.5]}
+    second = {"en": [1.0, 0.5, NAN, 0.3], "de": [NAN, 0.75]}
+    (row,) = compare(frame(first), frame(second), ["map"], 100).iter_rows(named=True)
+    assert (row["queries"], row["left_out"], row["groups"]) == (3, 2, 3)
+    assert on_both(row) == " [3/5 queries]"
+    # As if the queries had never been asked.
+    sides = [
+        frame(side).filter(~pl.col("query").is_in(["en:1", "en:2"])) for side in (first, second)
+    ]
+    (alone,) = compare(*sides, ["map"], 100).iter_rows(named=True)
+    assert alone | {"left_out": 2} == row and on_both(alone) == ""
+    by_language = compare_by(frame(first), frame(second), ["map"])
+    assert by_language.select("query_language", "queries", "left_out").rows() == [
+        ("de", 1, 0),
+        ("en", 2, 2),
+    ]
+
+
+def test_no_query_that_both_have_a_value_for():
+    with pytest.raises(
+        CompareError, match=r"map: no query for which both A and B .*other measures"
+    ):
+        pair(frame({"en": [1, NAN]}), frame({"en": [NAN, 1]}), ["map"], ("A", "B"))
     with pytest.raises(CompareError, match="left out"):
         pair(frame({"en": [NAN]}), frame({"en": [NAN]}), ["map"])
+    infinite = frame({"en": [math.inf]})
+    with pytest.raises(CompareError, match=r"query en:0: 1\.0 .* inf .*expected finite values"):
+        pair(frame({"en": [1]}), infinite, ["map"])
 
 
 def test_different_sets_are_refused():

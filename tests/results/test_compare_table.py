@@ -2,12 +2,13 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.main import app
-from mteb_hybrid.results.compare import CompareError
+from mteb_hybrid.results.compare import LEFT_OUT, CompareError
 from mteb_hybrid.results.compare_table import left_out, read_models
 from mteb_hybrid.results.per_query import write_per_query
 from results.test_compare import ONE, TASK, TWO, frame
@@ -92,11 +93,36 @@ def test_tasks_that_are_left_out_are_named(results):
 
 def test_revisions_have_names_of_their_own(results):
     first, second = results("org/base", ONE), results("org/base", TWO, revision="2")
-    assert list(read_models([first, second])) == ["org/base", "org/base (2)"]
+    assert list(read_models([first, second])) == ["org/base @ 1", "org/base @ 2"]
     with pytest.raises(CompareError, match="results of several revisions"):
         read_models([first.parent, second])
     with pytest.raises(CompareError, match="named twice; name two models"):
         read_models([first, first])
+
+
+def test_an_experiment_is_a_model_of_its_own(results):
+    base, other = results("org/base", ONE), results("org/base", TWO, "1/experiments/embed_dim_8")
+    meta = {"name": "org/base", "revision": "1", "experiment_kwargs": {"embed_dim": 8}}
+    (other / "model_meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    for folder in (base, base.parent):
+        assert list(read_models([folder, other])) == ["org/base", "org/base (embed_dim=8)"]
+
+
+def test_one_model_in_two_folders(results, tmp_path):
+    base = results("org/base", ONE)
+    copy = shutil.copytree(base, tmp_path / "copy" / "org__base" / "1")
+    assert list(read_models([base, copy])) == ["org/base", f"org/base ({copy})"]
+
+
+def test_queries_that_one_leaves_out_are_shown(results):
+    base, other = results("org/base", ONE), results("org/new", {**TWO, "de": [1.0, float("nan")]})
+    text = run(base, other, "--format", "markdown").stdout
+    assert "| XQuAD-R multilingual | map [5/6 queries] | org/new |" in text
+    assert LEFT_OUT in run(base, other).stdout
+    assert LEFT_OUT not in run(base, results("org/third", TWO)).stdout
+    assert "| map [1/2 queries] | org/new | de |" in text and "| map | org/new | en |" in text
+    rows = list(csv.DictReader(run(base, other, "--format", "csv").stdout.splitlines()))
+    assert [row["left_out"] for row in rows] == ["1", "1", "0"]
 
 
 def test_a_model_with_one_revision_needs_no_revision(results):

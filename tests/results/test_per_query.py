@@ -23,6 +23,7 @@ from mteb_hybrid.results.per_query import (
     write_per_query,
     write_rankings,
 )
+from mteb_hybrid.results.table import result_rows
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import ranks_of_run
@@ -39,6 +40,21 @@ def folder(tmp_path, encoder, monkeypatch):
         "HybridSampleCrosslingualRetrieval": ["en-de"],
     }
     return evaluate(encoder, selected, tmp_path)
+
+
+def test_an_experiment_keeps_its_values_apart(folder, tmp_path, encoder):
+    before = read_per_query(folder)
+    other = HashEncoder(dimensions=4)
+    meta = encoder.mteb_model_meta
+    other.mteb_model_meta = meta.model_copy(update={"experiment_kwargs": {"embed_dim": 4}})
+    apart = evaluate(other, {MULTILINGUAL: ["en-multi"]}, tmp_path)
+    assert apart == folder / "experiments" / "embed_dim_4"
+    assert (apart / f"{MULTILINGUAL}.json").is_file()
+    assert read_per_query(folder).equals(before)
+    assert set(read_per_query(apart)["pool"]) == {"en-multi"}
+    rows = result_rows([tmp_path])
+    assert [row.model for row in rows] == ["test/hash", "test/hash (embed_dim=4)"]
+    assert rows[0].cells[2].value != rows[1].cells[2].value
 
 
 def test_means_are_the_scores(folder, tmp_path, encoder):

@@ -4,10 +4,10 @@ import math
 import numpy as np
 import pytest
 
-from mteb_hybrid.report import load_results
 from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.results import load_results
 from mteb_hybrid.retrieval.views import Setting
-from report.conftest import HOSTILE, write_task
+from results.conftest import HOSTILE, write_task
 
 MULTI = "MLQARMultilingualRetrieval"
 
@@ -89,6 +89,14 @@ def test_bad_results(tmp_path):
         load_results([tmp_path / "empty"])
 
 
+def test_values_per_query_of_one_model_in_two_folders(tmp_path):
+    write_task(tmp_path / "one", "a/b", MULTI, 0.5)
+    write_task(tmp_path / "two", "a/b", "MLQARMonolingualRetrieval", 0.5)
+    results = load_results(tmp_path)
+    assert set(results.per_query["task"]) == {MULTI, "MLQARMonolingualRetrieval"}
+    assert len(results.models("MLQA-R")) == 1
+
+
 def test_a_name_may_hold_anything(tmp_path):
     write_task(tmp_path, "a\x1b[31m/b", MULTI, 0.5, per_query=False)
     results = load_results(tmp_path)
@@ -99,7 +107,7 @@ def test_notebook_shows_the_headline(made):
     html = load_results(made.folder)._repr_html_()
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y" in html
-    assert html.count("<table>") == 2
+    assert html.count("<table>") == 1
     assert "(5/7) [top 1000]" in html
 
 

@@ -1,31 +1,19 @@
+import json
 import math
+import shutil
 
 import numpy as np
 import polars as pl
 import pytest
 import scipy.stats
 
-from mteb_hybrid.report import load_results
-from mteb_hybrid.results.results import Results
-from mteb_hybrid.results.summary import (
-    cell,
-    gold_language_gap,
-    macro_by_language,
-    mean,
-    pool_loss,
-    pool_map_intervals,
-)
+from mteb_hybrid.results.per_query import PerQueryError
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import gold_language_gap, map_intervals, summarise
 from mteb_hybrid.retrieval.views import Setting
-from report.conftest import HOSTILE
+from results.conftest import HOSTILE, model_of, summarised, write_task
 
 NAN = math.nan
-
-
-def test_mean_says_what_it_is_over():
-    found = mean(np.array([0.5, NAN, 1.0]), 100)
-    assert (found.value, found.subsets, found.expected) == (0.75, 2, 3)
-    assert found.text(2) == "0.75 (2/3) [top 100]"
-    assert mean(np.array([NAN])) is None
 
 
 def test_gap_is_diagonal_minus_rest():
@@ -38,37 +26,85 @@ def test_gap_is_diagonal_minus_rest():
     assert gold_language_gap(np.full((2, 2), NAN)) is None
 
 
-def test_pool_loss_needs_both_settings(made):
+@pytest.fixture(scope="module")
+def mlqa(made):
+    return summarised(made.folder)["MLQA-R"]
+
+
+@pytest.fixture(scope="module")
+def first(mlqa):
+    return model_of(mlqa, "org/first")
+
+
+def test_pool_loss_needs_both_settings(made, mlqa, first):
     results = load_results(made.folder)
     alone = results.values("MLQA-R", "org/first", Setting.MONOLINGUAL, "map")
     pooled = results.values("MLQA-R", "org/first", Setting.MULTILINGUAL, "map")
-    assert pool_loss(results, "MLQA-R", "org/first") == pytest.approx(alone - pooled)
-    assert cell(results, "MLQA-R", HOSTILE, Setting.MULTILINGUAL, "pool_loss") is None
+    assert first.pool_loss == pytest.approx(alone - pooled)
+    assert first.cells[Setting.MULTILINGUAL, "pool_loss"].value == pytest.approx(0.4, abs=0.05)
+    assert (Setting.MULTILINGUAL, "pool_loss") not in model_of(mlqa, HOSTILE).cells
 
 
-def test_means_by_passage_language_leave_missing_subsets_out(made):
-    results = load_results(made.folder)
-    matrix = results.matrix("MLQA-R", HOSTILE, "mean_rank")
-    found = macro_by_language(results, "MLQA-R", HOSTILE, "mean_rank")
+def test_means_by_passage_language_leave_missing_subsets_out(made, mlqa):
+    matrix = load_results(made.folder).matrix("MLQA-R", HOSTILE, "mean_rank")
+    found = model_of(mlqa, HOSTILE).by_passage_language["mean_rank"]
     assert found == pytest.approx(np.nanmean(matrix, axis=0))
 
 
-def test_intervals_agree_with_scipy(made):
+def test_every_measure_has_its_cell(made, mlqa):
     results = load_results(made.folder)
+    for model in mlqa.models:
+        for (setting, name), cell in model.cells.items():
+            values = results.values("MLQA-R", model.label, setting, name)
+            if not np.isnan(values).all():
+                assert cell.value == pytest.approx(np.nanmean(values))
+                assert cell.subsets == np.count_nonzero(~np.isnan(values))
+                assert cell.expected == len(values)
+    cell = model_of(mlqa, HOSTILE).cells[Setting.MULTILINGUAL, "map"]
+    assert cell.text(1).endswith("(5/7) [top 1000]")
+
+
+def test_a_cell_has_the_share_that_it_was_measured_on(tmp_path):
+    folder = write_task(tmp_path, "a/b", "MLQARMultilingualRetrieval", 0.5, per_query=False)
+    file = folder / "MLQARMultilingualRetrieval.json"
+    content = json.loads(file.read_text())
+    rows = content["scores"]["validation"]
+    rows[0]["rank_distance_measured_on"] = 0.3
+    rows[1] |= {"rank_distance": None, "rank_distance_measured_on": 0}
+    file.write_text(json.dumps(content))
+    cells = summarised(tmp_path)["MLQA-R"].models[0].cells
+    found = cells[Setting.MULTILINGUAL, "rank_distance"]
+    assert (found.subsets, found.expected) == (6, 7)
+    assert found.measured_on == pytest.approx((0.3 + 5) / 6)
+    assert found.text(1).endswith(" (6/7) [88.3% of queries]")
+    assert cells[Setting.MULTILINGUAL, "map"].measured_on is None
+    assert (Setting.MULTILINGUAL, "rank_distance_measured_on") not in cells
+
+
+def test_values_per_query_are_read_only_if_asked_for(made, tmp_path):
+    copy = shutil.copytree(made.folder, tmp_path / "results")
+    for file in copy.rglob("*.parquet"):
+        file.write_bytes(b"damaged")
+    found = summarise(load_results(copy), queries=False)
+    assert not any(model.queries for c in found.collections for model in c.models)
+    with pytest.raises(PerQueryError, match="not a Parquet file"):
+        summarise(load_results(copy))
+
+
+def test_intervals_agree_with_scipy(mlqa, first):
     # One query per group here, where scipy's bootstrap over queries is the same thing.
-    found = pool_map_intervals(results, "MLQA-R", "org/first")
-    for place, language in enumerate(results.collections["MLQA-R"].languages):
-        values = results.queries("MLQA-R", "org/first", ["map"]).filter(pool=f"{language}-multi")
+    frame = first.queries[Setting.MULTILINGUAL]
+    for place, language in enumerate(mlqa.card.languages):
+        values = frame.filter(measure="map", pool=f"{language}-multi")
         expected = scipy.stats.bootstrap(
             (values["value"].to_numpy(),), np.mean, method="percentile", rng=1
         ).confidence_interval
-        assert found[place] == pytest.approx(expected, abs=0.003)
-    assert np.isnan(pool_map_intervals(results, "MLQA-R", HOSTILE)).all()
+        assert first.pool_map_intervals[place] == pytest.approx(expected, abs=0.003)
+    assert np.isnan(model_of(mlqa, HOSTILE).pool_map_intervals).all()
 
 
-def test_queries_of_a_group_are_drawn_together(made):
+def test_queries_of_a_group_are_drawn_together(mlqa, first):
     """Ten copies of every query in its group leave the interval as it is."""
-    results = load_results(made.folder)
-    once = pool_map_intervals(results, "MLQA-R", "org/first")
-    tenfold = Results(results.evaluations, pl.concat([results.per_query] * 10))
-    assert pool_map_intervals(tenfold, "MLQA-R", "org/first") == pytest.approx(once)
+    tenfold = pl.concat([first.queries[Setting.MULTILINGUAL]] * 10)
+    found = map_intervals(tenfold, tuple(mlqa.card.languages))
+    assert found == pytest.approx(first.pool_map_intervals)

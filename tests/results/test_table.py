@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.results.mteb_files import ResultError
 from mteb_hybrid.results.table import render, result_rows
 from mteb_hybrid.results.text_table import Format
@@ -19,7 +20,7 @@ def results(tmp_path):
             described = json.dumps({"name": model, "revision": revision})
             (folder / "model_meta.json").write_text(described, encoding="utf-8")
         scores = [{"hf_subset": subset, **values} for subset, values in rows.items()]
-        content = {"task_name": task, "scores": {"validation": scores}}
+        content = {"task_name": task, "scores": {tasks_by_name()[task][0].split: scores}}
         file = folder / f"{task}.json"
         file.write_text(json.dumps(content), encoding="utf-8")
         return file

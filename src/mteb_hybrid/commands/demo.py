@@ -7,7 +7,9 @@ import typer
 
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.models.offline import MODEL_NAME
-from mteb_hybrid.results.table import LEGEND, Row, render, result_rows
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import Summary, summarise
+from mteb_hybrid.results.table import LEGEND, Row, render, rows_of
 
 
 def demo(
@@ -55,20 +57,19 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
 
     plugin.register()
     results = evaluate(load_model(MODEL_NAME), select_tasks(["sample"]), output_folder)
-    (row,) = [r for r in result_rows([results]) if r.collection.startswith("sample")]
-    made = f"Results: {results}\nReport:  {_report(results, output_folder / 'report.html')}"
+    summary = summarise(load_results(results))
+    (row,) = [r for r in rows_of(summary) if r.collection.startswith("sample")]
+    made = f"Results: {results}\nReport:  {_report(summary, output_folder / 'report.html')}"
     return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, NEXT_STEPS])
 
 
-def _report(results: Path, file: Path) -> str:
+def _report(summary: Summary, file: Path) -> str:
     """Write the report; say where it is, or what is missing."""
-    from mteb_hybrid.report import load_results
-
     try:
         from mteb_hybrid.report.page import write_report
     except ModuleNotFoundError:
         return 'not written; it needs the extra: pip install "mteb-hybrid[report]"'
-    write_report(load_results(results), file)
+    write_report(summary, file)
     return str(file)
 
 

@@ -31,9 +31,10 @@ def report(
 
     Example: mteb-hybrid report results -o report.html --figures figures
     """
-    from mteb_hybrid.report import load_results
+    from mteb_hybrid.results.results import load_results
+    from mteb_hybrid.results.summary import summarise
 
-    loaded = load_results(results)
+    summary = summarise(load_results(results))
     try:
         from mteb_hybrid.report.page import write_report
     except ModuleNotFoundError as error:
@@ -41,5 +42,5 @@ def report(
         raise ImportError(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    write_report(loaded, output, figures, tables)
+    write_report(summary, output, figures, tables)
     typer.echo(f"Report: {output}")

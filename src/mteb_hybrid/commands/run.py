@@ -8,7 +8,6 @@ import typer
 
 from mteb_hybrid.commands.options import DataOption, terminal_width
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -69,6 +68,7 @@ def run(
 
     from mteb_hybrid import plugin
     from mteb_hybrid.models.load import load_model
+    from mteb_hybrid.results.table import legend, render, result_rows
 
     plugin.register()
     loaded = load_model(model, model_revision, device)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
-from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.results.text_table import Format
 
 
@@ -18,11 +17,13 @@ def table(
         Format, typer.Option("--format", "-f", help="How to write it.")
     ] = Format.TEXT,
 ) -> None:
-    """Show the table of one or more models: three settings and the bias.
+    r"""Show the table of one or more models: three settings and the bias.
 
     A mean over some of a setting's subsets only is followed by how many there are, as in (4/11);
-    one from rankings that a search model cut by where, as in [top 1000].
+    one from rankings that a search model cut by where, as in \[top 1000].
     """
+    from mteb_hybrid.results.table import legend, render, result_rows
+
     rows = result_rows(results)
     typer.echo(render(rows, format, terminal_width()))
     if format is Format.TEXT:

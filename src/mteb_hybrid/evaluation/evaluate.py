@@ -3,23 +3,13 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mteb_hybrid.evaluation.select import SelectionError
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.languages.codes import find_language
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
-
-
-def _meant(code: str, known: Mapping[str, str], title: str) -> str:
-    found = find_language(code, known)
-    if found is None:
-        raise SelectionError(f"no language {code!r} in {title}; it has {', '.join(known)}")
-    return found
 
 
 def evaluate(

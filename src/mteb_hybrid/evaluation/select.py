@@ -1,11 +1,11 @@
 """Choose tasks and subsets by collection, setting and language."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
-from mteb_hybrid.evaluation.evaluate import _meant
+from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -72,3 +72,10 @@ def select_tasks(
     if not selected:
         raise SelectionError("no subset is left; give fewer settings and languages, or other ones")
     return selected
+
+
+def _meant(code: str, known: Mapping[str, str], title: str) -> str:
+    found = find_language(code, known)
+    if found is None:
+        raise SelectionError(f"no language {code!r} in {title}; it has {', '.join(known)}")
+    return found

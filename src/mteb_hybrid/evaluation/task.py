@@ -27,6 +27,7 @@ from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
+from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
@@ -247,7 +248,11 @@ class CardTask(AbsTaskRetrieval):
     def _folder_of(self, meta: "ModelMeta") -> Path | None:
         """Where a model's per-query values go, named as MTEB names the folder of its results."""
         root = self.per_query_root or os.environ.get(FOLDER_VARIABLE)
-        return Path(root) / meta.model_name_as_path() / str(meta.revision) if root else None
+        if not root:
+            return None
+        folder = Path(root) / meta.model_name_as_path() / str(meta.revision)
+        experiment = meta.experiment_name
+        return folder / EXPERIMENTS / experiment if experiment else folder
 
     def _measure(
         self, ranks: Ranks, qrels: Mapping[str, Mapping[str, int]], hf_subset: str

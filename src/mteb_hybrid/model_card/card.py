@@ -129,7 +129,7 @@ def _pictures(evaluation: Evaluation | None, folder: Path) -> dict[str, str]:
             file=sys.stderr,
         )
         return {}
-    drawn = draw_results(evaluation.results, folder)
+    drawn = draw_results(evaluation.summary, folder)
     return {quote(f"{CARD_FOLDER}/{name}"): caption for name, caption in drawn.items()}
 
 

@@ -10,9 +10,16 @@ from huggingface_hub import EvalResult
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.report import Results, load_results
-from mteb_hybrid.results.mteb_files import ResultError, model_of, result_files
-from mteb_hybrid.results.table import COLUMNS, Row, result_rows
+from mteb_hybrid.results.cells import COLUMNS
+from mteb_hybrid.results.mteb_files import (
+    EvaluatedModel,
+    ResultError,
+    ResultFile,
+    read_result_files,
+)
+from mteb_hybrid.results.results import results_of
+from mteb_hybrid.results.summary import Summary, summarise
+from mteb_hybrid.results.table import Row, rows_of
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -27,11 +34,11 @@ class Evaluation:
 
     Attributes:
         rows: Its rows of the table, one per collection.
-        results: The same as reports read them.
+        summary: What they are rows of.
     """
 
     rows: list[Row]
-    results: Results
+    summary: Summary
 
 
 def read_evaluation(paths: Iterable[Path], meta: "ModelMeta") -> Evaluation:
@@ -47,21 +54,27 @@ def read_evaluation(paths: Iterable[Path], meta: "ModelMeta") -> Evaluation:
     Raises:
         ResultError: If there are no results of our tasks at its revision, or a file is damaged.
     """
-    found: dict[tuple[str, str], list[Path]] = {}
-    for file in result_files(paths):
-        found.setdefault(model_of(file), []).append(file)
-    names = [name for name, revision in found if revision == meta.revision]
-    own = [name for name in names if name == meta.name or name.startswith("local/")]
+    found: dict[EvaluatedModel, list[ResultFile]] = {}
+    for file in read_result_files(paths):
+        found.setdefault(file.model, []).append(file)
+    own = [
+        model
+        for model in found
+        if model.revision == meta.revision
+        and not model.experiment
+        and (model.name == meta.name or model.name.startswith("local/"))
+    ]
     if not own:
-        others = ", ".join(f"{name} at {revision}" for name, revision in found) or "none"
+        others = ", ".join(f"{model.title} at {model.revision}" for model in found)
         raise ResultError(
             f"no results of {meta.name} at revision {meta.revision} below "
             f"{', '.join(map(str, paths))}; there are: {others}. Evaluate it with `mteb run` or "
             "`mteb-hybrid run`."
         )
-    name = str(meta.name) if meta.name in own else own[0]
-    files = found[name, str(meta.revision)]
-    return Evaluation(result_rows(files), load_results(files))
+    # The registered name first, then that of a folder.
+    best = min(own, key=lambda model: model.name != meta.name)
+    summary = summarise(results_of(found[best]))
+    return Evaluation(rows_of(summary), summary)
 
 
 def cards_by_title() -> dict[str, TaskCard]:
@@ -96,7 +109,7 @@ def eval_results(rows: Iterable[Row]) -> list[EvalResult]:
         )
         for row in rows
         for column, cell in zip(COLUMNS, row.cells, strict=True)
-        if cell and cell.subsets == cell.expected and cell.truncated_at is None
+        if cell and cell.is_whole and cell.truncated_at is None
         if math.isfinite(cell.value)
     ]
 

@@ -6,31 +6,33 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mteb_hybrid.files.whole import whole
-from mteb_hybrid.report import Results, figures, svg
+from mteb_hybrid.report import figures, svg
+from mteb_hybrid.results.summary import Summary
 from mteb_hybrid.retrieval.views import Setting
 
 
-def draw_results(results: Results, folder: Path) -> dict[str, str]:
+def draw_results(summary: Summary, folder: Path) -> dict[str, str]:
     """Draw the results of one model.
 
     Args:
-        results: Results of one model.
+        summary: Results of one model, summed up.
         folder: Where the PNG files go.
 
     Returns:
         Names of the files, and what each shows.
     """
     drawn: dict[str, tuple[str, Figure]] = {}
-    for collection, card in results.collections.items():
-        (model,) = results.models(collection)
-        if not np.isnan(results.matrix(collection, model)).all():
-            caption = f"{collection}: map, query language against passage language"
-            figure = figures.transfer_matrix(results, collection, model)
-            drawn[f"results-{card.file.stem}-pairs.png"] = (caption, figure)
-        if results.evaluation(collection, model, Setting.MULTILINGUAL):
-            caption = f"{collection}: map in the pool of all languages, by query language"
-            figure = figures.pool_map(results, collection)
-            drawn[f"results-{card.file.stem}-pool.png"] = (caption, figure)
+    for collection in summary.collections:
+        (model,) = collection.models
+        stem = collection.card.file.stem
+        if not np.isnan(model.transfer).all():
+            caption = f"{collection.title}: map, query language against passage language"
+            figure = figures.transfer_matrix(collection, model)
+            drawn[f"results-{stem}-pairs.png"] = (caption, figure)
+        if Setting.MULTILINGUAL in model.evaluations:
+            caption = f"{collection.title}: map in the pool of all languages, by query language"
+            figure = figures.pool_map(collection)
+            drawn[f"results-{stem}-pool.png"] = (caption, figure)
     for name, (_, figure) in drawn.items():
         with whole(folder / name) as part:
             part.write_bytes(svg.file_bytes(figure, "png"))

@@ -13,7 +13,8 @@ from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, rende
 from mteb_hybrid.models.load import CARD_FOLDER
 from mteb_hybrid.recipes.kept_run import Run
 from mteb_hybrid.recipes.recipe import Data, Recipe
-from mteb_hybrid.results.table import COLUMNS, LEGEND
+from mteb_hybrid.results.cells import COLUMNS, cell_text
+from mteb_hybrid.results.table import LEGEND
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -157,15 +158,14 @@ def _rows(meta: "ModelMeta", evaluation: Evaluation | None) -> list[list[str]]:
         card = cards[row.collection]
         zero_shot = meta.is_zero_shot_on([task_name(card, s) for s in card_settings(card)])
         cells = [
-            cell.text(column.digits) if cell else "–"
-            for cell, column in zip(row.cells, COLUMNS, strict=True)
+            cell_text(cell, column.digits) for cell, column in zip(row.cells, COLUMNS, strict=True)
         ]
         rows.append([row.collection, *cells, TRAINED_ON[zero_shot]])
     return rows
 
 
 def _provenance(meta: "ModelMeta", evaluation: Evaluation | None) -> str:
-    found = evaluation.results.evaluations if evaluation else ()
+    found = [e for _, e in evaluation.summary.evaluations] if evaluation else []
     versions = sorted({version for one in found for version in one.mteb_versions})
     dates = sorted({one.date for one in found if one.date})
     when = "" if not dates else f", {dates[0]}" + (f" to {dates[-1]}" if dates[1:] else "")
@@ -173,8 +173,8 @@ def _provenance(meta: "ModelMeta", evaluation: Evaluation | None) -> str:
 
 
 def _citations(evaluation: Evaluation | None) -> list[Markdown]:
-    cards = evaluation.results.collections.values() if evaluation else ()
-    entries = dict.fromkeys(card.metadata.bibtex_citation.strip() for card in cards)
+    found = evaluation.summary.collections if evaluation else ()
+    entries = dict.fromkeys(c.card.metadata.bibtex_citation.strip() for c in found)
     return [fence(entry, "bibtex") for entry in entries if entry]
 
 

@@ -1,72 +1,82 @@
 """Tests between the models of a report, where values per query were kept."""
 
-from collections.abc import Iterator
-
 import polars as pl
 
-from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.report.glossary import words
-from mteb_hybrid.report.tables import NONE, Table, number
-from mteb_hybrid.results.compare import CompareError, compare
+from mteb_hybrid.report.tables import Table, number
+from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare, on_both
 from mteb_hybrid.results.resample import holm
-from mteb_hybrid.results.results import COMPARED, Results
+from mteb_hybrid.results.results import COMPARED
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
+from mteb_hybrid.retrieval.views import Setting
 
 
-def comparison(results: Results, collection: str) -> tuple[Table | None, list[str]]:
+def comparison(collection: CollectionSummary) -> tuple[Table | None, list[str]]:
     """Compare every model of a collection with the first one that has values per query.
 
     Returns:
         A table with one row per model, task and measure, None if nothing can be compared; and
         what could not be compared, and why.
     """
-    frames = {
-        model: frame
-        for model in results.models(collection)
-        if not (frame := results.queries(collection, model, COMPARED)).is_empty()
-    }
-    if len(frames) < 2:
+    models = [model for model in collection.models if model.queries]
+    if len(models) < 2:
         return None, []
-    (baseline, first), *others = frames.items()
+    first, *others = models
     found: list[pl.DataFrame] = []
     refused: list[str] = []
-    for model, second in others:
-        for one, two, measures in _tasks(first, second):
+    for second in others:
+        for setting in collection.settings:
+            if setting not in first.queries or setting not in second.queries:
+                continue
+            sides = first.queries[setting], second.queries[setting]
+            measures, lacking = _shared(first, second, setting)
+            refused += lacking
+            if not measures:
+                continue
             try:
-                table = compare(one, two, measures, names=(baseline, model))
+                table = compare(*sides, measures, names=(first.label, second.label))
             except CompareError as error:
                 said = str(error).replace("\n  ", " ").replace("\n", ". ")
                 refused.append(f"Not compared with tests: {said}")
             else:
-                found.append(table.with_columns(model=pl.lit(model)))
+                table = table.with_columns(model=pl.lit(second.label), setting=pl.lit(str(setting)))
+                found.append(table)
     if not found:
         return None, refused
     rows = pl.concat(found)
     rows = rows.with_columns(p_holm=pl.Series(holm(rows["p"].to_list())))
-    return _table(collection, baseline, rows), refused
+    return _table(collection.title, first.label, rows), refused
 
 
-def _tasks(
-    first: pl.DataFrame, second: pl.DataFrame
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, list[str]]]:
-    """The two models' values on each task that both have, and the measures that both have."""
+def _shared(
+    first: ModelSummary, second: ModelSummary, setting: Setting
+) -> tuple[list[str], list[str]]:
+    """The measures that both models have values of, and what to say of those that one lacks."""
     known = pl.col("value").is_not_nan()
-    for name in tasks_by_name():
-        sides = first.filter(task=name), second.filter(task=name)
-        measures = [set(side.filter(known)["measure"]) for side in sides]
-        shared = [m for m in COMPARED if m in measures[0] & measures[1]]
-        if shared:
-            one, two = (side.drop("model", "revision") for side in sides)
-            yield one, two, shared
+    sides = {m.label: set(m.queries[setting].filter(known)["measure"]) for m in (first, second)}
+    either = [measure for measure in COMPARED if any(measure in side for side in sides.values())]
+    lacking = {
+        label: [words()[measure].title for measure in either if measure not in side]
+        for label, side in sides.items()
+    }
+    said = [
+        f"Not compared with tests: {label} has no {setting} values per query of {', '.join(names)}."
+        for label, names in lacking.items()
+        if names
+    ]
+    return [measure for measure in either if all(measure in s for s in sides.values())], said
 
 
 def _table(collection: str, baseline: str, rows: pl.DataFrame) -> Table:
     head = ("Model", "Setting", "Measure", "Baseline", "Model's", "Difference")
+    left_out = f" {LEFT_OUT}" if rows["left_out"].sum() else ""
     return Table(
         key="comparison",
         caption=f"{collection}: each model against {baseline}. Differences are model minus "
         "baseline, with 95% intervals from a paired bootstrap over questions with all their "
         "translations; p from a paired randomisation test over the same, two-sided; Holm's "
-        "correction over all rows of this table.",
+        f"correction over all rows of this table.{left_out}",
         head=(*head, "95% interval", "p", "p (Holm)", "Won / lost / tied"),
         rows=tuple(_row(row) for row in rows.iter_rows(named=True)),
         labels=3,
@@ -81,7 +91,7 @@ def _row(row: dict[str, float | str | None]) -> tuple[str, ...]:
     )
     won = [NONE if row[name] is None else str(row[name]) for name in ("wins", "losses", "ties")]
     return (
-        *(str(row["model"]), str(tasks_by_name()[str(row["task"])][1]), about.title),
+        *(str(row["model"]), str(row["setting"]), about.title + on_both(row)),
         *(number(mean, about.digits) for mean in means),
         f"{number(low, about.digits)} to {number(high, about.digits)}",
         *("< 0.001" if value < 0.001 else f"{value:.3f}" for value in (p, p_holm)),

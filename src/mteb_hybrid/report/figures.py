@@ -10,50 +10,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mteb_hybrid.report.style import COLOURS, HATCHES, INK, MARKERS, MUTED, PAPER, SERIES, STYLE
-from mteb_hybrid.results.results import Floats, Results
-from mteb_hybrid.results.summary import macro_by_language, pool_map_intervals
-from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.results.results import Floats
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 
 P = ParamSpec("P")
 
 
 def _styled(
-    function: Callable[Concatenate[Results, str, P], Figure],
-) -> Callable[Concatenate[Results, str, P], Figure]:
+    function: Callable[Concatenate[CollectionSummary, P], Figure],
+) -> Callable[Concatenate[CollectionSummary, P], Figure]:
     @wraps(function)
-    def draw(results: Results, collection: str, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
+    def draw(collection: CollectionSummary, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
-            return function(results, collection, *args, **kwargs)
+            return function(collection, *args, **kwargs)
 
     return draw
 
 
 @_styled
-def transfer_matrix(results: Results, collection: str, model: str) -> Figure:
-    """Heat map of the map of every query language and passage language.
-
-    Args:
-        results: What `load_results` returned.
-        collection: Title of a collection.
-        model: Label of a model, as in ``results.models(collection)``.
-    """
-    matrix = results.matrix(collection, model)
-    asked = results.query_languages(collection)
-    return _heat_map(matrix, results, collection, "map, one passage language at a time", asked)
+def transfer_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
+    """Heat map of the map of every query language and passage language."""
+    unit = "map, one passage language at a time"
+    return _heat_map(model.transfer, collection, unit, list(collection.query_languages))
 
 
 @_styled
-def gold_language_matrix(results: Results, collection: str, model: str) -> Figure:
+def gold_language_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map H: map in the pool of all languages, with the answer in one language left."""
-    matrix = results.matrix(collection, model, "gold_language_map")
-    return _heat_map(matrix, results, collection, "map in the pool, one answer left")
+    unit, asked = "map in the pool, one answer left", list(collection.card.languages)
+    return _heat_map(model.gold_language, collection, unit, asked)
 
 
 @_styled
-def mean_ranks(results: Results, collection: str) -> Figure:
+def mean_ranks(collection: CollectionSummary) -> Figure:
     """Mean rank of the answers in each passage language, over all query languages."""
-    found = _of_models(results, collection, "mean_rank")
-    languages, (figure, axes) = _rows(results, collection, 1, len(found))
+    found = _by_passage_language(collection, "mean_rank")
+    languages, (figure, axes) = _rows(collection, 1, len(found))
     for index, (model, ranks) in enumerate(found.items()):
         colour = SERIES[index % len(SERIES)]
         axes.axvline(float(np.nanmean(ranks)), color=colour, linewidth=0.8, linestyle="--")
@@ -68,11 +60,11 @@ def mean_ranks(results: Results, collection: str) -> Figure:
 
 
 @_styled
-def language_shares(results: Results, collection: str) -> Figure:
+def language_shares(collection: CollectionSummary) -> Figure:
     """Share of each language among the top 10, beside its share of the pool."""
-    found = _of_models(results, collection, "language_share_at_10")
-    pool = next(iter(_of_models(results, collection, "pool_share").values()), None)
-    _, (figure, axes) = _rows(results, collection, len(found), len(found) + 1)
+    found = _by_passage_language(collection, "language_share_at_10")
+    pool = next(iter(_by_passage_language(collection, "pool_share").values()), None)
+    _, (figure, axes) = _rows(collection, len(found), len(found) + 1)
     for index, (model, shares) in enumerate(found.items()):
         _bars(axes, index, len(found), 100 * shares, model)
     if pool is not None:
@@ -86,19 +78,13 @@ def language_shares(results: Results, collection: str) -> Figure:
 
 
 @_styled
-def pool_map(results: Results, collection: str) -> Figure:
+def pool_map(collection: CollectionSummary) -> Figure:
     """Map in the pool of all languages per query language, with 95% intervals if known."""
-    found = {
-        model: values
-        for model in results.models(collection)
-        if not np.isnan(
-            values := results.by_language(collection, model, Setting.MULTILINGUAL, "map")
-        ).all()
-    }
-    _, (figure, axes) = _rows(results, collection, len(found), len(found))
-    for index, (model, values) in enumerate(found.items()):
-        limits = pool_map_intervals(results, collection, model)
-        _bars(axes, index, len(found), values, model, limits)
+    found = [model for model in collection.models if not np.isnan(model.pool_map).all()]
+    _, (figure, axes) = _rows(collection, len(found), len(found))
+    for index, model in enumerate(found):
+        limits = model.pool_map_intervals
+        _bars(axes, index, len(found), model.pool_map, model.label, limits)
     axes.set_xlabel("map in the pool of all languages")
     axes.set_xlim(0, min(1.0, axes.get_xlim()[1] * 1.08))
     _legend(figure, len(found))
@@ -111,18 +97,16 @@ def shorten(label: str, length: int = 44) -> str:
     return label if len(label) <= length else f"{label[:half]}…{label[-half:]}"
 
 
-def _of_models(results: Results, collection: str, prefix: str) -> dict[str, Floats]:
-    found = {
-        m: macro_by_language(results, collection, m, prefix) for m in results.models(collection)
-    }
-    return {model: values for model, values in found.items() if not np.isnan(values).all()}
+def _by_passage_language(collection: CollectionSummary, measure: str) -> dict[str, Floats]:
+    found = {model.label: model.by_passage_language[measure] for model in collection.models}
+    return {label: values for label, values in found.items() if not np.isnan(values).all()}
 
 
 def _rows(
-    results: Results, collection: str, bars: int, entries: int
+    collection: CollectionSummary, bars: int, entries: int
 ) -> tuple[list[str], tuple[Figure, Axes]]:
     """A figure with one row per language, high enough for some bars in each and for the legend."""
-    languages = list(results.collections[collection].languages)
+    languages = list(collection.card.languages)
     height = len(languages) * max(0.27, 0.15 * bars + 0.1) + 0.7 + 0.2 * entries
     figure = Figure(figsize=(5.6, height), layout="constrained")
     axes = figure.add_subplot()
@@ -168,11 +152,8 @@ def _legend(figure: Figure, entries: int) -> None:
         figure.legend(loc="outside upper left", ncols=1, handlelength=1.6, labelspacing=0.35)
 
 
-def _heat_map(
-    matrix: Floats, results: Results, collection: str, unit: str, asked: list[str] | None = None
-) -> Figure:
-    languages = list(results.collections[collection].languages)
-    asked = asked or languages
+def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: list[str]) -> Figure:
+    languages = list(collection.card.languages)
     size = (1.15 + 0.37 * len(languages), 1.05 + 0.33 * len(asked))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()

@@ -1,7 +1,8 @@
 """What limits the results: a report says so instead of hiding it."""
 
-from mteb_hybrid.cards.tasks import card_settings
-from mteb_hybrid.results.results import Results
+from collections.abc import Iterator
+
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 
 HOW_TO_KEEP = (
     "evaluate again with mteb-hybrid run, which keeps them beside the results (add "
@@ -9,38 +10,39 @@ HOW_TO_KEEP = (
 )
 
 
-def notes(results: Results, collection: str) -> list[str]:
+def notes(collection: CollectionSummary) -> list[str]:
     """All that limits the results of one collection, one sentence each."""
-    ours = [e for e in results.evaluations if e.card.title == collection]
+    ours = [e for model in collection.models for e in model.evaluations.values()]
     said = []
-    for model in results.models(collection):
-        for setting in card_settings(results.collections[collection]):
-            found = results.evaluation(collection, model, setting)
+    for model in collection.models:
+        for setting in collection.settings:
+            found = model.evaluations.get(setting)
             if found is None:
-                said.append(f"{model}: the {setting} setting was not evaluated.")
+                said.append(f"{model.label}: the {setting} setting was not evaluated.")
                 continue
             if found.missing:
                 some = ", ".join(found.missing[:6]) + (" …" if len(found.missing) > 6 else "")
                 said.append(
-                    f"{model}: {len(found.missing)} of {len(found.expected)} {setting} subsets are "
-                    f"missing ({some}). Its means are over the rest, marked as in "
+                    f"{model.label}: {len(found.missing)} of {len(found.expected)} {setting} "
+                    f"subsets are missing ({some}). Its means are over the rest, marked as in "
                     f"({len(found.scores)}/{len(found.expected)}), and not comparable with whole "
                     "ones."
                 )
-            if k := results.truncated_at(collection, model, setting):
+            if k := found.truncated_at:
                 said.append(
-                    f"{model}: rankings of the {setting} setting were cut at {k}; a passage below "
-                    f"counts with rank {k + 1}."
+                    f"{model.label}: rankings of the {setting} setting were cut at {k}; a passage "
+                    f"below counts with rank {k + 1}."
                 )
             if len(found.mteb_versions) > 1:
                 said.append(
-                    f"{model}: subsets of {found.task} come from several versions of MTEB: "
+                    f"{model.label}: subsets of {found.task} come from several versions of MTEB: "
                     f"{', '.join(found.mteb_versions)}."
                 )
+        said += _cell_notes(model)
     without = [
-        model
-        for model in results.models(collection)
-        if results.queries(collection, model, ["map"]).is_empty()
+        model.label
+        for model in collection.models
+        if not any("map" in frame["measure"] for frame in model.queries.values())
     ]
     if without:
         said.append(
@@ -60,10 +62,15 @@ def notes(results: Results, collection: str) -> list[str]:
                 f"Results of different {what} stand side by side here ({shown}); differences "
                 "between them may have that cause."
             )
-    names = [name for name, _ in {(e.model, e.revision) for e in ours}]
+    names = [model.model for model in collection.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
         said.append(f"{name} is here in several revisions; each has its own row.")
     return said
+
+
+def _cell_notes(model: ModelSummary) -> Iterator[str]:
+    for note in dict.fromkeys(note for cell in model.cells.values() for note in cell.notes):
+        yield f"{model.label}: {note}"
 
 
 def _short(version: str) -> str:

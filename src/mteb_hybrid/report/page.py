@@ -3,8 +3,9 @@
 import importlib.metadata
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tasks import card_settings
 from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.comparisons import comparison
 from mteb_hybrid.report.glossary import Words, words
 from mteb_hybrid.report.notes import notes
 from mteb_hybrid.report.reading import reading
-from mteb_hybrid.report.tables import NONE, Table
+from mteb_hybrid.report.tables import Table
 from mteb_hybrid.report.templates import render
-from mteb_hybrid.results.results import Results
+from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
 from mteb_hybrid.results.text_table import Format
 from mteb_hybrid.retrieval.views import Setting
 
@@ -60,6 +61,7 @@ class Chapter:
     card: TaskCard
     readings: list[tuple[str, str]]
     headline: Table
+    headline_measures: list[str]
     bias: Table | None
     heat_maps: list[list[Picture]]
     by_passage: list[Picture]
@@ -84,7 +86,7 @@ class Chapter:
 
 
 def write_report(
-    results: Results,
+    summary: Summary,
     output: Path,
     figure_folder: Path | None = None,
     table_folder: Path | None = None,
@@ -92,13 +94,13 @@ def write_report(
     """Write a report; every file is put in place only when it is whole.
 
     Args:
-        results: What `load_results` returned.
+        summary: What `summarise` returned.
         output: The HTML page.
         figure_folder: Where to write the figures as SVG and PNG too.
         table_folder: Where to write the tables as Markdown and LaTeX too.
     """
-    found = chapters(results)
-    _write(output, page(results, found).encode())
+    found = chapters(summary)
+    _write(output, page(summary, found).encode())
     for chapter in found:
         for picture in chapter.pictures if figure_folder else ():
             for format in ("svg", "png"):
@@ -110,70 +112,74 @@ def write_report(
                 _write(file, table.text(kind).encode())
 
 
-def page(results: Results, found: list[Chapter]) -> str:
+def page(summary: Summary, found: list[Chapter]) -> str:
     """The HTML page. It refers to nothing outside itself, and runs no script."""
-    shown = [w for w in words().values() if any(_shows(results, w, c) for c in found)]
+    shown = [w for w in words().values() if any(_shows(w, chapter) for chapter in found)]
     return render(
         "page.html.jinja",
         chapters=found,
         measures=shown,
-        models=list(results.labels.values()),
-        environment=tables.environment(results),
-        languages=tables.languages(results),
+        models=list(dict.fromkeys(label for label, _ in summary.evaluations)),
+        environment=tables.environment(summary),
+        languages=tables.languages(summary),
         version=importlib.metadata.version("mteb-hybrid"),
     )
 
 
-def chapters(results: Results) -> list[Chapter]:
+def chapters(summary: Summary) -> list[Chapter]:
     """Everything a report shows, one chapter per collection."""
-    return [_chapter(results, collection) for collection in results.collections]
+    return [_chapter(collection) for collection in summary.collections]
 
 
-def _chapter(results: Results, collection: str) -> Chapter:
-    card = results.collections[collection]
-    models = results.models(collection)
-    compared, refused = comparison(results, collection)
+def _chapter(collection: CollectionSummary) -> Chapter:
+    compared, refused = comparison(collection)
     return Chapter(
-        title=collection,
-        anchor=card.file.stem,
-        card=card,
-        readings=[(m, reading(results, collection, m)) for m in models],
-        headline=tables.headline(results, collection),
-        bias=tables.bias(results, collection),
-        heat_maps=[maps for model in models if (maps := _heat_maps(results, collection, model))],
-        by_passage=list(_by_passage(results, collection)),
-        by_query=list(_by_query(results, collection)),
-        kinds=tables.by_kind_of_language(results, collection),
+        title=collection.title,
+        anchor=_stem(collection),
+        card=collection.card,
+        readings=[(model.label, reading(collection, model)) for model in collection.models],
+        headline=tables.headline(collection),
+        headline_measures=[name for _, _, name in tables.headline_columns(collection)],
+        bias=tables.bias(collection),
+        heat_maps=list(filter(None, map(partial(_heat_maps, collection), collection.models))),
+        by_passage=list(_by_passage(collection)),
+        by_query=list(_by_query(collection)),
+        kinds=tables.by_kind_of_language(collection),
         comparison=compared,
-        notes=[*notes(results, collection), *refused],
+        notes=[*notes(collection), *refused],
     )
 
 
-def _heat_maps(results: Results, collection: str, model: str) -> list[Picture]:
-    kinds: tuple[tuple[Callable[..., Figure], str | None, str], ...] = (
-        (figures.transfer_matrix, None, "map, query language against passage language"),
+def _heat_maps(collection: CollectionSummary, model: ModelSummary) -> list[Picture]:
+    # The number tells models apart whose names differ only in what a file name cannot hold.
+    number = collection.models.index(model) + 1
+    found = []
+    for values, draw, numbers, what in (
         (
+            model.transfer,
+            figures.transfer_matrix,
+            tables.transfer,
+            "map, query language against passage language",
+        ),
+        (
+            model.gold_language,
             figures.gold_language_matrix,
-            "gold_language_map",
+            tables.gold_language,
             "H: map in the pool of all languages when one language has the only answer left",
         ),
-    )
-    # The number tells models apart whose names differ only in what a file name cannot hold.
-    number = results.models(collection).index(model) + 1
-    found = []
-    if Setting.CROSSLINGUAL not in card_settings(results.collections[collection]):
-        kinds = kinds[1:]  # the transfer matrix would be a diagonal
-    for draw, prefix, what in kinds:
-        if not np.isnan(results.matrix(collection, model, prefix)).all():
-            numbers = tables.matrix(results, collection, model, prefix)
-            file = f"{_stem(results, collection)}-{numbers.key}-{number}-{_slug(model)}"
-            caption = f"{model}: {what}"
-            found.append(Picture(file, caption, draw(results, collection, model), numbers))
+    ):
+        # Without pairs of languages the transfer matrix would be a diagonal.
+        a_diagonal = values is model.transfer and Setting.CROSSLINGUAL not in collection.settings
+        if not np.isnan(values).all() and not a_diagonal:
+            table = numbers(collection, model)
+            file = f"{_stem(collection)}-{table.key}-{number}-{_slug(model.label)}"
+            caption = f"{model.label}: {what}"
+            found.append(Picture(file, caption, draw(collection, model), table))
     return found
 
 
-def _by_passage(results: Results, collection: str) -> Iterator[Picture]:
-    for prefix, draw, caption in (
+def _by_passage(collection: CollectionSummary) -> Iterator[Picture]:
+    for measure, draw, caption in (
         ("mean_rank", figures.mean_ranks, "Mean rank of the answers, by passage language"),
         (
             "language_share_at_10",
@@ -181,24 +187,21 @@ def _by_passage(results: Results, collection: str) -> Iterator[Picture]:
             "Languages of the top 10, beside their share of the pool",
         ),
     ):
-        numbers = tables.by_passage_language(results, collection, prefix)
+        numbers = tables.by_passage_language(collection, measure)
         if len(numbers.head) > 1:
-            file = f"{_stem(results, collection)}-{numbers.key}"
-            yield Picture(file, caption, draw(results, collection), numbers)
+            file = f"{_stem(collection)}-{numbers.key}"
+            yield Picture(file, caption, draw(collection), numbers)
 
 
-def _by_query(results: Results, collection: str) -> Iterator[Picture]:
-    numbers = tables.by_query_language(results, collection)
-    if any(
-        results.evaluation(collection, model, Setting.MULTILINGUAL)
-        for model in results.models(collection)
-    ):
-        file = f"{_stem(results, collection)}-{numbers.key}"
+def _by_query(collection: CollectionSummary) -> Iterator[Picture]:
+    if any(Setting.MULTILINGUAL in model.evaluations for model in collection.models):
+        numbers = tables.by_query_language(collection)
+        file = f"{_stem(collection)}-{numbers.key}"
         caption = "map in the pool of all languages, by query language"
-        yield Picture(file, caption, figures.pool_map(results, collection), numbers)
+        yield Picture(file, caption, figures.pool_map(collection), numbers)
 
 
-def _shows(results: Results, about: Words, chapter: Chapter) -> bool:
+def _shows(about: Words, chapter: Chapter) -> bool:
     """Whether a chapter has a number of this measure."""
     if about.by_language:
         keys = {about.name.replace("_", "-")}
@@ -207,16 +210,15 @@ def _shows(results: Results, about: Words, chapter: Chapter) -> bool:
         return any(picture.numbers.key in keys for picture in chapter.pictures)
     if chapter.bias and about.title in {row[0] for row in chapter.bias.rows}:
         return True
-    columns = [name for _, _, name in tables.headline_columns(chapter.card)]
     return any(
         name == about.name and row[place] != NONE
         for row in chapter.headline.rows
-        for place, name in enumerate(columns, 1)
+        for place, name in enumerate(chapter.headline_measures, 1)
     )
 
 
-def _stem(results: Results, collection: str) -> str:
-    return results.collections[collection].file.stem
+def _stem(collection: CollectionSummary) -> str:
+    return collection.card.file.stem
 
 
 def _slug(model: str) -> str:

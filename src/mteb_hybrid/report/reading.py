@@ -1,29 +1,16 @@
-"""What a model's numbers say, in sentences."""
+"""What a model's numbers say, in words."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mteb_hybrid.languages.codes import language_name
-from mteb_hybrid.results.results import Results
-from mteb_hybrid.results.summary import cell, macro_by_language
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
 
 
-def reading(results: Results, collection: str, model: str) -> str:
+def reading(collection: CollectionSummary, model: ModelSummary) -> str:
     """What a model's numbers say, in two or three sentences."""
-    values = {
-        (setting, name): found.value
-        for setting, name in (
-            *((setting, "map") for setting in Setting),
-            (Setting.MULTILINGUAL, "rank_distance"),
-            (Setting.MULTILINGUAL, "gold_language_gap"),
-            (Setting.MULTILINGUAL, "pool_loss"),
-            (Setting.MULTILINGUAL, "same_language_lift_at_10"),
-            (Setting.MULTILINGUAL, "unjudged_at_10"),
-        )
-        if (found := cell(results, collection, model, setting, name))
-        and found.subsets == found.expected
-    }
+    values = {key: cell.value for key, cell in model.cells.items() if cell.is_whole}
     parts = [
         f"{values[setting, 'map']:.3f} {where}"
         for setting, where in (
@@ -48,11 +35,9 @@ def reading(results: Results, collection: str, model: str) -> str:
             f"A lone answer scores {abs(gap):.3f} {'higher' if gap > 0 else 'lower'} in the "
             "language of the query than in another one."
         )
-    ranks = macro_by_language(results, collection, model, "mean_rank")
+    ranks = model.by_passage_language["mean_rank"]
     if not any(math.isnan(rank) for rank in ranks):
-        languages = [
-            language_name(x.code) for x in results.collections[collection].languages.values()
-        ]
+        languages = [language_name(x.code) for x in collection.card.languages.values()]
         best, worst = languages[int(ranks.argmin())], languages[int(ranks.argmax())]
         said.append(
             f"Answers in {best} stand highest (mean rank {ranks.min():,.0f}), those in {worst} "
@@ -61,7 +46,7 @@ def reading(results: Results, collection: str, model: str) -> str:
     return " ".join(said)
 
 
-def _judged_in_one(values: dict[tuple[Setting, str], float], unjudged: float) -> Iterator[str]:
+def _judged_in_one(values: Mapping[tuple[Setting, str], float], unjudged: float) -> Iterator[str]:
     """What the pool costs where queries are judged in their own language only."""
     if (loss := values.get((Setting.MULTILINGUAL, "pool_loss"))) is not None:
         yield (

@@ -1,4 +1,4 @@
-"""Colours, hatches and markers of the figures, and matplotlib's settings."""
+"""Colours, hatches and markers of figures, alike in all of them."""
 
 from typing import Any
 

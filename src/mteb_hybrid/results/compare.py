@@ -5,6 +5,7 @@ all its languages) and keeps all rows of a drawn group; it never draws single qu
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,12 @@ from mteb_hybrid.results.resample import bootstrap_interval, holm, randomisation
 
 KEY = ("task", "pool", "measure", "query_language", "query")
 """What identifies a value; the columns of a model's per-query values are these, group and value."""
+
+
+_BOTH = pl.all_horizontal(pl.col("first", "second").is_not_nan()).alias("both")
+"""Whether both models have a value for a query."""
+
+LEFT_OUT = "[n/m queries]: over the n of m queries that both models have a value for."
 
 
 class CompareError(ValueError):
@@ -36,8 +43,8 @@ def compare(
     Args:
         first: Per-query values of the baseline, as `read_per_query` gives them.
         second: Those of the other model.
-        measures: Which measures; a task that lacks one, or leaves out (NaN) every query, has no
-            row for it.
+        measures: Which measures; a task that lacks one, or in which both models leave out (NaN)
+            every query, has no row for it.
         resamples: How many bootstrap samples, and how many random sign flips.
         seed: Seed of both. Rows do not depend on which other rows there are.
         names: What to call the models in errors.
@@ -47,16 +54,17 @@ def compare(
         then unweighted over pools), ``difference`` (second - first), ``low`` and ``high`` (95%
         percentile interval of the difference), ``p``, ``p_holm`` (over these rows), ``wins``,
         ``losses`` and ``ties`` of the second model (null where neither higher nor lower is
-        better), ``queries`` and ``groups``.
+        better), ``queries`` and ``groups``, and ``left_out``: the queries that only one model has
+        a value for. Everything else is over those that both have one for.
 
     Raises:
-        CompareError: If the models differ in subsets or queries, if one only has NaN for a query,
-            or if there is nothing to compare.
+        CompareError: If the models differ in subsets or queries, if they have no query in common
+            that both have a value for, or if there is nothing to compare.
     """
     paired = pair(first, second, measures, names)
     tests = pl.DataFrame(
         [
-            {"task": task, "measure": measure, **_tests(rows, resamples, seed)}
+            {"task": task, "measure": measure, **_tests(rows.filter(_BOTH), resamples, seed)}
             for (task, measure), rows in paired.group_by("task", "measure", maintain_order=True)
         ]
     )
@@ -102,7 +110,8 @@ def compare_by(
 
     Returns:
         Rows per task, measure and value of ``by.column``, with ``languages`` (how many) and the
-        columns of `compare` from ``first`` to ``difference`` and from ``wins`` to ``queries``.
+        columns of `compare` from ``first`` to ``difference``, from ``wins`` to ``queries``, and
+        ``left_out``. A value of ``by.column`` for which only one model has values has no row.
     """
     paired = _with_trait(pair(first, second, measures), by, trained_on)
     return _summary(paired, ["task", "measure", by.column])
@@ -137,6 +146,8 @@ def pair(
     names: tuple[str, str] = ("the first model", "the second model"),
 ) -> pl.DataFrame:
     """Put the values of two models side by side: columns of `KEY`, group, first and second.
+
+    NaN stays where one of them leaves out a query; what both leave out is not there.
 
     Raises:
         CompareError: As `compare` does.
@@ -181,17 +192,23 @@ def pair(
         .sort(KEY)
     )
     for row in paired.filter(
-        ~(pl.col("second") - pl.col("first")).is_finite()
+        pl.any_horizontal(pl.col("first", "second").is_infinite())
         | (pl.col("group") != pl.col("other_group"))
     ).iter_rows(named=True):
         raise CompareError(
             f"{_where(row)}: {row['first']} (group {row['group']}) in {names[0]} but "
-            f"{row['second']} (group {row['other_group']}) in {names[1]}; expected two numbers, "
+            f"{row['second']} (group {row['other_group']}) in {names[1]}; expected finite values, "
             "of one group. "
             "Evaluate both with the same version of mteb-hybrid."
         )
     if paired.is_empty():
         raise CompareError(f"{_some(measures)}: left out (NaN) for every query; choose another")
+    known = paired.group_by("task", "measure").agg(_BOTH.any()).filter(~pl.col("both"))
+    for task, measure, _ in known.sort("task", "measure").iter_rows():
+        raise CompareError(
+            f"{task}, {measure}: no query for which both {names[0]} and {names[1]} have a value; "
+            "one of them leaves out (NaN) each. Choose other measures."
+        )
     return paired.drop("other_group")
 
 
@@ -211,6 +228,12 @@ def _tests(rows: pl.DataFrame, resamples: int, seed: int) -> dict[str, float]:
     return {"low": low, "high": high, "p": p, "groups": shape[0]}
 
 
+def on_both(row: Mapping[str, Any]) -> str:
+    """Of a row of `compare` or `compare_by`: on how many queries, if some were left out."""
+    queries, left_out = row["queries"], row["left_out"]
+    return f" [{queries}/{queries + left_out} queries]" if left_out else ""
+
+
 def _with_holm(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(p_holm=pl.Series(holm(table["p"].to_list())))
 
@@ -218,6 +241,8 @@ def _with_holm(table: pl.DataFrame) -> pl.DataFrame:
 def _summary(paired: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Means, their difference, and the queries won and lost, per value of the keys."""
     sign = {name: _direction(name) for name in paired["measure"].unique()}
+    one_sided = paired.group_by(keys).agg(left_out=(~_BOTH).sum())
+    paired = paired.filter(_BOTH)
     gain = (pl.col("second") - pl.col("first")) * pl.col("measure").replace_strict(
         sign, return_dtype=pl.Float64
     )
@@ -231,6 +256,7 @@ def _summary(paired: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return (
         means.with_columns(difference=pl.col("second") - pl.col("first"))
         .join(won, on=keys)
+        .join(one_sided, on=keys)
         .sort(keys)
     )
 
@@ -247,9 +273,10 @@ def _direction(measure: str) -> float | None:
 
 def _macro(frame: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFrame:
     return (
-        frame.group_by(*dict.fromkeys([*keys, "query_language", "pool"]))
+        # In order, as the last bit of a mean depends on it.
+        frame.group_by(*dict.fromkeys([*keys, "query_language", "pool"]), maintain_order=True)
         .agg(pl.col(values).mean(), queries=pl.len())
-        .group_by(keys)
+        .group_by(keys, maintain_order=True)
         .agg(pl.col(values).mean(), pl.col("queries").sum(), languages=_language.n_unique())
     )
 

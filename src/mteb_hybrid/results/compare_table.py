@@ -9,10 +9,10 @@ import polars as pl
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.languages.traits import By
-from mteb_hybrid.results.compare import CompareError, compare_by, compare_models
-from mteb_hybrid.results.mteb_files import model_of
+from mteb_hybrid.results.cells import COLUMNS
+from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_by, compare_models, on_both
+from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import read_per_query
-from mteb_hybrid.results.table import COLUMNS
 from mteb_hybrid.results.text_table import Format, write_table
 
 LEGEND = (
@@ -33,20 +33,22 @@ def read_models(folders: Sequence[Path]) -> dict[str, pl.DataFrame]:
     Raises:
         CompareError: If a folder has no per-query values, or those of several models.
     """
-    models: dict[str, pl.DataFrame] = {}
-    seen: set[Path] = set()
+    found: dict[Path, tuple[str, str]] = {}
     for given in folders:
         folder = _revision_folder(given)
-        if folder in seen:
+        if folder in found:
             raise CompareError(f"{given}: named twice; name two models, or two revisions of one")
-        seen.add(folder)
-        name, revision = model_of(folder / "model_meta.json")
-        # The same model and revision may lie in two results folders.
-        labels = (name, f"{name} ({revision})", f"{name} ({folder})")
-        name = next(label for label in labels if label not in models)
-        models[name] = read_per_query(folder)
-    if len(models) < 2:
+        model = evaluated_model(folder)
+        found[folder] = model.title, model.revision
+    if len(found) < 2:
         raise CompareError("nothing to compare with; name the results folders of two models")
+    names = labels(found.values())
+    models: dict[str, pl.DataFrame] = {}
+    for folder, model_revision in found.items():
+        name = names[model_revision]
+        # The same model and revision may lie in two results folders.
+        name = f"{name} ({folder})" if name in models else name
+        models[name] = read_per_query(folder)
     return models
 
 
@@ -90,9 +92,10 @@ def tables(
         both = pl.concat([overall, parts], how="diagonal")
         keys = ["task", "measure", "model", by.column]
         return (
-            both.select(*keys, pl.all().exclude(keys))
+            both.select(*keys, pl.all().exclude(*keys, "left_out"))
             .rename({"first": "baseline_mean", "second": "model_mean"})
-            .with_columns(baseline=pl.lit(baseline))
+            .with_columns(both["left_out"], baseline=pl.lit(baseline))
+            .select(pl.all().exclude("left_out"), "left_out")
             .write_csv()
             .rstrip("\n")
         )
@@ -116,18 +119,24 @@ def tables(
         [*_labels(row), row[by.column], str(row["languages"]), *_means(row), *_won(row)]
         for row in parts.iter_rows(named=True)
     ]
-    return "\n\n".join(
-        [
-            write_table(head, body, format, width, labels=3),
-            write_table(by_head, by_body, format, width, labels=4),
-        ]
-    )
+    written = [
+        write_table(head, body, format, width, labels=3),
+        write_table(by_head, by_body, format, width, labels=4),
+    ]
+    if format is Format.TEXT and overall["left_out"].sum():
+        written.append(LEFT_OUT)
+    return "\n\n".join(written)
 
 
 def _revision_folder(given: Path) -> Path:
     if not given.is_dir():
         raise CompareError(f"{given}: no such folder; name one model's results, MODEL/REVISION")
-    found = sorted({file.parent.parent for file in given.resolve().rglob("*.per_query/*.parquet")})
+    folder = given.resolve()
+    if any(folder.glob("*.per_query/*.parquet")):
+        return folder
+    found = sorted({file.parent.parent for file in folder.rglob("*.per_query/*.parquet")})
+    # A model's experiments lie below its revision, and are models of their own.
+    found = [one for one in found if one.parent.name != EXPERIMENTS] or found
     if not found:
         raise CompareError(
             f"{given}: no per-query values (TASK.per_query/SUBSET.parquet) below. Make them with "
@@ -145,7 +154,8 @@ def _revision_folder(given: Path) -> Path:
 def _labels(row: dict[str, object]) -> list[str]:
     task = str(row["task"])
     card, setting = tasks_by_name().get(task, (None, None))
-    return [f"{card.title} {setting}" if card else task, str(row["measure"]), str(row["model"])]
+    measure = f"{row['measure']}{on_both(row)}"
+    return [f"{card.title} {setting}" if card else task, measure, str(row["model"])]
 
 
 def _means(row: dict[str, object]) -> list[str]:

@@ -1,50 +1,174 @@
-"""MTEB's result files: found below folders, and read."""
+"""MTEB's result files: found, read, and told whose they are. Needs neither mteb nor torch."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mteb_hybrid.cards.tasks import tasks_by_name
+
+META = "model_meta.json"
+EXPERIMENTS = "experiments"
+"""Where MTEB files what a model did with other options: MODEL/REVISION/experiments/NAME."""
 
 
 class ResultError(ValueError):
     """Results that cannot be shown. The message names the file and the remedy."""
 
 
-def result_files(paths: Iterable[Path]) -> Iterable[Path]:
-    """The result files among some paths; folders are searched for ``*Retrieval.json``.
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model as it was evaluated.
+
+    Attributes:
+        name: Its name.
+        revision: Its revision.
+        experiment: The options of an MTEB experiment, such as ``embed_dim=8``; empty if it ran as
+            it is.
+    """
+
+    name: str
+    revision: str
+    experiment: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name and, as MTEB's leaderboard writes them, the options of the experiment."""
+        return f"{self.name} ({self.experiment})" if self.experiment else self.name
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A result file of one of our tasks.
+
+    Attributes:
+        path: The file.
+        model: Whose results it has.
+        content: What MTEB wrote: ``task_name``, and ``scores`` by split.
+    """
+
+    path: Path
+    model: EvaluatedModel
+    content: dict[str, Any]
+
+
+def read_result_files(paths: Iterable[Path]) -> list[ResultFile]:
+    """Read the result files of our tasks among some paths, each once.
+
+    Files of other tasks are passed over, whatever they hold: MTEB has had several layouts.
+
+    Args:
+        paths: Result files, or folders to search for ``*Retrieval.json``.
 
     Raises:
-        ResultError: If a path does not exist.
+        ResultError: If a path does not exist, none has results of ours, or a file is damaged that
+            was named, or bears the name of a task of ours.
     """
+    given = list(paths)
+    tasks = tasks_by_name()
+    found = []
+    for file, named in dict(_files(given)).items():
+        content = _content(file, named or file.stem in tasks)
+        if content and content.get("task_name") in tasks:
+            found.append(ResultFile(file, evaluated_model(file.parent), content))
+    if not found:
+        raise ResultError(
+            f"no results of our tasks below {', '.join(map(str, given))}; expected MTEB result "
+            "files such as results/MODEL/REVISION/XQuADRMultilingualRetrieval.json. Make them "
+            "with `mteb run` or `mteb-hybrid run`."
+        )
+    return found
+
+
+def evaluated_model(folder: Path) -> EvaluatedModel:
+    """Whose results a folder holds: by MTEB's ``model_meta.json``, else by the folders' names.
+
+    Raises:
+        ResultError: If ``model_meta.json`` is damaged.
+    """
+    meta = _meta(folder / META)
+    is_experiment = folder.parent.name == EXPERIMENTS
+    revision = folder.parent.parent if is_experiment else folder
+    options = meta.get("experiment_kwargs")
+    experiment = folder.name if is_experiment else ""
+    if isinstance(options, dict) and options:
+        experiment = ", ".join(f"{name}={value}" for name, value in sorted(options.items()))
+    name, at = revision.parent.name.replace("__", "/"), revision.name
+    if meta.get("name"):
+        name, at = str(meta["name"]), str(meta.get("revision"))
+    return EvaluatedModel(_printable(name), _printable(at), _printable(experiment))
+
+
+def labels(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What each title and revision is called, so that any two can be told apart.
+
+    Returns:
+        The title alone, or with as much of the revision as it takes, 12 characters at least.
+    """
+    keys = list(dict.fromkeys(models))
+    titles = Counter(title for title, _ in keys)
+    short = Counter((title, revision[:12]) for title, revision in keys)
+    found = {}
+    for title, revision in keys:
+        shown = revision[:12] if short[title, revision[:12]] == 1 else revision
+        found[title, revision] = title if titles[title] == 1 else f"{title} @ {shown}"
+    return found
+
+
+def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """The files, and whether each was named itself."""
     for path in paths:
         if not path.exists():
             raise ResultError(f"{path}: no such file or folder; name a folder of MTEB results")
-        yield from [path] if path.is_file() else sorted(path.rglob("*Retrieval.json"))
+        if path.is_file():
+            yield path.resolve(), True
+        else:
+            yield from ((file.resolve(), False) for file in sorted(path.rglob("*Retrieval.json")))
 
 
-def read_result(file: Path) -> dict[str, Any]:
-    """The content of one result file.
-
-    Raises:
-        ResultError: If it is not JSON, or not a result file.
-    """
+def _content(file: Path, must_be_right: bool) -> dict[str, Any] | None:
+    """A result file in MTEB's layout of today; None if it is none and need not be one."""
     try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        if not must_be_right:
+            return None
         raise ResultError(
-            f"{file}: not JSON ({error}); the file was cut short. Delete it and "
-            "run that task again."
+            f"{file}: not JSON ({error}); the file was cut short. Delete it and run that task "
+            "again."
         ) from None
-    if not isinstance(result, dict) or not isinstance(result.get("scores"), dict):
-        raise ResultError(f"{file}: not an MTEB result file: it has no 'scores'. Leave it out.")
-    return result
+    if isinstance(content, dict) and _has_rows(content.get("scores")):
+        return content
+    if not must_be_right:
+        return None
+    raise ResultError(
+        f"{file}: not an MTEB result file: it has no 'scores' with a list of subsets for every "
+        "split. Leave it out."
+    )
 
 
-def model_of(file: Path) -> tuple[str, str]:
-    """Model name and revision: from MTEB's ``model_meta.json`` if there, else from the folders."""
-    meta = file.parent / "model_meta.json"
-    if meta.is_file():
-        described = json.loads(meta.read_text(encoding="utf-8"))
-        if described.get("name"):
-            return str(described["name"]), str(described.get("revision"))
-    return file.parent.parent.name.replace("__", "/"), file.parent.name
+def _has_rows(scores: object) -> bool:
+    return isinstance(scores, dict) and all(
+        isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+        for rows in scores.values()
+    )
+
+
+def _meta(file: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads(file.read_bytes()) if file.is_file() else {}
+    except ValueError:
+        meta = None
+    if isinstance(meta, dict):
+        return meta
+    raise ResultError(
+        f"{file}: not a JSON object, so whose results lie beside it is not known. Delete it: then "
+        "the names of the folders count."
+    )
+
+
+def _printable(name: str) -> str:
+    """A name without the control characters that neither XML nor a terminal can show."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

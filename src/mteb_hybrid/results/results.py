@@ -1,8 +1,8 @@
-"""Results of one or more models, read from MTEB's files and kept with all that limits them."""
+"""Results of one or more models, with all that limits them: every score, and what made it."""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,10 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.results.mteb_files import ResultError, model_of, read_result, result_files
-from mteb_hybrid.results.per_query import read_consistency, read_per_query
-from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.results.cells import COLUMNS, cell_text, mean
+from mteb_hybrid.results.mteb_files import ResultError, ResultFile, labels, read_result_files
+from mteb_hybrid.results.text_table import html
+from mteb_hybrid.retrieval.views import Setting, View
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,13 +46,14 @@ class Evaluation:
         card: The task's collection.
         task: Name of the task.
         setting: Its setting.
-        model: Name of the model.
+        model: Name of the model, and the options if it was an experiment.
         revision: Its revision.
+        folder: Where the file lies, and what was kept beside it.
+        views: The subsets that the task has.
         scores: Subset to measure to value, in the order of the views; NaN where undefined.
         mteb_versions: Versions of MTEB that made the subsets.
         dataset_revision: Revision of the collection's files.
         date: Day of the evaluation (UTC), empty if the file does not say.
-        consistency: How alike the rankings of parallel queries are, if they were kept.
     """
 
     card: TaskCard
@@ -59,36 +61,72 @@ class Evaluation:
     setting: Setting
     model: str
     revision: str
+    folder: Path
+    views: dict[str, View]
     scores: dict[str, dict[str, float]]
-    mteb_versions: tuple[str, ...] = ()
-    dataset_revision: str = ""
-    date: str = ""
-    consistency: dict[str, float] = field(default_factory=dict)
+    mteb_versions: tuple[str, ...]
+    dataset_revision: str
+    date: str
 
     @property
     def expected(self) -> list[str]:
         """The subsets that the task has."""
-        return list(task_views(self.card, self.setting))
+        return list(self.views)
 
     @property
     def missing(self) -> list[str]:
         """The subsets that were not evaluated."""
         return [subset for subset in self.expected if subset not in self.scores]
 
+    @property
+    def truncated_at(self) -> int | None:
+        """The k of a search model that returned only its top k, None if rankings are whole."""
+        cuts = [values.get("truncated_at", math.nan) for values in self.scores.values()]
+        return max((int(cut) for cut in cuts if not math.isnan(cut)), default=None)
+
+    def values(self, measure: str) -> Floats:
+        """One measure per subset: shape (subsets that the task has,); NaN where missing."""
+        return np.array([self.scores.get(name, {}).get(measure, math.nan) for name in self.views])
+
+    def by_language(self, measure: str) -> Floats:
+        """One measure per query language, where each has one subset: shape (L,), NaN likewise."""
+        asked = (view.query_language for view in self.views.values())
+        known = dict(zip(asked, self.values(measure), strict=True))
+        return np.array([known.get(language, math.nan) for language in self.card.languages])
+
+    @cached_property
+    def consistency(self) -> dict[str, float]:
+        """How alike the rankings of parallel queries are; empty if they were not kept."""
+        from mteb_hybrid.results.per_query import read_consistency
+
+        return read_consistency(self.folder, self.task)
+
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a report shows.
+    """Everything that result files say.
 
     Attributes:
         evaluations: One per result file; models in the order in which they were given.
-        per_query: Values per query: task, model, revision, query, group, query_language, pool,
-            measure, value; of the measures in `COMPARED` only, since those of a large collection
-            fill the memory. Empty where none were kept.
     """
 
     evaluations: tuple[Evaluation, ...]
-    per_query: pl.DataFrame = field(repr=False)
+
+    @cached_property
+    def per_query(self) -> pl.DataFrame:
+        """Values per query, read when they are first asked for; empty where none were kept.
+
+        Columns task, model, revision, query, group, query_language, pool, measure, value; of the
+        measures in `COMPARED` only, since those of a large collection fill the memory.
+
+        Raises:
+            PerQueryError: If a file is damaged.
+        """
+        tasks: dict[tuple[Path, str, str], list[str]] = {}
+        for e in self.evaluations:
+            tasks.setdefault((e.folder, e.model, e.revision), []).append(e.task)
+        frames = [_per_query(*key, ours) for key, ours in tasks.items()]
+        return pl.concat(frames, how="diagonal")
 
     @cached_property
     def scores(self) -> pl.DataFrame:
@@ -120,12 +158,7 @@ class Results:
     @cached_property
     def labels(self) -> dict[tuple[str, str], str]:
         """What each (model, revision) is called: its name, and the revision if there are two."""
-        keys = list(dict.fromkeys((e.model, e.revision) for e in self.evaluations))
-        names = [model for model, _ in keys]
-        return {
-            (model, revision): model if names.count(model) == 1 else f"{model} @ {revision[:12]}"
-            for model, revision in keys
-        }
+        return labels((e.model, e.revision) for e in self.evaluations)
 
     @cached_property
     def _by_label(self) -> dict[tuple[str, str, Setting], Evaluation]:
@@ -150,9 +183,9 @@ class Results:
             Shape (subsets that the setting has,); NaN where missing or undefined.
         """
         found = self.evaluation(collection, model, setting)
-        subsets = task_views(self.collections[collection], setting)
-        scores = found.scores if found else {}
-        return np.array([scores.get(name, {}).get(measure, math.nan) for name in subsets])
+        if found:
+            return found.values(measure)
+        return np.full(len(task_views(self.collections[collection], setting)), np.nan)
 
     def by_language(self, collection: str, model: str, setting: Setting, measure: str) -> Floats:
         """One measure per query language, of a setting that asks of each in one subset.
@@ -160,11 +193,10 @@ class Results:
         Returns:
             Shape (L,), in the order of the card; NaN where missing, undefined or not there.
         """
-        card = self.collections[collection]
-        values = self.values(collection, model, setting, measure)
-        views = task_views(card, setting).values()
-        known = {view.query_language: v for view, v in zip(views, values, strict=True)}
-        return np.array([known.get(language, math.nan) for language in card.languages])
+        found = self.evaluation(collection, model, setting)
+        if found:
+            return found.by_language(measure)
+        return np.full(len(self.collections[collection].languages), np.nan)
 
     def query_languages(self, collection: str) -> list[str]:
         """The languages of the card, and those that its queries were only translated into."""
@@ -203,8 +235,8 @@ class Results:
 
     def truncated_at(self, collection: str, model: str, setting: Setting) -> int | None:
         """The k of a search model that returned only its top k, None if rankings are whole."""
-        cuts = self.values(collection, model, setting, "truncated_at")
-        return None if np.isnan(cuts).all() else int(np.nanmax(cuts))
+        found = self.evaluation(collection, model, setting)
+        return found.truncated_at if found else None
 
     def queries(self, collection: str, model: str, measures: Sequence[str]) -> pl.DataFrame:
         """Values per query of one model on one collection, in all settings."""
@@ -219,11 +251,16 @@ class Results:
         )
 
     def _repr_html_(self) -> str:
-        from mteb_hybrid.report import tables
-        from mteb_hybrid.report.templates import render
+        head = ["Collection", "Model", *(column.title for column in COLUMNS)]
+        body = [[title, model, *self._row(title, model)]
+                for title in self.collections for model in self.models(title)]  # fmt: skip
+        return html(head, body)
 
-        found = [tables.headline(self, collection) for collection in self.collections]
-        return render("headline.html.jinja", tables=found)
+    def _row(self, collection: str, model: str) -> Iterable[str]:
+        for column in COLUMNS:
+            values = self.values(collection, model, column.setting, column.score)
+            cut = self.truncated_at(collection, model, column.setting)
+            yield cell_text(mean(values, cut), column.digits)
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> Results:
@@ -236,49 +273,51 @@ def load_results(paths: Path | str | Iterable[Path | str]) -> Results:
         The results, models in the order of `paths`.
 
     Raises:
-        ResultError: If a path does not exist, a file is not a result file or names an unknown
-            subset, two files hold the same task of the same model, or none is ours.
+        ResultError: If a path does not exist, a file of ours is damaged or has another split,
+            an unknown subset or one twice, two files hold the same task of the same model, or none
+            is ours.
     """
-    tasks = tasks_by_name()
     given = [Path(path) for path in ([paths] if isinstance(paths, Path | str) else paths)]
-    found: dict[tuple[str, str, str], tuple[Path, Evaluation]] = {}
-    for file in dict.fromkeys(file.resolve() for file in result_files(given)):
-        content = read_result(file)
-        if content.get("task_name") not in tasks:
-            continue
-        evaluation = _evaluation(file, content, *tasks[content["task_name"]])
+    return results_of(read_result_files(given))
+
+
+def results_of(files: Iterable[ResultFile]) -> Results:
+    """The results that some files have.
+
+    Raises:
+        ResultError: As `load_results`, of what is in the files.
+    """
+    found: dict[tuple[str, str, str], Evaluation] = {}
+    for file in files:
+        evaluation = _evaluation(file)
         key = (evaluation.model, evaluation.revision, evaluation.task)
         if key in found:
             raise ResultError(
-                f"{file}: {evaluation.task} of {evaluation.model} ({evaluation.revision}) is also "
-                f"in {found[key][0]}; a report shows each once. Leave one of them out."
+                f"{file.path}: {evaluation.task} of {evaluation.model} ({evaluation.revision}) is "
+                f"also in {found[key].folder}; each is shown once. Leave one of them out."
             )
-        found[key] = file, evaluation
-    if not found:
-        raise ResultError(
-            f"no results of our tasks below {', '.join(map(str, given))}; expected MTEB result "
-            "files such as results/MODEL/REVISION/XQuADRMultilingualRetrieval.json. Make them "
-            "with `mteb run` or `mteb-hybrid run`."
-        )
-    models = {(e.model, e.revision): file.parent for file, e in found.values()}
-    frames = [_per_query(folder, *key) for key, folder in models.items()]
-    return Results(
-        tuple(evaluation for _, evaluation in found.values()), pl.concat(frames, how="diagonal")
-    )
+        found[key] = evaluation
+    return Results(tuple(found.values()))
 
 
-def _evaluation(
-    file: Path, content: dict[str, Any], card: TaskCard, setting: Setting
-) -> Evaluation:
+def _evaluation(file: ResultFile) -> Evaluation:
+    content = file.content
+    task = content["task_name"]
+    card, setting = tasks_by_name()[task]
     order = task_views(card, setting)
+    if other := sorted(content["scores"].keys() - {card.split}):
+        raise ResultError(
+            f"{file.path}: split {other[0]!r} is none of {card.title}'s; expected {card.split!r} "
+            "alone. Delete the file and evaluate that task again."
+        )
     scores: dict[str, dict[str, float]] = {}
     versions: dict[str, None] = {}
-    for row in (row for rows in content["scores"].values() for row in rows):
+    for row in content["scores"].get(card.split, ()):
         subset = row.get("hf_subset")
         if subset not in order or subset in scores:
             fault = "is there twice" if subset in scores else f"is none of {card.title}'s"
             raise ResultError(
-                f"{file}: subset {subset!r} {fault}; expected subsets such as "
+                f"{file.path}: subset {subset!r} {fault}; expected subsets such as "
                 f"{next(iter(order))!r}, each once. Evaluate that task again."
             )
         scores[subset] = {
@@ -287,30 +326,28 @@ def _evaluation(
             if (value is None or isinstance(value, int | float)) and name != "main_score"
         }
         versions[str(row.get("mteb_version") or content.get("mteb_version"))] = None
-    name, revision = model_of(file)
     date = content.get("date")
     return Evaluation(
         card=card,
-        task=content["task_name"],
+        task=task,
         setting=setting,
-        model=_printable(name),
-        revision=_printable(revision),
+        model=file.model.title,
+        revision=file.model.revision,
+        folder=file.path.parent,
+        views=order,
         scores={subset: scores[subset] for subset in order if subset in scores},
         mteb_versions=tuple(sorted(versions)),
         dataset_revision=str(content.get("dataset_revision") or ""),
         date=f"{datetime.fromtimestamp(date, UTC):%Y-%m-%d}" if date else "",
-        consistency=read_consistency(file.parent, content["task_name"]),
     )
 
 
-def _printable(name: str) -> str:
-    """A name without the control characters that neither XML nor a terminal can show."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+def _per_query(folder: Path, model: str, revision: str, tasks: list[str]) -> pl.DataFrame:
+    from mteb_hybrid.results.per_query import read_per_query
 
-
-def _per_query(folder: Path, model: str, revision: str) -> pl.DataFrame:
     columns = ("task", "query", "group", "query_language", "pool", "measure")
     frame = pl.DataFrame(schema=dict.fromkeys(columns, pl.String) | {"value": pl.Float64})
     if any(folder.glob("*.per_query/*.parquet")):
-        frame = read_per_query(folder).filter(pl.col("measure").is_in(COMPARED))
+        kept = read_per_query(folder)
+        frame = kept.filter(pl.col("measure").is_in(COMPARED), pl.col("task").is_in(tasks))
     return frame.with_columns(model=pl.lit(model), revision=pl.lit(revision))

@@ -1,54 +1,15 @@
-"""The table of one or more models: monolingual, cross-lingual, multilingual, and the bias.
-
-Reads MTEB's result files directly, so it needs neither mteb nor torch.
-"""
+"""The table of one or more models: monolingual, cross-lingual, multilingual, and the bias."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.results.mteb_files import ResultError, model_of, read_result, result_files
-from mteb_hybrid.results.summary import Cell
+from mteb_hybrid.results.cells import COLUMNS, JUDGED_IN_ONE, Cell, Column, cell_text
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import ModelSummary, Summary, summarise
 from mteb_hybrid.results.text_table import Format, write_table
-from mteb_hybrid.retrieval.views import Setting, View
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: the mean of a score over the subsets of a setting's task.
-
-    Attributes:
-        title: Head of the column.
-        setting: Which task's subsets.
-        score: Name of the score in the result file.
-        digits: Decimals shown.
-    """
-
-    title: str
-    setting: Setting
-    score: str
-    digits: int
-
-
-COLUMNS = (
-    Column("Mo. map", Setting.MONOLINGUAL, "map", 4),
-    Column("Cr. map", Setting.CROSSLINGUAL, "map", 4),
-    Column("Mul. map", Setting.MULTILINGUAL, "map", 4),
-    Column("rank distance", Setting.MULTILINGUAL, "rank_distance", 1),
-)
-
-POOL_LOSS = "pool_loss"
-JUDGED_IN_ONE = (
-    Column("pool loss", Setting.MULTILINGUAL, POOL_LOSS, 4),
-    Column("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10", 2),
-    Column("unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10", 4),
-)
-"""Further columns of collections whose queries are judged in their own language only."""
 
 LEGEND = (
     "Mo.: queries and passages in one language. Cr.: passages in another language. "
@@ -70,8 +31,9 @@ class Row:
 
     Attributes:
         collection: Title of the collection.
-        model: Name of the model.
+        model: Name of the model, and the options if it was an experiment.
         revision: Its revision.
+        label: What to call it: the name, with the revision where there are several.
         cells: One for each of `COLUMNS`, None if not evaluated.
         further: One for each of `JUDGED_IN_ONE` if the collection is of that kind.
     """
@@ -79,51 +41,46 @@ class Row:
     collection: str
     model: str
     revision: str
+    label: str
     cells: tuple[Cell | None, ...]
-    further: tuple[Cell | None, ...] = (None,) * len(JUDGED_IN_ONE)
+    further: tuple[Cell | None, ...]
 
 
 def result_rows(paths: Iterable[Path]) -> list[Row]:
-    """Collect the results of our tasks below some folders.
+    """The rows of the results of our tasks below some folders.
 
     Args:
         paths: Result files, or folders to search for them.
 
     Returns:
-        Rows by collection (in the order of the cards, benchmarks first), then model.
+        As `rows_of`.
 
     Raises:
-        ResultError: If a path does not exist, a file is not a result file, or none is ours.
+        ResultError: As `load_results`.
     """
-    tasks = tasks_by_name()
-    paths = list(paths)
-    found: dict[tuple[str, str, str], dict[Setting, list[dict[str, Any]]]] = {}
-    for file in result_files(paths):
-        result = read_result(file)
-        if result.get("task_name") not in tasks:
-            continue
-        card, setting = tasks[result["task_name"]]
-        key = (card.title, *model_of(file))
-        found.setdefault(key, {})[setting] = [
-            row for rows in result["scores"].values() for row in rows
-        ]
-    if not found:
-        raise ResultError(
-            f"no results of our tasks below {', '.join(map(str, paths))}; expected MTEB result "
-            "files such as results/MODEL/REVISION/XQuADRMultilingualRetrieval.json. Make them "
-            "with `mteb run` or `mteb-hybrid run`."
+    return rows_of(summarise(load_results(paths), queries=False))
+
+
+def rows_of(summary: Summary) -> list[Row]:
+    """The rows of a summary, by collection, then name and revision of the model."""
+    return [
+        Row(
+            collection=collection.title,
+            model=model.model,
+            revision=model.revision,
+            label=model.label,
+            cells=_cells(model, COLUMNS),
+            further=(None,) * len(JUDGED_IN_ONE)
+            if collection.card.source.parallel
+            else _cells(model, JUDGED_IN_ONE),
         )
-    by_title = {card.title: card for card, _ in tasks.values()}
-    order = list(by_title)
-    rows = []
-    for key, settings in sorted(found.items(), key=lambda kv: (order.index(kv[0][0]), kv[0])):
-        card = by_title[key[0]]
-        row = Row(*key, tuple(_cell(card, settings, column) for column in COLUMNS))
-        if not card.source.parallel:
-            further = tuple(_cell(card, settings, column) for column in JUDGED_IN_ONE)
-            row = replace(row, further=further)
-        rows.append(row)
-    return rows
+        for collection in summary.collections
+        for model in sorted(collection.models, key=lambda m: (m.model, m.revision))
+    ]
+
+
+def _cells(model: ModelSummary, columns: Iterable[Column]) -> tuple[Cell | None, ...]:
+    return tuple(model.cells.get((column.setting, column.score)) for column in columns)
 
 
 def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None = None) -> str:
@@ -139,9 +96,9 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
     columns = COLUMNS + (JUDGED_IN_ONE if _any_further(rows) else ())
     head = ["Collection", "Model", *(column.title for column in columns)]
     body = [
-        [row.collection, row.model]
+        [row.collection, row.label]
         + [
-            cell.text(column.digits) if cell else "–"
+            cell_text(cell, column.digits)
             for cell, column in zip((*row.cells, *row.further), columns, strict=False)
         ]
         for row in rows
@@ -156,37 +113,6 @@ def legend(rows: Sequence[Row]) -> str:
 
 def _any_further(rows: Sequence[Row]) -> bool:
     return any(cell for row in rows for cell in row.further)
-
-
-def _cell(
-    card: TaskCard, settings: dict[Setting, list[dict[str, Any]]], column: Column
-) -> Cell | None:
-    rows = settings.get(column.setting, [])
-    if column.score == POOL_LOSS:
-        rows = _with_pool_loss(card, settings.get(Setting.MONOLINGUAL, []), rows)
-    rows = [row for row in rows if column.score in row]
-    if not rows:
-        return None
-    values = [float(row[column.score]) for row in rows]
-    cuts = [int(row["truncated_at"]) for row in rows if "truncated_at" in row]
-    expected = len(task_views(card, column.setting))
-    return Cell(sum(values) / len(values), len(values), expected, max(cuts, default=None))
-
-
-def _with_pool_loss(
-    card: TaskCard, alone: list[dict[str, Any]], pooled: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """The rows of the pool, with what it costs where the query language is there alone too."""
-    maps = {row["hf_subset"]: row["map"] for row in alone}
-    partner = {
-        name: View(view.query_language, (view.query_language,)).name
-        for name, view in task_views(card, Setting.MULTILINGUAL).items()
-    }
-    return [
-        {**row, POOL_LOSS: maps[own] - row["map"]}
-        for row in pooled
-        if (own := partner.get(row["hf_subset"])) in maps
-    ]
 
 
 def _csv(rows: Sequence[Row]) -> str:

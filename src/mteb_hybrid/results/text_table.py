@@ -1,9 +1,10 @@
-"""Tables of words and numbers as text, Markdown or LaTeX."""
+"""Tables of words and numbers as text, Markdown, LaTeX or HTML."""
 
 import io
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from html import escape
 
 
 class Format(StrEnum):
@@ -65,6 +66,21 @@ def latex(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -
             r"\end{tabular}",
         ]
     )
+
+
+def html(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
+    """An HTML table whose first `labels` columns are text; every cell is escaped."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        sides = ["left"] * labels + ["right"] * (len(cells) - labels)
+        shown = (
+            f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+            for side, cell in zip(sides, cells, strict=True)
+        )
+        return f"<tr>{''.join(shown)}</tr>"
+
+    lines = "\n".join(line("td", cells) for cells in body)
+    return f"<table>\n<thead>{line('th', head)}</thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
 
 
 def _text(

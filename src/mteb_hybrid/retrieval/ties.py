@@ -46,10 +46,9 @@ def fingerprints(vectors: Any) -> npt.NDArray[np.int64]:
     if isinstance(vectors, list):
         return np.array([id(vector) for vector in vectors], dtype=np.int64)
     if hasattr(vectors, "detach"):
-        import torch
-
-        # bfloat16 has no numpy equivalent.
-        vectors = vectors.detach().cpu().contiguous().view(torch.uint8).numpy()
+        vectors = vectors.detach().cpu()
+        # It has no numpy equivalent; float32 holds all its values.
+        vectors = (vectors.float() if str(vectors.dtype) == "torch.bfloat16" else vectors).numpy()
     hashes = (hash(vector.tobytes()) for vector in vectors)
     return np.fromiter(hashes, dtype=np.int64, count=len(vectors))
 

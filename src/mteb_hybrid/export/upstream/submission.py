@@ -19,11 +19,10 @@ from mteb_hybrid.export.upstream.result_file import (
     read_object,
     read_run_settings,
 )
-from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.mteb_files import EXPERIMENTS, META, ResultError
 
 NEEDED = ("languages", "n_parameters", "embed_dim", "max_tokens", "license", "framework")
 WISHED = ("release_date", "training_datasets", "reference")
-META = "model_meta.json"
 REVISION = re.compile(r"[0-9a-f]{40}|.")
 """A commit, or the one-character version of an API."""
 
@@ -137,6 +136,13 @@ def _model(root: Path, folder: Path) -> Iterator[Finding]:
             "model, give its commit to `mteb-hybrid models add … --revision`, and evaluate again",
         )
     yield from _meta(name, folder / META, model, revision)
+    if experiments := sorted(path.name for path in folder.glob(f"{EXPERIMENTS}/*")):
+        yield Finding(
+            f"{name}/{EXPERIMENTS}",
+            f"{len(experiments)} experiment(s) with other options ({experiments[0]}, …) are left "
+            "out: a submission has the model as it is",
+            is_fault=False,
+        )
     files = [file for file in sorted(folder.glob("*.json")) if file.name != META]
     if not files:
         yield Finding(name, "no result files; remove the folder")

@@ -1,0 +1,99 @@
+"""The cells of tables of results, and the one rule by which scores become a mean."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mteb_hybrid.retrieval.views import Setting
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the mean of a score over the subsets of a setting's task.
+
+    Attributes:
+        title: Head of the column.
+        setting: Which task's subsets.
+        score: Name of the score in the result file.
+        digits: Decimals shown.
+    """
+
+    title: str
+    setting: Setting
+    score: str
+    digits: int
+
+
+COLUMNS = (
+    Column("Mo. map", Setting.MONOLINGUAL, "map", 4),
+    Column("Cr. map", Setting.CROSSLINGUAL, "map", 4),
+    Column("Mul. map", Setting.MULTILINGUAL, "map", 4),
+    Column("rank distance", Setting.MULTILINGUAL, "rank_distance", 1),
+)
+
+POOL_LOSS = "pool_loss"
+JUDGED_IN_ONE = (
+    Column("pool loss", Setting.MULTILINGUAL, POOL_LOSS, 4),
+    Column("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10", 2),
+    Column("unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10", 4),
+)
+"""Further columns of collections whose queries are judged in their own language only."""
+
+NONE = "–"
+"""What a cell without a value shows."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean over subsets: never shown without saying so if subsets are missing.
+
+    Attributes:
+        value: Unweighted mean over the subsets at hand.
+        subsets: How many there are.
+        expected: How many the setting has.
+        truncated_at: k, if a search model returned only its top k.
+        measured_on: The share of queries that it was measured on, their mean over the subsets;
+            None if it leaves none out, or that is not known.
+        notes: What else to know about the value, a sentence each.
+    """
+
+    value: float
+    subsets: int
+    expected: int
+    truncated_at: int | None = None
+    measured_on: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every subset is in it."""
+        return self.subsets == self.expected
+
+    def text(self, digits: int) -> str:
+        """The value, and what limits it."""
+        partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
+        cut = f" [top {self.truncated_at}]" if self.truncated_at else ""
+        some = "" if self.measured_on in (None, 1) else f" [{self.measured_on:.1%} of queries]"
+        return f"{self.value:.{digits}f}{partial}{cut}{some}"
+
+
+def cell_text(cell: Cell | None, digits: int) -> str:
+    """A cell's text; a dash where there is none."""
+    return cell.text(digits) if cell else NONE
+
+
+def mean(values: Iterable[float], truncated_at: int | None = None) -> Cell | None:
+    """Unweighted mean of the values that are there, and how many of them there are.
+
+    Args:
+        values: One per subset; NaN where it is missing or undefined.
+        truncated_at: k of rankings that were cut.
+
+    Returns:
+        The cell; None if nothing is there.
+    """
+    expected = [float(value) for value in values]
+    there = [value for value in expected if not math.isnan(value)]
+    if not there:
+        return None
+    return Cell(sum(there) / len(there), len(there), len(expected), truncated_at)

@@ -1,0 +1,10 @@
+from mteb_hybrid.report.reading import reading
+from results.conftest import HOSTILE, model_of, summarised
+
+
+def test_reading_says_nothing_of_what_is_incomplete(made):
+    collection = summarised(made.folder)["MLQA-R"]
+    assert reading(collection, model_of(collection, HOSTILE)).startswith("No setting is complete")
+    said = reading(collection, model_of(collection, "org/first"))
+    assert said.startswith("Its map is 0.700 where it searches the language of the query, ")
+    assert "A lone answer scores 0.200 higher in the language of the query" in said
