@@ -1,15 +1,24 @@
 """The demo: a real encoder on the embedded sample, in all three settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
-from mteb_hybrid.models.offline import MODEL_NAME
-from mteb_hybrid.results.results import load_results
-from mteb_hybrid.results.summary import Summary, summarise
-from mteb_hybrid.results.table import LEGEND, Row, render, rows_of
+
+if TYPE_CHECKING:
+    from mteb_hybrid.results.summary import Summary
+    from mteb_hybrid.results.table import Row
+
+NEXT_STEPS = """Now the real collections, with this encoder or yours:
+
+  mteb run -m {model} -t XQuADRMonolingualRetrieval \\
+      XQuADRCrosslingualRetrieval XQuADRMultilingualRetrieval
+  mteb-hybrid run -m MODEL_OR_FOLDER xquad-r mlqa-r
+  mteb-hybrid table results
+  mteb-hybrid report results -o report.html
+"""
 
 
 def demo(
@@ -21,20 +30,8 @@ def demo(
 
     Needs no network: the encoder comes with the extra `offline`.
     """
-    from mteb_hybrid.commands.demo import run_demo
-
     typer.echo("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
     typer.echo(run_demo(output_folder, terminal_width()))
-
-
-NEXT_STEPS = f"""Now the real collections, with this encoder or yours:
-
-  mteb run -m {MODEL_NAME} -t XQuADRMonolingualRetrieval \\
-      XQuADRCrosslingualRetrieval XQuADRMultilingualRetrieval
-  mteb-hybrid run -m MODEL_OR_FOLDER xquad-r mlqa-r
-  mteb-hybrid table results
-  mteb-hybrid report results -o report.html
-"""
 
 
 def run_demo(output_folder: Path, width: int | None = None) -> str:
@@ -54,16 +51,21 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     from mteb_hybrid.evaluation.evaluate import evaluate
     from mteb_hybrid.evaluation.select import select_tasks
     from mteb_hybrid.models.load import load_model
+    from mteb_hybrid.models.offline import MODEL_NAME
+    from mteb_hybrid.results.results import load_results
+    from mteb_hybrid.results.summary import summarise
+    from mteb_hybrid.results.table import LEGEND, render, rows_of
 
     plugin.register()
     results = evaluate(load_model(MODEL_NAME), select_tasks(["sample"]), output_folder)
     summary = summarise(load_results(results))
     (row,) = [r for r in rows_of(summary) if r.collection.startswith("sample")]
     made = f"Results: {results}\nReport:  {_report(summary, output_folder / 'report.html')}"
-    return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, NEXT_STEPS])
+    steps = NEXT_STEPS.format(model=MODEL_NAME)
+    return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, steps])
 
 
-def _report(summary: Summary, file: Path) -> str:
+def _report(summary: "Summary", file: Path) -> str:
     """Write the report; say where it is, or what is missing."""
     try:
         from mteb_hybrid.report.page import write_report
@@ -73,7 +75,7 @@ def _report(summary: Summary, file: Path) -> str:
     return str(file)
 
 
-def meaning(row: Row) -> str:
+def meaning(row: "Row") -> str:
     """What a row with all cells says about its model, in two sentences."""
     mono, cross, multi, distance = (cell.value if cell else float("nan") for cell in row.cells)
     return (
