@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 import scipy.stats
 
+from mteb_hybrid import measures
+from mteb_hybrid.results import summary
 from mteb_hybrid.results.per_query import PerQueryError
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import gold_language_gap, map_intervals, summarise
@@ -108,3 +110,7 @@ def test_queries_of_a_group_are_drawn_together(mlqa, first):
     tenfold = pl.concat([first.queries[Setting.MULTILINGUAL]] * 10)
     found = map_intervals(tenfold, tuple(mlqa.card.languages))
     assert found == pytest.approx(first.pool_map_intervals)
+
+
+def test_the_key_of_shares_is_that_of_the_measures():
+    assert summary.MEASURED_ON == measures.MEASURED_ON

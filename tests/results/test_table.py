@@ -1,11 +1,13 @@
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.results.cells import Cell
 from mteb_hybrid.results.mteb_files import ResultError
-from mteb_hybrid.results.table import render, result_rows
+from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.results.text_table import Format
 
 
@@ -104,3 +106,17 @@ def test_bad_results(results, tmp_path):
     file.write_text("[1]", encoding="utf-8")
     with pytest.raises(ResultError, match="not an MTEB result file"):
         result_rows([file])
+
+
+def test_the_legend_says_what_values_mean_and_what_is_left_out(results):
+    file = results("org/model", "MLQARMonolingualRetrieval", {"en-en": {"map": 1}})
+    (row,) = result_rows([file])
+    noted = replace(row, note="Left out: 3 rows.")
+    said = legend([noted, row, noted])
+    assert "a distance of n - 1" in said and "(n - 1)(N + 1) / (n + 1)" in said
+    assert said.count(f"{row.collection}: Left out: 3 rows.") == 1
+    assert "Left out" not in legend([row])
+
+
+def test_a_cut_at_nothing_is_marked_too():
+    assert Cell(0.5, 11, 11, truncated_at=0).text(2) == "0.50 [top 0]"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mteb_hybrid.measures import MEASURES
+from mteb_hybrid.measures import MEASURES, landmarks
+from mteb_hybrid.measures.measure import Landmarks
 
 DIRECTIONS = {
     "higher": ("higher", "higher is better"),
@@ -30,6 +31,7 @@ class Words:
         formula: Its definition.
         source: Paper or program that defines it.
         by_language: Whether it has a value per passage language.
+        landmarks: What its values are to be compared with, if it is a measure of rankings.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Words:
     formula: str
     source: str
     by_language: bool = False
+    landmarks: Landmarks | None = None
 
 
 @cache
@@ -62,11 +65,13 @@ def words() -> dict[str, Words]:
             formula=measure.formula if measure else entry["formula"],
             source=measure.citation if measure else entry["source"],
             by_language=bool(measure and measure.by_language),
+            landmarks=landmarks().get(name),
         )
     for name, measure in measures.items():
         found[name] = Words(
             *(name, name.replace("_", " "), 4, "", _range(measure.lowest, measure.highest)),
             *(DIRECTIONS[measure.better], measure.formula, measure.citation, measure.by_language),
+            landmarks=measure.landmarks,
         )
     return found
 

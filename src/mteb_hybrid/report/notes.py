@@ -12,8 +12,9 @@ HOW_TO_KEEP = (
 
 def notes(collection: CollectionSummary) -> list[str]:
     """All that limits the results of one collection, one sentence each."""
+    faults = str(collection.card.source.known_faults)
     ours = [e for model in collection.models for e in model.evaluations.values()]
-    said = []
+    said = [faults] if faults else []
     for model in collection.models:
         for setting in collection.settings:
             found = model.evaluations.get(setting)
@@ -31,7 +32,8 @@ def notes(collection: CollectionSummary) -> list[str]:
             if k := found.truncated_at:
                 said.append(
                     f"{model.label}: rankings of the {setting} setting were cut at {k}; a passage "
-                    f"below counts with rank {k + 1}."
+                    f"below counts with rank {k + 1}, and a query without any answer above the cut "
+                    "has no rank distance."
                 )
             if len(found.mteb_versions) > 1:
                 said.append(

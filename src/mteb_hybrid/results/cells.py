@@ -72,7 +72,7 @@ class Cell:
     def text(self, digits: int) -> str:
         """The value, and what limits it."""
         partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
-        cut = f" [top {self.truncated_at}]" if self.truncated_at else ""
+        cut = "" if self.truncated_at is None else f" [top {self.truncated_at}]"
         some = "" if self.measured_on in (None, 1) else f" [{self.measured_on:.1%} of queries]"
         return f"{self.value:.{digits}f}{partial}{cut}{some}"
 

@@ -1,5 +1,6 @@
 """What results come to: means, matrices and intervals, each computed once and handed down."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ RESAMPLES = 2_000
 GOLD_LANGUAGE_GAP = "gold_language_gap"
 BY_PASSAGE_LANGUAGE = ("mean_rank", "language_share_at_10", "pool_share")
 MEASURED_ON = "_measured_on"
-"""Ends the key of the share of queries that the value before it was measured on, if not all."""
+"""As in `mteb_hybrid.measures`, which imports scipy: a table is not to wait for that."""
 
 
 @dataclass(frozen=True)
@@ -200,9 +201,15 @@ def _derived(pooled: Evaluation, pool_loss: Floats, gold_language: Floats) -> Ce
 
 def _consistency(evaluations: Mapping[Setting, Evaluation]) -> Cells:
     return {
-        (setting, name): Cell(value, len(found.scores), len(found.expected))
+        (setting, name): Cell(
+            value,
+            len(found.scores),
+            len(found.expected),
+            measured_on=found.consistency.get(name + MEASURED_ON),
+        )
         for setting, found in evaluations.items()
         for name, value in found.consistency.items()
+        if not name.endswith(MEASURED_ON) and not math.isnan(value)
     }
 
 

@@ -14,7 +14,10 @@ from mteb_hybrid.results.text_table import Format, write_table
 LEGEND = (
     "Mo.: queries and passages in one language. Cr.: passages in another language. "
     "Mul.: one pool of all languages. Rank distance: how many ranks lie between the best and the "
-    "worst placed translation of an answer in that pool (lower is better, and less biased)."
+    "worst placed translation of an answer in that pool (lower is better, and less biased). For n "
+    "translations in a pool of N passages a perfect encoder gets a map of 1 and a distance of n - 1; "
+    "a random one a map near 0 and, like one that scores all alike, (n - 1)(N + 1) / (n + 1). "
+    "(k/m): k of m subsets. [top k]: rankings cut at k. [x% of queries]: the others have no value."
 )
 LEGEND_JUDGED_IN_ONE = (
     "Where queries are judged in their own language only: pool loss is Mo. minus Mul.; lift, how "
@@ -36,6 +39,7 @@ class Row:
         label: What to call it: the name, with the revision where there are several.
         cells: One for each of `COLUMNS`, None if not evaluated.
         further: One for each of `JUDGED_IN_ONE` if the collection is of that kind.
+        note: What is left out of the collection; empty if nothing.
     """
 
     collection: str
@@ -44,6 +48,7 @@ class Row:
     label: str
     cells: tuple[Cell | None, ...]
     further: tuple[Cell | None, ...]
+    note: str = ""
 
 
 def result_rows(paths: Iterable[Path]) -> list[Row]:
@@ -73,6 +78,7 @@ def rows_of(summary: Summary) -> list[Row]:
             further=(None,) * len(JUDGED_IN_ONE)
             if collection.card.source.parallel
             else _cells(model, JUDGED_IN_ONE),
+            note=str(collection.card.source.known_faults),
         )
         for collection in summary.collections
         for model in sorted(collection.models, key=lambda m: (m.model, m.revision))
@@ -107,8 +113,10 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
 
 
 def legend(rows: Sequence[Row]) -> str:
-    """What the columns mean that `render` shows."""
-    return f"{LEGEND} {LEGEND_JUDGED_IN_ONE}" if _any_further(rows) else LEGEND
+    """What the columns mean that `render` shows, and what collections leave out."""
+    left_out = dict.fromkeys(f"{row.collection}: {row.note}" for row in rows if row.note)
+    further = [LEGEND_JUDGED_IN_ONE] if _any_further(rows) else []
+    return " ".join([LEGEND, *further, *left_out])
 
 
 def _any_further(rows: Sequence[Row]) -> bool:
@@ -135,7 +143,7 @@ def _csv(rows: Sequence[Row]) -> str:
                         repr(cell.value),
                         cell.subsets,
                         cell.expected,
-                        cell.truncated_at or "",
+                        "" if cell.truncated_at is None else cell.truncated_at,
                     ]
                 )
     return out.getvalue().rstrip("\n")

@@ -8,7 +8,7 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -155,7 +155,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
             if problem.setting in RANK_DISTANCE.settings:
                 distances.append(RANK_DISTANCE.scores(ranks)[RANK_DISTANCE.name])
         metrics = {f"{s}_{MAP.name}": fmean(maps[s].values() or [nan]) for s in Setting}
-        metrics[RANK_DISTANCE.name] = fmean(distances)
+        # A query language without a distance (one relevant passage a query) is left out.
+        there = [distance for distance in distances if not isnan(distance)]
+        metrics[RANK_DISTANCE.name] = fmean(there) if there else nan
         for view, value in maps[Setting.MULTILINGUAL].items():
             metrics[f"{Setting.MULTILINGUAL}_{MAP.name}_{view.query_language}"] = value
         if output_path is not None and self.write_csv:
