@@ -15,7 +15,7 @@ LEGEND = (
     "Mo.: queries and passages in one language. Cr.: passages in another language. "
     "Mul.: one pool of all languages. Rank distance: how many ranks lie between the best and the "
     "worst placed translation of an answer in that pool (lower is better, and less biased). For n "
-    "translations in a pool of N passages a perfect encoder gets a map of 1 and a distance of n - 1; "
+    "translations in a pool of N passages a perfect encoder has map 1 and a distance of n - 1; "
     "a random one a map near 0 and, like one that scores all alike, (n - 1)(N + 1) / (n + 1). "
     "(k/m): k of m subsets. [top k]: rankings cut at k. [x% of queries]: the others have no value."
 )
