@@ -12,6 +12,7 @@ from pathlib import Path
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.files.parallel_json import existing_files, read_rows
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.languages.guess import full_code
 
 PROMPT = "Given a question, retrieve passages that answer it"
@@ -108,16 +109,12 @@ def write_card(
             raise CardError(f"{listed[0]}: there is a collection {stem!r}; rename the file")
     if not stem:
         raise CardError(f"{listed[0]}: expected a name with letters from a to z; rename the file")
-    part = folder / f".{stem}.part"
     places = [_place(file, folder) for file in listed]
     codes, empty = _languages(listed, about.codes)
-    try:
-        text = _text(name, stem, listed, places, codes, about, empty)
+    text = _text(name, stem, listed, places, codes, about, empty)
+    with whole(target) as part:
         part.write_text(text, encoding="utf-8")
         check(read_card(part))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return read_card(target)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import platformdirs
 
 from mteb_hybrid.files.places import MODELS_VARIABLE
+from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.models.describe import model_facts
 from mteb_hybrid.models.load import CARD_FOLDER, ModelError, files_hash, folder_hash
 
@@ -105,10 +106,7 @@ def add_model(
         described_meta["training_datasets"] = sorted(meta.training_datasets)
     content = {"folder": str(folder), "hash": found, "meta": described_meta}
     file = models_folder() / f"{name.replace('/', '__')}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-    unfinished.replace(file)
+    write_json(file, content)
     return meta
 
 

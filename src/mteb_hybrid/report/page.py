@@ -1,7 +1,6 @@
 """The report: one HTML page that needs nothing else, and its figures and tables as files."""
 
 import importlib.metadata
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.comparisons import comparison
 from mteb_hybrid.report.glossary import Words, words
@@ -226,7 +226,5 @@ def _slug(model: str) -> str:
 
 
 def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)
+    with whole(file) as part:
+        part.write_bytes(content)

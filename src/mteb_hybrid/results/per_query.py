@@ -10,13 +10,13 @@ changes nothing. Files of earlier versions have none and are read as they are.
 
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS
 
@@ -74,10 +74,8 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
 
 
 def _write(table: pl.DataFrame, file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_suffix(f".{os.getpid()}.tmp")
-    table.write_parquet(unfinished, compression="zstd", metadata={CHECKSUM: _checksum(table)})
-    unfinished.replace(file)
+    with whole(file) as part:
+        table.write_parquet(part, compression="zstd", metadata={CHECKSUM: _checksum(table)})
     return file
 
 

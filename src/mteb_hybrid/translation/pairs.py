@@ -7,10 +7,7 @@ the output.
 """
 
 import hashlib
-import json
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 
 from mteb_hybrid.files.lines import ParallelDataError, json_line, write_lines
 from mteb_hybrid.files.parallel_json import ParallelRow, existing_files, read_rows
+from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.translation.cache import Translated
 from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Translator
@@ -80,13 +78,11 @@ def translate_pairs(
         "rows": len(texts) // 2,
         "left_out": [fault for row in _rows(files, short) for fault in _faults(row, short, found)],
     }
-    with _whole_file(output) as part:
+    with whole(output) as part:
         rows = (_parallel(row, short, found) for row in _rows(files, short))
         write_lines(part, map(json_line, rows))
         about["sha256"] = _sha256(part)
-        with _whole_file(output.with_name(f"{output.name}.provenance.json")) as beside:
-            text = json.dumps(about, indent=2, ensure_ascii=False)
-            beside.write_text(text + "\n", encoding="utf-8")
+        write_json(output.with_name(f"{output.name}.provenance.json"), about)
     return about
 
 
@@ -133,13 +129,3 @@ def _fault(found: Translated) -> str | None:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def _whole_file(file: Path) -> Iterator[Path]:
-    part = file.with_name(f".{file.name}-{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from mteb_hybrid.export.upstream.result_file import (
     read_object,
     read_run_settings,
 )
+from mteb_hybrid.files.whole import whole
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, META, ResultError
 
 NEEDED = ("languages", "n_parameters", "embed_dim", "max_tokens", "license", "framework")
@@ -70,16 +71,13 @@ def prepare(folder: Path, output: Path) -> int:
     if output.exists():
         raise ResultError(f"{output}: exists already; name another folder, or remove it")
     root = results_root(folder)
-    unfinished = output.with_name(f".{output.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    count = 0
-    for file in sorted((*root.glob("*/*/*.json"), *root.glob(f"*/*/{RUN_SETTINGS}"))):
-        target = unfinished / "results" / file.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-        count += file.name not in (META, RUN_SETTINGS)
-    unfinished.rename(output)
-    return count
+    files = sorted((*root.glob("*/*/*.json"), *root.glob(f"*/*/{RUN_SETTINGS}")))
+    with whole(output) as part:
+        for file in files:
+            target = part / "results" / file.relative_to(root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    return sum(file.name not in (META, RUN_SETTINGS) for file in files)
 
 
 def results_root(folder: Path) -> Path:
