@@ -27,6 +27,7 @@ from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import measure_view, top_groups
+from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.per_query import write_per_query, write_rankings
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
@@ -54,11 +55,14 @@ class CardTask(AbsTaskRetrieval):
         per_query_root: Results folder below which per-query values are kept, in
             ``MODEL/REVISION``; if None, the one that the environment variable
             ``MTEB_HYBRID_PER_QUERY`` names; if that is not set either, none are kept.
+        merging: How the rankings of a pool of several languages are merged; by the model's own
+            scores if None. Whoever sets it gives the model a name of its own.
     """
 
     card: ClassVar[TaskCard]
     setting: ClassVar[Setting]
     per_query_root: Path | None = None
+    merging: Merging | None = None
     _views: dict[str, View]
     _pools: dict[tuple[str, ...], Pool]
     _groups: dict[str, str]
@@ -130,6 +134,12 @@ class CardTask(AbsTaskRetrieval):
             or data_split["top_ranked"] is not None
             or prediction_folder
         ):
+            if self.merging is not None:
+                raise ValueError(
+                    f"merging by {self.merging.name} needs the scores of all passages, from an "
+                    "encoder whose predictions are not saved; merge a saved ranking with "
+                    "`mteb-hybrid merge`"
+                )
             return super()._evaluate_subset(
                 model,
                 data_split,
@@ -189,7 +199,10 @@ class CardTask(AbsTaskRetrieval):
             counter = RankCounter(
                 pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids
             )
-            count_ranks(counter, query_vectors, passage_vectors, model.similarity)
+            calibrate = calibration(
+                self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
+            )
+            count_ranks(counter, query_vectors, passage_vectors, model.similarity, calibrate)
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
             return mteb_scores(ranks, highest, self.k_values, measured)

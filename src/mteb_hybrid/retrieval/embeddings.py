@@ -15,6 +15,8 @@ Vectors: TypeAlias = Any
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
+Scores: TypeAlias = npt.NDArray[np.float32]
+
 
 NOISE = 0.05
 """Relative distance of two vectors of one text up to which it may be chance."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.embeddings import EncoderError, Vectors
+from mteb_hybrid.retrieval.embeddings import EncoderError, Scores, Vectors
 from mteb_hybrid.retrieval.judgments import Ints, Judgments
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks
@@ -124,6 +124,7 @@ def count_ranks(
     queries: Vectors,
     passages: Vectors,
     similarity: Callable[[Vectors, Vectors], Vectors],
+    calibrate: Callable[[Scores, int], Scores] | None = None,
 ) -> None:
     """Rank a pool for all queries, in blocks of bounded memory.
 
@@ -132,6 +133,8 @@ def count_ranks(
         queries: Shape (Q, D).
         passages: Shape (N, D).
         similarity: The model's own: (B, D) and (N, D) to (B, N).
+        calibrate: From a block of scores (B, N) and the place of its first query to the scores
+            that are ranked.
 
     Raises:
         EncoderError: If the scores have the wrong shape, or a score is NaN.
@@ -153,4 +156,4 @@ def count_ranks(
                 f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
                 "query and passage. Check its similarity function and its vectors."
             )
-        counter.add(scores)
+        counter.add(scores if calibrate is None else calibrate(scores, start))
