@@ -10,7 +10,9 @@ from mteb_hybrid.commands.bias import bias
 from mteb_hybrid.commands.compare import compare
 from mteb_hybrid.commands.demo import demo
 from mteb_hybrid.commands.export import export
+from mteb_hybrid.commands.merge import merge
 from mteb_hybrid.commands.models import models_app
+from mteb_hybrid.commands.repair import repair
 from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.run import run
 from mteb_hybrid.commands.submit import submit
@@ -46,7 +48,20 @@ def _options(
     pass
 
 
-for command in (demo, run, train, translate, export, submit, table, compare, report, bias):
+for command in (
+    demo,
+    run,
+    train,
+    translate,
+    export,
+    submit,
+    table,
+    compare,
+    report,
+    bias,
+    repair,
+    merge,
+):
     app.command()(command)
 
 

@@ -49,6 +49,13 @@ def run(
         Path | None,
         typer.Option(help="Save rankings there; takes MTEB's own path, which encodes per subset."),
     ] = None,
+    merge_by: Annotated[
+        str | None,
+        typer.Option(
+            help="Make scores comparable between the languages of a pool: best-M (as best-10), "
+            "z-score, csls-M, round-robin. Filed as MODEL-merged-NAME, apart from the model's own."
+        ),
+    ] = None,
 ) -> None:
     """Evaluate a model: what `mteb run` does, plus local folders and a choice of subsets.
 
@@ -58,10 +65,12 @@ def run(
     """
     from mteb_hybrid.evaluation.evaluate import evaluate
     from mteb_hybrid.evaluation.select import select_tasks
+    from mteb_hybrid.repair.merge import merging
 
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
         raise ValueError("no tasks; name collections, as in `mteb-hybrid run -m MODEL xquad-r`")
+    how = merging(merge_by) if merge_by else None
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
@@ -73,7 +82,7 @@ def run(
     plugin.register()
     loaded = load_model(model, model_revision, device)
     results = evaluate(
-        loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder
+        loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder, how
     )
     rows = result_rows([results])
     typer.echo(render(rows, width=terminal_width()))

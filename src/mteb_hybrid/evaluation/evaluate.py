@@ -3,10 +3,12 @@
 import logging
 import os
 import sys
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.repair.merging import Merging
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -19,6 +21,7 @@ def evaluate(
     batch_size: int = 32,
     overwrite_strategy: str = "only-missing",
     prediction_folder: Path | None = None,
+    merging: Merging | None = None,
 ) -> Path:
     """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
 
@@ -32,6 +35,8 @@ def evaluate(
         batch_size: Texts per batch.
         overwrite_strategy: One of MTEB's: ``only-missing``, ``always``, ``never``, ….
         prediction_folder: Where to save rankings; then MTEB's own, slower path is taken.
+        merging: How to merge the rankings of a pool of several languages. The results are filed
+            under a name of their own, ``MODEL-merged-MERGING``, never with the model's.
 
     Returns:
         The folder of this model's result files.
@@ -45,9 +50,15 @@ def evaluate(
     datasets.disable_progress_bars()
     logging.getLogger("mteb").setLevel(logging.WARNING)
     cache = ResultCache(output_folder)
+    if merging is not None:
+        apart: Any = copy(model)
+        named = {"name": f"{model.mteb_model_meta.name}-merged-{merging.name}"}
+        apart.mteb_model_meta = model.mteb_model_meta.model_copy(update=named)
+        model = apart
     encode_kwargs: Any = {"batch_size": batch_size, "show_progress_bar": show_progress}
     tasks: list[Any] = [mteb.get_task(name, hf_subsets=s) for name, s in selected.items()]
     for task in tasks:
+        task.merging = merging
         task.per_query_root = Path(os.environ.get(FOLDER_VARIABLE) or output_folder / "results")
     mteb.evaluate(
         model,

@@ -24,9 +24,11 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
+from mteb_hybrid.evaluation.model_key import model_key
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
+from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
@@ -56,11 +58,14 @@ class CardTask(AbsTaskRetrieval):
         per_query_root: Results folder below which per-query values are kept, in
             ``MODEL/REVISION``; if None, the one that the environment variable
             ``MTEB_HYBRID_PER_QUERY`` names; if that is not set either, none are kept.
+        merging: How the rankings of a pool of several languages are merged; by the model's own
+            scores if None. Whoever sets it gives the model a name of its own.
     """
 
     card: ClassVar[TaskCard]
     setting: ClassVar[Setting]
     per_query_root: Path | None = None
+    merging: Merging | None = None
     _views: dict[str, View]
     _pools: dict[tuple[str, ...], Pool]
     _groups: dict[str, str]
@@ -146,6 +151,12 @@ class CardTask(AbsTaskRetrieval):
             or data_split["top_ranked"] is not None
             or prediction_folder
         ):
+            if self.merging is not None:
+                raise ValueError(
+                    f"merging by {self.merging.name} needs the scores of all passages, from an "
+                    "encoder whose predictions are not saved; merge a saved ranking with "
+                    "`mteb-hybrid merge`"
+                )
             return super()._evaluate_subset(
                 model,
                 data_split,
@@ -187,7 +198,7 @@ class CardTask(AbsTaskRetrieval):
             # The last subset differs from all others in both languages, or is the first itself.
             subsets = self.metadata.hf_subsets
             elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
-            key = _model_key(model, prompt_type, encode_kwargs)
+            key = model_key(model, prompt_type, encode_kwargs)
             checked = (str(id(model)), *key)
             if checked not in self._vectors:
                 self._vectors[checked] = shared_vectors(
@@ -215,7 +226,10 @@ class CardTask(AbsTaskRetrieval):
                 *(pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids),
                 depth=self._depth(pool),
             )
-            count_ranks(counter, query_vectors, passage_vectors, model.similarity)
+            calibrate = calibration(
+                self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
+            )
+            count_ranks(counter, query_vectors, passage_vectors, model.similarity, calibrate)
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
             return mteb_scores(ranks, highest, self.k_values, measured)
@@ -317,27 +331,3 @@ def _units(table: pl.DataFrame, languages: Collection[str]) -> dict[str, tuple[s
     texts = table.filter(pl.col("language").is_in(list(languages)))
     found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
     return {language: tuple(some) for language, some in found.iter_rows()}
-
-
-SAYS = (
-    *("max_seq_length", "max_length", "prompts", "model_prompts", "default_prompt_name"),
-    *("truncate_dim", "embed_dim", "dtype", "device"),
-)
-"""What encoders say of themselves that changes vectors, as sentence-transformers and MTEB name it.
-
-Pooling and other modules are in the ``repr`` of a torch module.
-"""
-
-
-def _model_key(
-    model: "MTEBModels", prompt_type: PromptType, encode_kwargs: "EncodeKwargs"
-) -> tuple[str, ...]:
-    meta, inner = model.mteb_model_meta, getattr(model, "model", None)
-    says = [(name, getattr(part, name, None)) for part in (model, inner) for name in SAYS]
-    modules = inner if hasattr(inner, "named_modules") else type(inner)
-    options = {k: v for k, v in encode_kwargs.items() if k != "show_progress_bar"}
-    return (
-        repr((meta.name, meta.revision, meta.experiment_kwargs, says, modules)),
-        prompt_type.value,
-        repr(sorted(options.items())),
-    )

@@ -17,6 +17,8 @@ Vectors: TypeAlias = Any
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
+Scores: TypeAlias = npt.NDArray[np.float32]
+
 
 QUERIES_AT_LEAST = 4
 """Per block: matrix products of up to three rows are left to other kernels, which sum otherwise."""

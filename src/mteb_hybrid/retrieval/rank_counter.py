@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Vectors
+from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Scores, Vectors
 from mteb_hybrid.retrieval.judgments import Ints, Judgments
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
@@ -137,6 +137,7 @@ def count_ranks(
     queries: Vectors,
     passages: Vectors,
     similarity: Callable[[Vectors, Vectors], Vectors],
+    calibrate: Callable[[Scores, int], Scores] | None = None,
 ) -> None:
     """Rank a pool for all queries, in blocks of bounded memory.
 
@@ -149,6 +150,8 @@ def count_ranks(
         queries: Shape (Q, D).
         passages: Shape (N, D).
         similarity: The model's own: (B, D) and (N, D) to (B, N).
+        calibrate: From a block of scores (B, N) and the place of its first query to the scores
+            that are ranked.
 
     Raises:
         EncoderError: If the scores have the wrong shape, or a score is NaN.
@@ -182,4 +185,4 @@ def count_ranks(
         if later.size:
             scores = np.require(scores, requirements="W")
             scores[:, later] = scores[:, first]
-        counter.add(scores)
+        counter.add(scores if calibrate is None else calibrate(scores, start))

@@ -1,0 +1,59 @@
+"""Tables of docs/results/repair.md from what `repair.py` wrote, with intervals by question."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from mteb_hybrid.results.resample import bootstrap_interval
+
+SETTINGS = ("monolingual", "crosslingual", "multilingual")
+RESAMPLES = 2000
+
+
+def difference(file: Path, other: Path) -> tuple[float, float]:
+    """95% interval of the gain of pool map over the untrained model, by question."""
+    pool = pl.col("setting") == "multilingual"
+    pairs = [pl.read_parquet(path.with_suffix(".parquet")).filter(pool) for path in (file, other)]
+    new, old = (table.with_columns(row=pl.int_range(pl.len())) for table in pairs)
+    joined = new.join(old, on=["row", "group", "view"], suffix="_old")
+    if len(joined) != len(new):
+        raise ValueError(f"{file.name} and {other.name} hold other queries")
+    gains = joined.with_columns(gain=pl.col("map").cast(pl.Float64) - pl.col("map_old"))
+    sums = gains.pivot("view", index="group", values="gain", aggregate_function="sum")
+    counts = gains.pivot("view", index="group", values="gain", aggregate_function="len")
+    views = gains["view"].unique(maintain_order=True).to_list()
+    shape = [
+        part.select(views).fill_null(0).to_numpy().astype(np.float64) for part in (sums, counts)
+    ]
+    return bootstrap_interval(*shape, RESAMPLES, 0)
+
+
+def main() -> None:
+    """Print a table of each collection."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="what repair.py was given as --output")
+    options = parser.parse_args()
+    found = {file: json.loads(file.read_text("utf-8")) for file in options.results.glob("*.json")}
+    for collection in dict.fromkeys(row["collection"] for row in found.values()):
+        mine = {file: row for file, row in found.items() if row["collection"] == collection}
+        key = {(row["repair"], row["fit"], row["merging"]): file for file, row in mine.items()}
+        plain = key["none", "", "none"]
+        print(f"\n{collection}\n")
+        print("| repair | fitted on | merging | Mo. | Cr. | Mul. | gain, 95% interval | distance |")
+        print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+        for (repair, fit, merging), file in sorted(key.items(), key=lambda item: str(item[0])):
+            row = mine[file]
+            vectors = mine[key.get((repair, fit, "none"), file)]
+            # A merging changes nothing in a pool of one language.
+            values = [row.get(f"{s}_map", vectors.get(f"{s}_map")) for s in SETTINGS]
+            cells = ["–" if value is None else f"{value:.4f}" for value in values]
+            gain = "" if file == plain else "{:+.3f} to {:+.3f}".format(*difference(file, plain))
+            cells += [gain, f"{row['rank_distance']:.0f}"]
+            print(f"| {repair} | {fit} | {merging} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The command ``mteb-hybrid repair``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def repair(
+    model: Annotated[
+        str, typer.Argument(help="A model that MTEB knows, one on the hub, or a local folder.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder of the repaired model; with --vectors, the new file."
+        ),
+    ],
+    texts: Annotated[
+        str | None,
+        typer.Option(
+            help="Plain text to fit on: a folder with a file for each language (de.txt, one text a "
+            "line; parallel if all have as many lines), a collection (ntrex), or a corpus (JSON "
+            "lines, Parquet, CSV, TSV) with the columns text and language."
+        ),
+    ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Repair these stored vectors instead: .npy, or .parquet with a column of lists. "
+            "Without --texts, MODEL is a repaired folder.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    languages: Annotated[
+        Path | None,
+        typer.Option(
+            help="The language of each of the --vectors, one a line, for methods that need it; "
+            "Parquet may have a column 'language' instead.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(help="projection, lsar, leace; for --vectors also centring, lir, shift."),
+    ] = "projection",
+    directions: Annotated[
+        int | None,
+        typer.Option(help="How many to remove; by default chosen on held-out text.", min=1),
+    ] = None,
+    per_language: Annotated[
+        int, typer.Option(help="Texts of each language to fit on; as many are held out.", min=2)
+    ] = 200,
+    held_out: Annotated[
+        int, typer.Option(help="Held-out texts of each language to judge by.", min=2)
+    ] = 100,
+    seed: Annotated[int, typer.Option(help="Decides which texts are drawn.", min=0)] = 0,
+    name: Annotated[
+        str | None, typer.Option(help="Register the folder as org/name, as `models add` does.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that holds the collections' files, as for `run`.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+) -> None:
+    """Repair a model's language bias with a linear map, in a minute and without training.
+
+    Writes a folder that plain sentence-transformers loads, unless no repair is needed. How strong
+    it is, is chosen on held-out text; the whole curve is shown.
+
+    Example: mteb-hybrid repair intfloat/multilingual-e5-small --texts ntrex -o repaired
+    """
+    import os
+
+    from mteb_hybrid.files.places import DATA_VARIABLE
+    from mteb_hybrid.repair.apply import repair_folder, repair_vectors
+
+    if data:
+        os.environ[DATA_VARIABLE] = str(data)
+    if vectors is None:
+        if texts is None:
+            raise ValueError("no --texts; give text in several languages to fit on")
+        said = repair_folder(
+            model, output, texts, method, directions, per_language, held_out, seed, name, device,
+            batch_size, overwrite,
+        )  # fmt: skip
+    else:
+        said = repair_vectors(
+            model, vectors, output, texts, languages, method, directions, per_language, seed,
+            device, batch_size,
+        )  # fmt: skip
+    for warning in said.warnings:
+        typer.secho(f"Warning: {warning}", err=True, fg=typer.colors.RED, bold=True)
+    typer.echo(said.text)

@@ -1,0 +1,39 @@
+"""What tells whether two encodings of a text are the same: all that a model says of itself."""
+
+from typing import TYPE_CHECKING
+
+from mteb.types import PromptType
+
+if TYPE_CHECKING:
+    from mteb.models import MTEBModels
+    from mteb.types import EncodeKwargs
+
+SAYS = (
+    *("max_seq_length", "max_length", "prompts", "model_prompts", "default_prompt_name"),
+    *("truncate_dim", "embed_dim", "dtype", "device"),
+)
+"""What encoders say of themselves that changes vectors, as sentence-transformers and MTEB name it.
+
+Pooling and other modules are in the ``repr`` of a torch module.
+"""
+
+
+def model_key(
+    model: "MTEBModels", prompt_type: PromptType, encode_kwargs: "EncodeKwargs"
+) -> tuple[str, ...]:
+    """The key under which vectors are shared: model, prompt type and options.
+
+    Args:
+        model: An MTEB encoder.
+        prompt_type: Of queries or of passages.
+        encode_kwargs: Options of encoding; all count but whether progress is shown.
+    """
+    meta, inner = model.mteb_model_meta, getattr(model, "model", None)
+    says = [(name, getattr(part, name, None)) for part in (model, inner) for name in SAYS]
+    modules = inner if hasattr(inner, "named_modules") else type(inner)
+    options = {k: v for k, v in encode_kwargs.items() if k != "show_progress_bar"}
+    return (
+        repr((meta.name, meta.revision, meta.experiment_kwargs, says, modules)),
+        prompt_type.value,
+        repr(sorted(options.items())),
+    )

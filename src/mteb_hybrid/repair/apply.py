@@ -1,0 +1,182 @@
+"""Fit a repair and apply it: to a model, as a new folder, or to stored vectors."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mteb_hybrid.models.load import load_model
+from mteb_hybrid.models.registry import NAME, add_model, registered
+from mteb_hybrid.repair import VECTOR_REPAIRS
+from mteb_hybrid.repair.card import card, curve_table, record
+from mteb_hybrid.repair.encode import encode_texts
+from mteb_hybrid.repair.held_out import normalised
+from mteb_hybrid.repair.model import (
+    compares_by_cosine,
+    repaired,
+    repaired_meta,
+    sentence_transformer,
+    stored_map,
+    write_repaired,
+)
+from mteb_hybrid.repair.outcome import fit_model, seconds_text
+from mteb_hybrid.repair.sample import RepairError
+from mteb_hybrid.repair.stored import repair_file
+from mteb_hybrid.repair.texts import read_corpus
+from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
+
+
+class Said(NamedTuple):
+    """What to tell the user."""
+
+    text: str
+    warnings: tuple[str, ...] = ()
+
+
+def vector_repair(name: str) -> VectorRepair:
+    """A repair of vectors by its name.
+
+    Raises:
+        RepairError: If there is none of that name.
+    """
+    if name not in VECTOR_REPAIRS:
+        raise RepairError(f"no repair {name!r}; there are {', '.join(VECTOR_REPAIRS)}")
+    return VECTOR_REPAIRS[name]
+
+
+def repair_folder(
+    source: str,
+    folder: Path,
+    texts: str,
+    method: str = "projection",
+    directions: int | None = None,
+    per_language: int = 200,
+    held_out: int = 100,
+    seed: int = 0,
+    name: str | None = None,
+    device: str | None = None,
+    batch_size: int = 32,
+    overwrite: bool = False,
+) -> Said:
+    """Write the folder of a repaired model, unless no repair is needed.
+
+    Args:
+        source: A model that MTEB knows, or a folder.
+        folder: Where the repaired model goes.
+        texts: What to fit on, as `read_corpus` takes it.
+        method: A repair that needs no language at use.
+        directions: How many to remove; chosen on held-out text if None.
+        per_language: Texts of each language to fit on.
+        held_out: Texts of each language to judge by.
+        seed: Decides which texts are drawn.
+        name: Register it under this name.
+        device: A torch device.
+        batch_size: Texts per batch.
+        overwrite: Whether to replace what is there.
+
+    Raises:
+        RepairError, ModelError, DataError, ExportError: If model, texts or folder cannot be used.
+    """
+    repair = vector_repair(method)
+    if repair.needs != "nothing":
+        raise RepairError(
+            f"{method} needs the language of every text at use, which no model is told; repair "
+            "stored vectors with it (--vectors), or choose projection, lsar or leace"
+        )
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not overwrite):
+        raise RepairError(f"{folder}: is there already; choose another --output, or --overwrite")
+    if name and (not NAME.fullmatch(name) or (name in registered() and not overwrite)):
+        raise RepairError(
+            f"{name}: no name as org/name, or registered already; choose another --name, or "
+            "--overwrite"
+        )
+    corpus = read_corpus(texts, per_language, seed)
+    loaded: Any = load_model(source, device=device)
+    model, base = sentence_transformer(loaded), loaded.mteb_model_meta
+    outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
+    table = _aligned(curve_table(outcome))
+    if outcome.fitted is None:
+        return Said(
+            f"{table}\n\nNo repair needed: none brings the pool of held-out translations more "
+            f"without a loss within languages. {folder} was not written; --directions N repairs "
+            "all the same.",
+            outcome.warnings,
+        )
+    new = repaired(model, outcome.fitted)
+    write_repaired(
+        new,
+        folder,
+        record(outcome, str(base.name), base.revision),
+        card(outcome, str(base.name), name or folder.resolve().name),
+        repaired_meta(base, new, corpus.tasks, folder.resolve().name),
+        overwrite=overwrite,
+    )
+    if name:
+        add_model(folder, name, replace=overwrite)
+    called = f", registered as {name}" if name else ""
+    return Said(f"{table}\n\n{seconds_text(outcome)}\n{folder}{called}", outcome.warnings)
+
+
+def repair_vectors(
+    source: str,
+    vectors: Path,
+    target: Path,
+    texts: str | None = None,
+    languages: Path | None = None,
+    method: str = "projection",
+    directions: int | None = None,
+    per_language: int = 200,
+    seed: int = 0,
+    device: str | None = None,
+    batch_size: int = 32,
+) -> Said:
+    """Repair stored vectors of passages: by the map of a repaired model, or by a fit on texts.
+
+    Args:
+        source: A repaired folder; or, with `texts`, the model that made the vectors.
+        vectors: ``.npy`` or ``.parquet``.
+        target: The new file.
+        texts: What to fit on, as `read_corpus` takes it.
+        languages: The language of each vector, one a line.
+        method: Any repair of vectors.
+        directions: How many to remove; the default of the repair if None.
+        per_language: Texts of each language to fit on.
+        seed: Decides which texts are drawn.
+        device: A torch device.
+        batch_size: Texts per batch.
+
+    Raises:
+        RepairError, ModelError, DataError: If model, texts or vectors cannot be used.
+    """
+    if texts is None:
+        found = stored_map(Path(source)) if Path(source).is_dir() else None
+        if found is None:
+            raise RepairError(
+                f"{source}: not the folder of a repaired model; name one that `mteb-hybrid repair` "
+                "wrote, or give --texts to fit on"
+            )
+        map_, unit = found
+        repair = VECTOR_REPAIRS["projection"] if map_.is_linear else VECTOR_REPAIRS["leace"]
+        fitted = FittedRepair(repair, None, {None: map_})
+    else:
+        repair = vector_repair(method)
+        corpus = read_corpus(texts, per_language, seed)
+        model = sentence_transformer(load_model(source, device=device))
+        sample = encode_texts(model, corpus.fit, "document", batch_size)
+        fitted, unit = repair.fit(sample, directions), compares_by_cosine(model)
+    spoken = None if languages is None else languages.read_text("utf-8").split()
+
+    def change(rows: Any, of_file: list[str] | None) -> Any:
+        new = fitted(rows, spoken or of_file)
+        return np.asarray(normalised(new), new.dtype) if unit else new
+
+    count, width = repair_file(vectors, target, change)
+    return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )

@@ -1,0 +1,102 @@
+"""What is said of a repaired model: in the terminal, and in its card."""
+
+import importlib.metadata
+from typing import Any
+
+from mteb_hybrid.repair.held_out import Figures
+from mteb_hybrid.repair.outcome import Outcome, seconds_text
+
+
+def curve_table(outcome: Outcome) -> list[list[str]]:
+    """The whole curve, and each merging; the head first. The chosen row has a star."""
+    rows = [["repair", "merging", "within a language", "pool", "rank distance"]]
+    for place, found in enumerate(outcome.choice.curve):
+        rows.append(_row(found, "*" if place == outcome.choice.place else ""))
+    return rows + [_row(found, "") for found in outcome.choice.mergings]
+
+
+def _row(found: Figures, star: str) -> list[str]:
+    numbers = [_number(found.monolingual, 4), _number(found.pool, 4)]
+    return [found.repair + star, found.merging, *numbers, _number(found.rank_distance, 1)]
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if value != value else f"{value:.{digits}f}"
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table; numbers to the right."""
+    rule = ["---", "---", *["---:"] * (len(rows[0]) - 2)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
+
+
+def record(outcome: Outcome, base: str, revision: str | None) -> dict[str, Any]:
+    """What the repair is and was fitted on, for ``repair.json``."""
+    fitted = outcome.fitted
+    if fitted is None:
+        raise ValueError("nothing was chosen; there is no repair to describe")
+    return {
+        "repair": fitted.repair.name,
+        "formula": fitted.repair.formula,
+        "citation": fitted.repair.citation,
+        "directions": fitted.directions,
+        "base_model": base,
+        "base_revision": revision,
+        "texts": outcome.corpus.name,
+        "languages": {language: len(texts) for language, texts in outcome.corpus.fit.items()},
+        "tasks": outcome.corpus.tasks,
+        "variance_between_languages": outcome.between,
+        "spectrum": outcome.spectrum,
+        "curve": [vars(found) for found in outcome.choice.curve],
+        "mergings": [vars(found) for found in outcome.choice.mergings],
+        "warnings": outcome.warnings,
+        "mteb_hybrid": importlib.metadata.version("mteb-hybrid"),
+    }
+
+
+def card(outcome: Outcome, base: str, title: str) -> str:
+    """README.md of the model folder."""
+    fitted = outcome.fitted
+    if fitted is None:
+        raise ValueError("nothing was chosen; there is no card to write")
+    languages = ", ".join(outcome.corpus.fit)
+    directions = "" if fitted.directions is None else f", {fitted.directions} directions"
+    held_out = "translations of held-out texts" if outcome.corpus.parallel else "held-out texts"
+    lines = [
+        "---",
+        "library_name: sentence-transformers",
+        "pipeline_tag: sentence-similarity",
+        *([f"base_model: {base}"] if "/" in base and not base.startswith("local/") else []),
+        "tags:",
+        "- sentence-transformers",
+        "- mteb-hybrid",
+        "---",
+        f"# {title}",
+        "",
+        f"{base} with a linear map behind it that takes out what its vectors say of the language "
+        "of a text, so that in a pool of several languages the right answers in other languages "
+        "are not ranked below wrong ones in that of the query. Nothing was trained.",
+        "",
+        f"- **Repair:** {fitted.repair.name}{directions}: `{fitted.repair.formula}` "
+        f"({fitted.repair.citation})",
+        f"- **Fitted on:** {outcome.corpus.name}, {seconds_text(outcome)}",
+        f"- **Languages:** {languages}",
+        f"- **Where the bias lay:** {outcome.between:.1%} of the variance of the vectors was "
+        "between languages; of it "
+        + ", ".join(f"{share:.0%}" for share in outcome.spectrum[:5])
+        + " in the first directions",
+        "- **Use:** as before, with the same prompts; vectors made before the repair must be "
+        "repaired too (`mteb-hybrid repair FOLDER --vectors FILE`)",
+        "",
+        *(f"> **Warning:** {warning}\n" for warning in outcome.warnings),
+        "## What it changed",
+        "",
+        f"Mean average precision on {held_out}, none of which was fitted on: the second half of a "
+        "text, within its language; its translations, in a pool of all languages; and how far "
+        "apart these are ranked. `*` was chosen. Each language holds exactly one answer there, "
+        "which favours mergings that balance languages.",
+        "",
+        markdown(curve_table(outcome)),
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,179 @@
+"""A repaired model: the model, a linear map and a norm, as a sentence-transformers folder.
+
+The map is a ``Dense`` module; ``Normalize`` follows where the model compares by cosine. What it was
+fitted on stands in ``model_card/repair.json``.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.models.describe import RUN_META
+from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.repair.sample import RepairError
+from mteb_hybrid.repair.vector_repair import FittedRepair, VectorMap
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+    from sentence_transformers import SentenceTransformer
+
+RECORD = "repair.json"
+
+
+def compares_by_cosine(model: "SentenceTransformer") -> bool:
+    """Whether the length of the model's vectors plays no part, or is 1 already."""
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    return model.similarity_fn_name == "cosine" or isinstance(model[-1], Normalize)
+
+
+def sentence_transformer(model: Any) -> "SentenceTransformer":
+    """The SentenceTransformer in a model of MTEB.
+
+    Raises:
+        RepairError: If there is none, or it cuts its vectors.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    found = getattr(model, "model", None)
+    name = model.mteb_model_meta.name
+    if not isinstance(found, SentenceTransformer):
+        raise RepairError(
+            f"{name} is no SentenceTransformer, so no folder can be written that loads as one. In "
+            "Python, fit a repair of mteb_hybrid.repair.VECTOR_REPAIRS on its vectors"
+        )
+    if found.truncate_dim is not None:
+        raise RepairError(
+            f"{name} cuts its vectors to {found.truncate_dim} numbers after all modules; load it "
+            "without truncate_dim"
+        )
+    # MTEB's prompts, which a plain SentenceTransformer would not know of.
+    prompts = getattr(model, "model_prompts", None) or {}
+    found.prompts = {**found.prompts, **{k: v for k, v in prompts.items() if v}}
+    return found
+
+
+def repaired(model: "SentenceTransformer", fitted: FittedRepair) -> "SentenceTransformer":
+    """The model with a repair behind it; the model itself stays as it is.
+
+    Args:
+        model: A model.
+        fitted: A repair that needs no language at use, fitted on vectors of the model.
+
+    Raises:
+        RepairError: If the repair needs the language of a text.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+
+    if None not in fitted.maps:
+        raise RepairError(
+            f"{fitted.repair.name} needs the language of every text at use, which no model is "
+            "told; repair stored vectors with it (--vectors), or choose projection, lsar or leace"
+        )
+    map_ = fitted.maps[None]
+    width = len(map_.offset)
+    dense = Dense(width, width, bias=not map_.is_linear, activation_function=None)
+    with torch.no_grad():
+        dense.linear.weight.copy_(torch.from_numpy(map_.matrix))
+        if not map_.is_linear:
+            dense.linear.bias.copy_(torch.from_numpy(map_.offset))
+    dense.to(device=model.device, dtype=next(model.parameters()).dtype)
+    norm = [Normalize()] if compares_by_cosine(model) else []
+    return SentenceTransformer(
+        modules=[*model.children(), dense, *norm],
+        device=str(model.device),
+        prompts={name: text for name, text in model.prompts.items() if text is not None},
+        default_prompt_name=model.default_prompt_name,
+        similarity_fn_name=model.similarity_fn_name,
+    )
+
+
+def write_repaired(
+    model: "SentenceTransformer",
+    folder: Path,
+    record: Mapping[str, Any],
+    card: str,
+    meta: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the folder of a repaired model, whole or not at all.
+
+    Args:
+        model: What `repaired` made.
+        folder: Where it goes.
+        record: What the repair is and was fitted on.
+        card: README.md.
+        meta: The fields of MTEB's ``ModelMeta``.
+        overwrite: Whether to replace what is there.
+
+    Raises:
+        ExportError: If the folder holds anything else and may not be replaced.
+    """
+    with whole_folder(folder, overwrite=overwrite) as part:
+        model.save_pretrained(str(part), create_model_card=False)
+        (part / CARD_FOLDER).mkdir()
+        (part / CARD_FOLDER / RECORD).write_text(_json(record), encoding="utf-8")
+        (part / RUN_META).write_text(_json(meta), encoding="utf-8")
+        (part / "README.md").write_text(card, encoding="utf-8")
+
+
+def repaired_meta(
+    base: "ModelMeta", model: "SentenceTransformer", tasks: tuple[str, ...] | None, name: str
+) -> dict[str, Any]:
+    """What MTEB is told of a repaired model: what it knows of the model, and what changed.
+
+    Args:
+        base: Of the model that was repaired.
+        model: The repaired one.
+        tasks: MTEB tasks on whose texts it was fitted; None if unknown, which makes the whole
+            unknown.
+        name: Of its folder.
+    """
+    fields = base.model_dump(mode="json", exclude={"loader"})
+    parameters = list(model.parameters())
+    size = sum(p.numel() * p.element_size() for p in parameters)
+    known = None if base.training_datasets is None or tasks is None else base.training_datasets
+    local = str(base.name).startswith("local/")
+    prompts = {key: text for key, text in model.prompts.items() if text}
+    return fields | {
+        "name": f"local/{name}",
+        "revision": None,
+        "adapted_from": base.adapted_from if local else base.name,
+        "n_parameters": sum(p.numel() for p in parameters),
+        "memory_usage_mb": round(size / 2**20),
+        "training_datasets": None if known is None else sorted({*known, *(tasks or ())}),
+        "loader_kwargs": {"model_prompts": prompts} if prompts else {},
+        "reference": None,
+    }
+
+
+def stored_map(folder: Path) -> tuple[VectorMap, bool] | None:
+    """The map of a repaired model's folder, and whether a norm follows; None if it is not repaired.
+
+    Raises:
+        RepairError: If the folder tells of a repair that it does not have.
+    """
+    from safetensors.numpy import load_file
+
+    if not (folder / CARD_FOLDER / RECORD).is_file():
+        return None
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    dense = [module for module in modules if module["type"].endswith(".Dense")]
+    file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
+    if not dense or not file.is_file():
+        raise RepairError(f"{file}: no Dense module with weights; expected that of a repair")
+    weights = load_file(file)
+    matrix = weights["linear.weight"].astype(np.float64)
+    offset = weights.get("linear.bias", np.zeros(len(matrix))).astype(np.float64)
+    return VectorMap(matrix, offset), modules[-1]["type"].endswith(".Normalize")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"

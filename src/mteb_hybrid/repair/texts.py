@@ -1,0 +1,161 @@
+"""Plain text by language, to fit a repair on and to judge it with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.repair.sample import RepairError
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.sources import load_collection
+
+Texts: TypeAlias = Mapping[str, Sequence[str]]
+"""By language."""
+
+FORMATS: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".jsonl": pl.read_ndjson,
+    ".parquet": pl.read_parquet,
+    ".csv": pl.read_csv,
+    ".tsv": lambda file: pl.read_csv(file, separator="\t", quote_char=None),
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts to fit on, and others to judge by.
+
+    Attributes:
+        name: Where they come from, without a path.
+        fit: Texts to fit on.
+        held_out: Others; none of them is in `fit`.
+        parallel: Whether row i of all languages is one text and its translations.
+        tasks: MTEB tasks on whose texts a model fitted on them is no longer zero-shot; None if
+            that is unknown.
+    """
+
+    name: str
+    fit: Texts
+    held_out: Texts
+    parallel: bool
+    tasks: tuple[str, ...] | None
+
+
+def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
+    """Read texts and draw some of each language.
+
+    Args:
+        source: A folder with a file for each language, ``CODE.txt``, one text a line, parallel if
+            all have as many lines; or a collection (``ntrex``: its passages); or a corpus (JSON
+            lines, Parquet, CSV, TSV) with the columns ``text`` and ``language``.
+        per_language: How many to fit on, and how many to hold out; half of what there is if it is
+            less than both.
+        seed: Decides which.
+
+    Raises:
+        RepairError: If the source is none of these, a file is empty, or texts are in fewer than two
+            languages.
+        DataError: If files of a collection are missing or malformed.
+    """
+    path = Path(source)
+    tasks: tuple[str, ...] | None = None
+    if path.is_dir():
+        rows, parallel = _folder(path)
+    elif path.is_file():
+        rows, parallel = _table(path), False
+    elif source in collections():
+        card = collections()[source]
+        rows, parallel = _collection(load_collection(card))
+        tasks = tuple(name for name, (other, _) in tasks_by_name().items() if other is card)
+    else:
+        raise RepairError(
+            f"{source}: neither a folder, nor a file, nor a collection; collections: "
+            f"{', '.join(collections())}"
+        )
+    if len(rows) < 2:
+        raise RepairError(
+            f"{source}: texts in {len(rows)} language(s) ({', '.join(rows) or 'none'}); bias "
+            "towards a language shows only beside others: give at least two"
+        )
+    fit, held_out = {}, {}
+    for language, texts in rows.items():
+        if len(texts) < 2:
+            raise RepairError(
+                f"{source}: {len(texts)} different text(s) in {language}; expected two at least, "
+                f"better {per_language}"
+            )
+        # The same seed for all languages: the same rows, where they are parallel.
+        drawn = np.random.default_rng(seed).permutation(len(texts))
+        half = min(per_language, len(texts) // 2)
+        fit[language] = [texts[row] for row in drawn[:half]]
+        held_out[language] = [texts[row] for row in drawn[half : 2 * half]]
+    return Corpus(path.resolve().name if tasks is None else source, fit, held_out, parallel, tasks)
+
+
+def _folder(folder: Path) -> tuple[Texts, bool]:
+    found: dict[str, list[str]] = {}
+    for file in sorted(folder.glob("*.txt")):
+        try:
+            text = file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise RepairError(f"{file}: not UTF-8: {error}") from None
+        found[file.stem] = [line.strip() for line in text.removesuffix("\n").split("\n")]
+        if not any(found[file.stem]):
+            raise RepairError(f"{file}: empty; expected one text a line in {file.stem}")
+    if not found:
+        raise RepairError(
+            f"{folder}: no .txt file; expected a file for each language, such as de.txt, one text "
+            "a line"
+        )
+    if len({len(lines) for lines in found.values()}) == 1:
+        whole = [row for row in zip(*found.values(), strict=True) if all(row)]
+        if len(whole) >= 2:
+            return dict(zip(found, map(list, zip(*whole, strict=True)), strict=True)), True
+    return {language: _different(lines) for language, lines in found.items()}, False
+
+
+def _table(file: Path) -> Texts:
+    if file.suffix not in FORMATS:
+        raise RepairError(f"{file}: expected a folder, or a file in {', '.join(FORMATS)}")
+    try:
+        table = FORMATS[file.suffix](file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise RepairError(f"{file}: not readable as {file.suffix}: {error}") from None
+    if missing := {"text", "language"} - set(table.columns):
+        raise RepairError(
+            f"{file}: no column {' and '.join(sorted(missing))}; found {', '.join(table.columns)}"
+        )
+    rows = table.with_row_index().select("index", pl.col("text", "language").cast(pl.String))
+    nameless = rows.filter(pl.col("language").fill_null("").str.strip_chars() == "")
+    if len(nameless):
+        raise RepairError(
+            f"{file}: {len(nameless)} of {len(rows)} rows have no language, the first is row "
+            f"{nameless['index'][0] + 1}"
+        )
+    found = rows.group_by("language", maintain_order=True).agg("text").sort("language").iter_rows()
+    return {language: _different(texts) for language, texts in found}
+
+
+def _collection(collection: Collection) -> tuple[Texts, bool]:
+    """Passages by language; in rows of translations where most groups have one in each language."""
+    passages, languages = collection.passages, collection.languages
+    counted = passages.group_by("group", maintain_order=True).agg(
+        pl.len(), pl.col("language").n_unique().alias("languages")
+    )
+    whole = counted.filter(
+        (pl.col("len") == len(languages)) & (pl.col("languages") == pl.col("len"))
+    )
+    parallel = len(languages) * len(whole) > len(passages) / 2
+    if parallel:
+        passages = passages.filter(pl.col("group").is_in(whole["group"].implode())).sort("group")
+    texts = {x: passages.filter(language=x)["text"].to_list() for x in languages}
+    return texts if parallel else {x: _different(some) for x, some in texts.items()}, parallel
+
+
+def _different(texts: Sequence[str | None]) -> list[str]:
+    """Each text once, without blank ones."""
+    return list(dict.fromkeys(text.strip() for text in texts if text and text.strip()))

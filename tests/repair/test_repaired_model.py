@@ -1,0 +1,304 @@
+"""The folder of a repaired model, stored vectors, and both commands."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from sentence_transformers import SentenceTransformer
+from typer.testing import CliRunner
+
+from mteb_hybrid.commands.main import app
+from mteb_hybrid.models.load import load_model
+from mteb_hybrid.models.registry import find_model, read_entry
+from mteb_hybrid.repair.apply import repair_folder, repair_vectors
+from mteb_hybrid.repair.sample import RepairError
+from mteb_hybrid.repair.texts import read_corpus
+
+WORDS = {
+    "de": ["haus", "katze", "hund", "baum", "wasser", "feuer", "erde", "luft", "stein", "weg"],
+    "en": ["house", "cat", "dog", "tree", "water", "fire", "earth", "air", "stone", "way"],
+    "fi": ["talo", "kissa", "koira", "puu", "vesi", "tuli", "maa", "ilma", "kivi", "tie"],
+}
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    """A folder of line-aligned texts: word for word translations."""
+    folder = tmp_path_factory.mktemp("texts")
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 10, (60, 6))
+    for language, words in WORDS.items():
+        lines = [" ".join(words[word] for word in row) for row in rows]
+        (folder / f"{language}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repaired_folder(tiny_model, texts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out") / "repaired"
+    repair_folder(str(tiny_model), folder, str(texts), directions=2)
+    return folder
+
+
+def test_the_folder_loads_without_this_package(tiny_model, texts, repaired_folder, tmp_path):
+    some = read_corpus(str(texts)).fit
+    plain = SentenceTransformer(str(tiny_model), device="cpu")
+    means = np.stack([plain.encode_document(list(x)).mean(0) for x in some.values()])
+    directions = np.linalg.svd(means - means.mean(0), full_matrices=False)[2][:2]
+    queries = ["ein haus", "water and fire", "a"]
+    x = plain.encode_query(queries).astype(np.float64)
+    x -= x @ directions.T @ directions
+    expected = x / np.linalg.norm(x, axis=1, keepdims=True)
+    code = (
+        "import sys; sys.modules['mteb_hybrid'] = None\n"
+        "import numpy as np; from sentence_transformers import SentenceTransformer\n"
+        f"model = SentenceTransformer({str(repaired_folder)!r}, device='cpu')\n"
+        f"np.save('vectors.npy', model.encode_query({queries!r}))\n"
+        "ours = {m for m in sys.modules if m.startswith(('mteb.', 'mteb_hybrid.'))}\n"
+        "assert ours <= {'mteb_hybrid._hook'}, ours"
+    )
+    environment = {"MTEB_HYBRID_DISABLE": "1", "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    np.testing.assert_allclose(np.load(tmp_path / "vectors.npy"), expected, atol=1e-6)
+
+
+def test_prompts_and_similarity_stay(tiny_model, texts, tmp_path):
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    model.prompts = {"query": "query: ", "document": "passage: "}
+    model.similarity_fn_name = "dot"
+    model.save_pretrained(str(tmp_path / "prompted"))
+    repair_folder(str(tmp_path / "prompted"), tmp_path / "new", str(texts), directions=1)
+    new = SentenceTransformer(str(tmp_path / "new"), device="cpu")
+    assert new.prompts["query"] == "query: "
+    assert new.prompts["document"] == "passage: "
+    assert new.similarity_fn_name == "dot"
+    assert type(new[-1]).__name__ == "Dense"  # no norm: lengths count
+    assert new[-1].linear.bias is None
+    described = json.loads((tmp_path / "new" / "model_meta.json").read_text("utf-8"))
+    assert described["loader_kwargs"]["model_prompts"] == model.prompts
+
+
+def test_card_and_record_say_what_was_done(repaired_folder, tiny_model):
+    record = json.loads((repaired_folder / "model_card" / "repair.json").read_text("utf-8"))
+    assert record["repair"] == "projection"
+    assert record["directions"] == 2
+    assert record["languages"] == {"de": 30, "en": 30, "fi": 30}
+    assert [row["repair"] for row in record["curve"]] == ["none", "projection 1", "projection 2"]
+    card = (repaired_folder / "README.md").read_text("utf-8")
+    for part in ("projection, 2 directions", "| projection 2* | none |", "| none | best-10 |"):
+        assert part in card
+    assert str(repaired_folder.parent) not in card + json.dumps(record)
+    assert str(tiny_model.parent) not in card + json.dumps(record)
+
+
+def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_MODELS", str(tmp_path / "models"))
+    command = ["models", "add", str(repaired_folder), "--name", "me/repaired"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    entry = read_entry("me/repaired")
+    assert entry.meta.n_parameters == sum(
+        p.numel() for p in SentenceTransformer(str(repaired_folder), device="cpu").parameters()
+    )
+    assert entry.meta.training_datasets is None
+    assert find_model(str(repaired_folder))[1].name == "me/repaired"
+    vectors = entry.meta.load_model().model.encode_query(["wasser"])
+    direct = load_model(str(repaired_folder)).model.encode_query(["wasser"])
+    np.testing.assert_array_equal(vectors, direct)
+
+
+def test_leace_becomes_a_map_with_an_offset(tiny_model, texts, tmp_path):
+    repair_folder(str(tiny_model), tmp_path / "new", str(texts), "leace", per_language=20)
+    new = SentenceTransformer(str(tmp_path / "new"), device="cpu")
+    assert new[-2].linear.bias is not None
+
+
+@pytest.mark.parametrize("kind", ["npy", "parquet"])
+def test_stored_vectors_become_those_of_the_repaired_model(
+    kind, tiny_model, repaired_folder, tmp_path
+):
+    passages = ["ein haus", "water and fire", "talo"]
+    old = SentenceTransformer(str(tiny_model), device="cpu").encode_document(passages)
+    source, target = tmp_path / f"old.{kind}", tmp_path / f"new.{kind}"
+    if kind == "npy":
+        np.save(source, old)
+    else:
+        pl.DataFrame({"id": ["a", "b", "c"], "v": old.tolist()}).cast(
+            {"v": pl.List(pl.Float32)}
+        ).write_parquet(source)
+    command = ["repair", str(repaired_folder), "--vectors", str(source), "-o", str(target)]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "3 vectors of 16 numbers" in result.output
+    expected = SentenceTransformer(str(repaired_folder), device="cpu").encode_document(passages)
+    if kind == "npy":
+        found = np.load(target)
+        assert found.dtype == np.float32
+    else:
+        table = pl.read_parquet(target)
+        assert table["id"].to_list() == ["a", "b", "c"]
+        found = np.array(table["v"].to_list())
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_stored_vectors_with_their_languages(tiny_model, texts, tmp_path):
+    old = SentenceTransformer(str(tiny_model), device="cpu").encode_document(["haus", "cat"])
+    np.save(tmp_path / "old.npy", old)
+    (tmp_path / "languages.txt").write_text("de\nen\n")
+    files = [tmp_path / "old.npy", tmp_path / "new.npy"]
+    with pytest.raises(RepairError, match="needs the language of each of the 2 vectors; got none"):
+        repair_vectors(str(tiny_model), *files, str(texts), method="centring")
+    assert not (tmp_path / "new.npy").exists()
+    languages = tmp_path / "languages.txt"
+    repair_vectors(str(tiny_model), *files, str(texts), languages, method="centring")
+    assert not np.allclose(np.load(tmp_path / "new.npy"), old)
+
+
+def _npy(path, array):
+    np.save(path, array)
+
+
+def _parquet(path, rows):
+    pl.DataFrame({"v": rows}).write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "content", "message"),
+    [
+        ("v.npy", _npy, np.ones((2, 5)), r"shape \(2, 5\); expected \(N, 16\)"),
+        ("v.npy", _npy, np.ones(16), r"float64 of shape \(16,\)"),
+        ("v.npy", _npy, np.full((1, 16), np.nan), "1 vectors have NaN"),
+        ("v.npy", lambda path, text: path.write_text(text), "no", "no array of numbers"),
+        ("v.parquet", _parquet, [[1.0] * 16, [1.0] * 15], r"changing width, or none: \[15, 16\]"),
+        ("v.parquet", _parquet, ["a"], "columns of lists of numbers: none"),
+        ("v.csv", lambda path, text: path.write_text(text), "1,2", "expected .npy or .parquet"),
+    ],
+)
+def test_vectors_that_cannot_be_repaired(name, write, content, message, repaired_folder, tmp_path):
+    write(tmp_path / name, content)
+    target = tmp_path / f"new{(tmp_path / name).suffix}"
+    with pytest.raises(RepairError, match=message):
+        repair_vectors(str(repaired_folder), tmp_path / name, target)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_model_that_is_not_repaired_has_no_map(tiny_model, tmp_path):
+    np.save(tmp_path / "v.npy", np.ones((1, 16)))
+    with pytest.raises(RepairError, match="not the folder of a repaired model"):
+        repair_vectors(str(tiny_model), tmp_path / "v.npy", tmp_path / "new.npy")
+
+
+def test_texts_that_nothing_can_be_fitted_on(tiny_model, texts, tmp_path):
+    one, same = tmp_path / "one", tmp_path / "same"
+    for folder in (one, same):
+        folder.mkdir()
+        (folder / "de.txt").write_text((texts / "de.txt").read_text("utf-8"), "utf-8")
+    (same / "en.txt").write_text((texts / "de.txt").read_text("utf-8"), "utf-8")
+    for other in "xyz":
+        lines = [f"{other * 9} {'abcdef'[: i % 5]} {'ghijkl'[i % 6]}" for i in range(60)]
+        (same / f"{other}.txt").write_text("\n".join(lines), "utf-8")
+    target = tmp_path / "new"
+    with pytest.raises(RepairError, match=r"texts in 1 language\(s\) \(de\)"):
+        repair_folder(str(tiny_model), target, str(one))
+    with pytest.raises(RepairError, match=r"the means of .*de and en.* no more than chance"):
+        repair_folder(str(tiny_model), target, str(same), per_language=30)
+    with pytest.raises(RepairError, match="neither a folder, nor a file, nor a collection"):
+        repair_folder(str(tiny_model), target, str(tmp_path / "nowhere"))
+    with pytest.raises(RepairError, match="centring needs the language"):
+        repair_folder(str(tiny_model), target, str(texts), "centring")
+    with pytest.raises(RepairError, match="tiny: no name as org/name"):
+        repair_folder(str(tiny_model), target, str(texts), name="tiny")
+    with pytest.raises(RepairError, match="no repair 'magic'"):
+        repair_folder(str(tiny_model), target, str(texts), "magic")
+    assert not target.exists()
+
+
+def test_a_folder_that_is_there_is_not_replaced_unasked(tiny_model, texts, tmp_path):
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(RepairError, match="is there already"):
+        repair_folder(str(tiny_model), tmp_path, str(texts))
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_a_table_with_a_language_column(tmp_path):
+    rows = pl.DataFrame({"text": ["a", "b", "c", "a", " ", "d"], "language": [*"xxx", *"yyy"]})
+    for suffix, write in (
+        ("jsonl", rows.write_ndjson),
+        ("parquet", rows.write_parquet),
+        ("csv", rows.write_csv),
+        ("tsv", lambda file: rows.write_csv(file, separator="\t")),
+    ):
+        file = tmp_path / f"corpus.{suffix}"
+        write(file)
+        corpus = read_corpus(str(file))
+        assert {x: len(texts) for x, texts in corpus.fit.items()} == {"x": 1, "y": 1}
+        assert not corpus.parallel
+        assert not set(corpus.fit["x"]) & set(corpus.held_out["x"])
+    rows.rename({"language": "lang"}).write_csv(tmp_path / "bad.csv")
+    with pytest.raises(RepairError, match=r"no column language; found text, lang"):
+        read_corpus(str(tmp_path / "bad.csv"))
+    rows.with_columns(language=pl.Series([*"xx", None, *"yyy"])).write_csv(tmp_path / "bad.csv")
+    with pytest.raises(RepairError, match="1 of 6 rows have no language, the first is row 3"):
+        read_corpus(str(tmp_path / "bad.csv"))
+
+
+def test_parallel_texts_are_drawn_alike_and_the_same_each_time(texts):
+    corpus = read_corpus(str(texts), per_language=10)
+    assert corpus.parallel
+    assert corpus == read_corpus(str(texts), per_language=10)
+    assert corpus != read_corpus(str(texts), per_language=10, seed=1)
+    for part in (corpus.fit, corpus.held_out):
+        numbers = [[[WORDS[x].index(w) for w in t.split()] for t in part[x]] for x in WORDS]
+        assert numbers[0] == numbers[1] == numbers[2]
+    assert not set(corpus.fit["en"]) & set(corpus.held_out["en"])
+
+
+def test_collections_are_texts_too():
+    corpus = read_corpus("sample", per_language=5)
+    assert len(corpus.fit) == 11
+    assert "HybridSampleMultilingualRetrieval" in corpus.tasks
+
+
+def test_merge_reads_what_bias_reads(tmp_path):
+    (tmp_path / "de.trec").write_text("q Q0 de1 1 0.9 x\nq Q0 de2 2 0.8 x\n")
+    (tmp_path / "en.json").write_text(json.dumps({"q": {"en1": 0.5, "en2": 0.3}}))
+    runs = ["--run", f"de={tmp_path / 'de.trec'}", "--run", f"en={tmp_path / 'en.json'}"]
+    command = ["merge", *runs, "--how", "best-1", "-o", str(tmp_path / "merged.trec")]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "1 queries, 4 documents" in result.output
+    lines = [line.split() for line in (tmp_path / "merged.trec").read_text().splitlines()]
+    assert [(line[2], line[3]) for line in lines] == [
+        ("en1", "1"), ("de1", "2"), ("de2", "3"), ("en2", "4"),
+    ]  # fmt: skip
+    assert float(lines[2][4]) == pytest.approx(-0.1)
+    mixed = {"q": {"de1": 0.9, "de2": 0.8, "en1": 0.5, "en2": 0.3}}
+    (tmp_path / "mixed.json").write_text(json.dumps(mixed))
+    (tmp_path / "languages.tsv").write_text("de1\tde\nde2\tde\nen1\ten\nen2\ten\n")
+    command = ["merge", "--run", str(tmp_path / "mixed.json"), "--how", "best-1"]
+    command += ["--languages", str(tmp_path / "languages.tsv"), "-o", str(tmp_path / "out.json")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    merged = json.loads((tmp_path / "out.json").read_text())["q"]
+    assert merged == {line[2]: float(line[4]) for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run", "a.json"], "which language are its documents in"),
+        (["--run", "de=a.json"], r"one run \(de\)"),
+        (["--run", "de=a.json", "--run", "de=a.json"], "two runs in de"),
+        (["--run", "de=a.json", "--run", "en=a.json"], "'d 1' is in the runs of de and of en"),
+        (["--run", "a.json", "--languages", "l.tsv", "--how", "none"], "has a space"),
+        (["--run", "a.json", "--languages", "l.tsv"], "1 of 1 documents have no language"),
+        (["--run", "a.json", "--languages", "l.tsv", "--how", "best"], "no merging 'best'"),
+    ],
+)
+def test_runs_that_cannot_be_merged(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text(json.dumps({"q": {"d 1": 0.5}}))
+    (tmp_path / "l.tsv").write_text("other\tde\n")
+    with pytest.raises(ValueError, match=message):
+        CliRunner().invoke(app, ["merge", *arguments, "-o", "out.trec"], catch_exceptions=False)
+    assert not (tmp_path / "out.trec").exists()
