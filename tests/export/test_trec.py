@@ -9,7 +9,8 @@ from ir_measures import AP, R, nDCG
 from export.conftest import ALL, ENGLISH, GuidedEncoder, files
 from mteb_hybrid.export.trec import export_trec
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.runs import Run, read_mapping, read_predictions, read_qrels, read_run
+from mteb_hybrid.files.predictions import Run, read_predictions
+from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
 from mteb_hybrid.measures.bias_of_run import bias_of_run
 from mteb_hybrid.retrieval.views import View, view_queries
 

@@ -10,7 +10,7 @@ from export.test_trec import ir_measures_scores
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.export.beir import export_beir
 from mteb_hybrid.export.trec import export_trec
-from mteb_hybrid.files.runs import read_predictions
+from mteb_hybrid.files.predictions import read_predictions
 from mteb_hybrid.retrieval.views import View
 from mteb_hybrid.sources import load_collection
 

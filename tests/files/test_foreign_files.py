@@ -22,7 +22,8 @@ from mteb_hybrid.cards.catalogue import card_folder, task_cards
 from mteb_hybrid.cards.translations import provenance
 from mteb_hybrid.files.errors import DataError, ExportError
 from mteb_hybrid.files.lines import columns, json_file, lines, text_of
-from mteb_hybrid.files.runs import read_mapping, read_predictions, read_qrels, read_run
+from mteb_hybrid.files.predictions import read_predictions
+from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.sources import READERS
 from mteb_hybrid.sources.translated import with_translated_queries

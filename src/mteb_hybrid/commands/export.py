@@ -158,7 +158,7 @@ def _write(
     from mteb_hybrid.export.hub import export_hub
     from mteb_hybrid.export.trec import export_trec
     from mteb_hybrid.files.errors import ExportError
-    from mteb_hybrid.files.runs import read_predictions
+    from mteb_hybrid.files.predictions import read_predictions
     from mteb_hybrid.sources import load_collection
     from mteb_hybrid.sources.translated import with_translated_queries
 

@@ -22,7 +22,7 @@ import numpy as np
 from mteb_hybrid.export.rows import check_ids, judgments
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.lines import json_line, one_line, write_lines
-from mteb_hybrid.files.runs import Run
+from mteb_hybrid.files.predictions import Run
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.views import View, view_passages, view_queries

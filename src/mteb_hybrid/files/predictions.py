@@ -1,0 +1,67 @@
+"""The rankings that MTEB saves of one task, one for each subset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mteb_hybrid.files.errors import ExportError
+from mteb_hybrid.files.lines import TextError, json_file, one_line
+
+
+@dataclass(frozen=True)
+class Run:
+    """A ranking of one view.
+
+    Attributes:
+        scores: ``{query id: {passage id: score}}``.
+        tag: What TREC's last column says, without white space.
+        file: Where it comes from, for messages.
+    """
+
+    scores: Mapping[str, Mapping[str, float]]
+    tag: str = "mteb-hybrid"
+    file: Path = Path("run")
+
+
+def read_predictions(file: Path, split: str) -> dict[str, Run]:
+    """Read the predictions that MTEB saved of one task.
+
+    Args:
+        file: What ``mteb-hybrid run --prediction-folder`` left there.
+        split: The split of the task.
+
+    Returns:
+        Rankings by subset.
+
+    Raises:
+        ExportError: If the file is not of that kind, or lacks the split.
+    """
+    expected = "expected MTEB predictions, as `mteb-hybrid run --prediction-folder` saves them"
+    try:
+        data: Any = json_file(file)
+    except TextError as error:
+        raise ExportError(f"{error}; {expected}. Save them again.") from None
+    if not isinstance(data, dict) or "mteb_model_meta" not in data:
+        raise ExportError(f"{file}: no key 'mteb_model_meta'; {expected}. Give that file.")
+    meta = data.pop("mteb_model_meta")
+    tag = "".join(one_line(str(meta.get("model_name") or "mteb")).split()) or "mteb"
+    return {subset: Run(_scores(file, subset, data[subset], split), tag, file) for subset in data}
+
+
+def _scores(file: Path, subset: str, splits: Any, split: str) -> dict[str, dict[str, float]]:
+    where = f"{file}: subset {subset}"
+    try:
+        if split not in splits:
+            raise ExportError(
+                f"{where} has the splits {', '.join(splits)}; expected {split}. Give the "
+                "predictions of a task of this collection."
+            )
+        return {
+            query: {id_: float(score) for id_, score in scores.items()}
+            for query, scores in splits[split].items()
+        }
+    except (AttributeError, TypeError):
+        raise ExportError(
+            f"{where}: expected {{split: {{query: {{passage: score}}}}}}. Save them again."
+        ) from None
