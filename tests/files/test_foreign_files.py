@@ -242,6 +242,10 @@ SOURCES = {
 }
 
 
+def test_every_format_that_reads_foreign_files_is_fuzzed():
+    assert {kind.partition(" ")[0] for kind in SOURCES} == set(READERS) - {"mteb"}
+
+
 @pytest.mark.parametrize("kind", SOURCES)
 @fuzz
 def test_collections(kind, edits):

@@ -40,8 +40,7 @@ def compare(
     Needs the per-query values that `mteb-hybrid run` keeps beside MTEB's results. Tasks that only
     one of two models was evaluated on are left out; within a task, subsets and queries must agree.
 
-    Example, in the results folder of `mteb-hybrid run`: mteb-hybrid compare results/org__base/abc
-    results/org__new/def --by family
+    Example: mteb-hybrid compare results/org__base/abc results/org__new/def --by family
     """
     from mteb_hybrid.results import compare_table
 

@@ -179,8 +179,11 @@ def _write(
         collection = with_translated_queries(collection, card)
     for setting, view in wanted:
         place = folder / setting / view.name
-        if format is ExportFormat.BEIR:
-            export_beir(collection, view, place, overwrite=overwrite)
-        else:
-            export_trec(collection, view, place, runs.get(view.name), overwrite=overwrite)
+        match format:
+            case ExportFormat.BEIR:
+                export_beir(collection, view, place, overwrite=overwrite)
+            case ExportFormat.TREC:
+                export_trec(collection, view, place, runs.get(view.name), overwrite=overwrite)
+            case _:
+                raise NotImplementedError(f"no export as {format}")
     return folder

@@ -1,7 +1,9 @@
 """The command line: ``mteb-hybrid`` and ``python -m mteb_hybrid``."""
 
 import importlib.metadata
+import inspect
 import os
+import re
 from typing import Annotated
 
 import typer
@@ -63,6 +65,11 @@ for command in (
     merge,
 ):
     app.command()(command)
+for group in (app, tasks_app, models_app):
+    for info in group.registered_commands:
+        # Where a docstring breaks its lines, a terminal need not.
+        paragraphs = inspect.getdoc(info.callback) or ""
+        info.help = re.sub(r"(?<!\n)\n(?!\n)", " ", paragraphs)
 
 
 def main() -> None:

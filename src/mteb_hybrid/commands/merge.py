@@ -26,7 +26,11 @@ def merge(
         ),
     ] = None,
     how: Annotated[
-        str, typer.Option("--how", help="best-M (as best-10), z-score, round-robin or none.")
+        str,
+        typer.Option(
+            "--how",
+            help="best-M (as best-10), z-score, round-robin, or none (scores stay as they are).",
+        ),
     ] = "best-10",
     subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
 ) -> None:

@@ -44,17 +44,24 @@ def repair(
     ] = None,
     method: Annotated[
         str,
-        typer.Option(help="projection, lsar, leace; for --vectors also centring, lir, shift."),
+        typer.Option(
+            help="projection, lsar, leace; for --vectors also centring, lir, shift. What they do: "
+            "docs/repair.md."
+        ),
     ] = "projection",
     directions: Annotated[
         int | None,
-        typer.Option(help="How many to remove; by default chosen on held-out text.", min=1),
+        typer.Option(
+            help="How many to remove; by default chosen on held-out text, or with --vectors and "
+            "--texts that of the method.",
+            min=1,
+        ),
     ] = None,
     per_language: Annotated[
-        int, typer.Option(help="Texts of each language to fit on; as many are held out.", min=2)
+        int, typer.Option(help="Texts of each language to fit on.", min=2)
     ] = 200,
     held_out: Annotated[
-        int, typer.Option(help="Held-out texts of each language to judge by.", min=2)
+        int, typer.Option(help="Further texts of each language to choose the strength by.", min=2)
     ] = 100,
     seed: Annotated[int, typer.Option(help="Decides which texts are drawn.", min=0)] = 0,
     name: Annotated[

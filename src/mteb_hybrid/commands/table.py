@@ -21,6 +21,8 @@ def table(
 
     A mean over some of a setting's subsets only is followed by how many there are, as in (4/11);
     one from rankings that a search model cut by where, as in \[top 1000].
+
+    Example: mteb-hybrid table results --format latex
     """
     from mteb_hybrid.results.table import legend, render, result_rows
 

@@ -18,4 +18,7 @@ VECTOR_REPAIRS: dict[str, VectorRepair] = {
 }
 """By name; those that need no language at use, and so can become part of a model, first."""
 
-__all__ = ["VECTOR_REPAIRS", "FittedRepair", "VectorRepair"]
+FOR_MODELS = tuple(name for name, repair in VECTOR_REPAIRS.items() if repair.needs == "nothing")
+"""Those that can become part of a model."""
+
+__all__ = ["FOR_MODELS", "VECTOR_REPAIRS", "FittedRepair", "VectorRepair"]

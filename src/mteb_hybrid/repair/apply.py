@@ -7,7 +7,7 @@ import numpy as np
 
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import NAME, add_model, registered
-from mteb_hybrid.repair import VECTOR_REPAIRS
+from mteb_hybrid.repair import FOR_MODELS, VECTOR_REPAIRS
 from mteb_hybrid.repair.card import card, curve_table, record
 from mteb_hybrid.repair.encode import encode_texts
 from mteb_hybrid.repair.held_out import normalised
@@ -81,7 +81,7 @@ def repair_folder(
     if repair.needs != "nothing":
         raise RepairError(
             f"{method} needs the language of every text at use, which no model is told; repair "
-            "stored vectors with it (--vectors), or choose projection, lsar or leace"
+            f"stored vectors with it (--vectors), or choose one of {', '.join(FOR_MODELS)}"
         )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not overwrite):
         raise RepairError(f"{folder}: is there already; choose another --output, or --overwrite")
@@ -155,9 +155,8 @@ def repair_vectors(
                 f"{source}: not the folder of a repaired model; name one that `mteb-hybrid repair` "
                 "wrote, or give --texts to fit on"
             )
-        map_, unit = found
-        repair = VECTOR_REPAIRS["projection"] if map_.is_linear else VECTOR_REPAIRS["leace"]
-        fitted = FittedRepair(repair, None, {None: map_})
+        name, map_, unit = found
+        fitted = FittedRepair(vector_repair(name), None, {None: map_})
     else:
         repair = vector_repair(method)
         corpus = read_corpus(texts, per_language, seed)

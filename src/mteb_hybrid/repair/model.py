@@ -74,7 +74,7 @@ def repaired(model: "SentenceTransformer", fitted: FittedRepair) -> "SentenceTra
     if None not in fitted.maps:
         raise RepairError(
             f"{fitted.repair.name} needs the language of every text at use, which no model is "
-            "told; repair stored vectors with it (--vectors), or choose projection, lsar or leace"
+            "told; repair stored vectors with it (--vectors)"
         )
     map_ = fitted.maps[None]
     width = len(map_.offset)
@@ -154,16 +154,21 @@ def repaired_meta(
     }
 
 
-def stored_map(folder: Path) -> tuple[VectorMap, bool] | None:
-    """The map of a repaired model's folder, and whether a norm follows; None if it is not repaired.
+def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
+    """The repair of a model's folder, its map, and whether a norm follows; None if there is none.
 
     Raises:
         RepairError: If the folder tells of a repair that it does not have.
     """
     from safetensors.numpy import load_file
 
-    if not (folder / CARD_FOLDER / RECORD).is_file():
+    record = folder / CARD_FOLDER / RECORD
+    if not record.is_file():
         return None
+    try:
+        name = str(json.loads(record.read_text(encoding="utf-8"))["repair"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RepairError(f"{record}: does not name its repair ({error!r}); repair again") from None
     modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     dense = [module for module in modules if module["type"].endswith(".Dense")]
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
@@ -172,7 +177,7 @@ def stored_map(folder: Path) -> tuple[VectorMap, bool] | None:
     weights = load_file(file)
     matrix = weights["linear.weight"].astype(np.float64)
     offset = weights.get("linear.bias", np.zeros(len(matrix))).astype(np.float64)
-    return VectorMap(matrix, offset), modules[-1]["type"].endswith(".Normalize")
+    return name, VectorMap(matrix, offset), modules[-1]["type"].endswith(".Normalize")
 
 
 def _json(value: Mapping[str, Any]) -> str:
