@@ -5,7 +5,7 @@ import json
 import warnings
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ def _module_folders(folder: Path) -> set[str]:
     names = {"additional_chat_templates"}
     if (file := folder / "modules.json").is_file():
         for module in _json(file, list):
-            names.add(str(module.get("path") or "").split("/")[0])
-    return names - {"", "."}
+            names.update(PurePosixPath(str(module.get("path") or "")).parts[:1])
+    if (file := folder / "router_config.json").is_file():  # a Router keeps its modules at the root
+        names.update(PurePosixPath(name).parts[0] for name in _json(file, dict).get("types", {}))
+    return names
 
 
 def _base(folder: Path) -> Path | None:

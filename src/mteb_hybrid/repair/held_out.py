@@ -90,7 +90,9 @@ def figures(
     own = []
     for language, beginnings in found.beginnings.items():
         scores = beginnings @ found.endings[language].T
-        own.append(float((1 / (1 + (scores > np.diag(scores)[:, None]).sum(1))).mean()))
+        mine = np.diag(scores)[:, None]
+        ranks = (scores > mine).sum(1) + ((scores == mine).sum(1) + 1) / 2  # ties: the mean rank
+        own.append(float((1 / ranks).mean()))
     pool, distance = _translations(found, merging) if found.passages else (np.nan, np.nan)
     return Figures(
         repair=repair.label if repair else "none",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.repair.best_mean import best_mean
 from mteb_hybrid.repair.csls import csls
 from mteb_hybrid.repair.merging import Merging
@@ -60,6 +61,8 @@ def merged_run(
             f"{how.name} needs the scores of all passages for all queries, which a run does not "
             "have; choose best-M, or evaluate the model with it"
         )
+    names = one_name_each(languages.values())
+    languages = {document: names[language] for document, language in languages.items()}
     merged = {}
     for query, scores in run.items():
         nameless = [document for document in scores if document not in languages]
