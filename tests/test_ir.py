@@ -52,3 +52,14 @@ def test_other_containers():
     assert m.RankDistance.calc_aggregate(qrels, run) == 4
     with pytest.raises(ValueError, match="'xx9' is not in the pool"):
         m.RankDistance.calc_aggregate(qrels, [*run, ScoredDoc("q1", "xx9", 1.0)])
+
+
+def test_languages_are_read_in_any_spelling():
+    odd = bias_measures({"d1": "en", "d2": "EN", "d3": "de"}, {"q": "En"})
+    plain = bias_measures({"d1": "en", "d2": "en", "d3": "de"}, {"q": "en"})
+    qrels, run = {"q": {"d2": 1, "d3": 1}}, {"q": {"d1": 0.9, "d2": 0.5, "d3": 0.1}}
+    for name in ("AWRF", "SameLanguageLift", "RankDistance"):
+        found, expected = (
+            ir_measures.calc_aggregate([getattr(m, name) @ 1], qrels, run) for m in (odd, plain)
+        )
+        assert [*found.values()] == [*expected.values()]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import ir_measures
 
+from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.measures.awrf import awrf
 from mteb_hybrid.measures.language_share import same_language_lift
 from mteb_hybrid.measures.peer import peer
@@ -54,8 +55,11 @@ def bias_measures(
     Returns:
         The measures, to be used as in ``calc_aggregate([nDCG @ 10, measures.AWRF @ 20], …)``.
     """
-    pool = Pool(list(languages), list(languages.values()), tuple(sorted(set(languages.values()))))
-    define = partial(_define, pool=pool, query_languages=query_languages or {})
+    names = one_name_each((*languages.values(), *(query_languages or {}).values()))
+    spoken = [names[language] for language in languages.values()]
+    pool = Pool(list(languages), spoken, tuple(sorted(set(spoken))))
+    asked = {query: names[language] for query, language in (query_languages or {}).items()}
+    define = partial(_define, pool=pool, query_languages=asked)
     return BiasMeasures(
         PEER=define("PEER", peer),
         AWRF=define("AWRF", awrf, shares_places=True),

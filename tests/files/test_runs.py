@@ -336,3 +336,12 @@ def test_the_command_says_what_limits_a_value(tmp_path):
     assert (
         "| peer | 1.0000 (1/3) (1/2 languages) [top 1] | nan (0/2) [top 1] | 1.0000 [top 1] |"
     ) in found
+
+
+@pytest.mark.parametrize("head", ["docid\tlang", "id language_code", "_id\tlanguage", "x language"])
+def test_heads_of_several_names(tmp_path, head):
+    file = tmp_path / "languages.tsv"
+    file.write_text(f"{head}\nd1 en\nd2 de\n")
+    assert read_mapping(file, "language") == {"d1": "en", "d2": "de"}
+    file.write_text("lang l1\nd1 l2\n")
+    assert read_mapping(file, "group") == {"lang": "l1", "d1": "l2"}

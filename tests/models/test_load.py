@@ -5,7 +5,13 @@ import json
 import shutil
 
 import mteb
+import numpy as np
 import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Router, StaticEmbedding
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from mteb_hybrid.models.load import ModelError, folder_hash, load_model
 
@@ -145,3 +151,32 @@ def test_modules_that_cannot_be_read(folder, content):
 def test_no_model_in_the_folder(tmp_path):
     with pytest.raises(ModelError, match=r"neither modules\.json .* nor config\.json"):
         load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["router", "path with a dot"])
+def test_the_revision_sees_weights_wherever_modules_lie(kind, tmp_path):
+    """A Router keeps its encoders at the root, and modules.json names neither."""
+    letters = {"[UNK]": 0, **{letter: n for n, letter in enumerate("abc", 1)}}
+
+    def encoder(seed):
+        tokenizer = Tokenizer(WordLevel(letters, unk_token="[UNK]"))
+        weights = np.random.default_rng(seed).normal(size=(4, 8)).astype(np.float32)
+        return StaticEmbedding(tokenizer, embedding_weights=weights)
+
+    found = []
+    for seed in (1, 2):
+        folder = tmp_path / f"{seed}"
+        if kind == "router":
+            modules = [Router.for_query_document([encoder(0)], [encoder(seed)])]
+        else:
+            torch.manual_seed(seed)
+            modules = [encoder(0), Dense(8, 8)]
+        SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(folder))
+        file = folder / "modules.json"
+        if kind != "router":
+            content = json.loads(file.read_text())
+            for module in content:
+                module["path"] = f"./{module['path']}" if module["path"] else ""
+            file.write_text(json.dumps(content))
+        found.append(folder_hash(folder))
+    assert found[0] != found[1]

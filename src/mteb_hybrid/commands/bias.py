@@ -73,6 +73,12 @@ def bias(
     for row in found.iter_rows(named=True):
         lines.setdefault(row["measure"], [row["measure"]]).append(_cell(row, len(head) - 2))
     typer.echo(write_table(head, list(lines.values()), format, terminal_width(), labels=1))
+    if groups is None:
+        typer.echo(
+            "Without --groups, rank_distance and the other measures between translations are left "
+            "out.",
+            err=True,
+        )
     for note in mean_notes(found):
         typer.echo(note, err=True)
 

@@ -79,5 +79,8 @@ def main() -> None:
     except (ValueError, ImportError, OSError) as error:
         if os.environ.get("MTEB_HYBRID_TRACEBACK"):
             raise
-        typer.echo(f"mteb-hybrid: {error}", err=True)
+        said: object = error
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            said = f"{error.filename}: {error.strerror}"
+        typer.echo(f"mteb-hybrid: {said}", err=True)
         raise SystemExit(1) from None

@@ -34,6 +34,8 @@ T = TypeVar("T")
 Scores = dict[str, dict[str, float]]
 
 BEIR_HEAD = ["query-id", "corpus-id", "score"]
+IDS = {"id", "doc", "docid", "doc_id", "document", "corpus-id", "qid", "query", "query-id"}
+"""What the column of ids is called where a file has a head, without underscores around."""
 
 
 RunError = TextError
@@ -157,7 +159,7 @@ def _mapping_lines(file: Path, column: str) -> Iterator[tuple[str, object, objec
 def _mapping_columns(file: Path, column: str) -> Iterator[tuple[str, object, object]]:
     for place, (where, line) in enumerate(_texts(file)):
         fields = columns(line, 2)
-        if not place and len(fields) == 2 and fields[1].lower() == column:
+        if not place and len(fields) == 2 and _is_head(fields, column):
             continue
         if len(fields) > 2:
             raise RunError(
@@ -165,6 +167,13 @@ def _mapping_columns(file: Path, column: str) -> Iterator[tuple[str, object, obj
                 "separated by a tab"
             )
         yield where, *([*fields, None] if len(fields) == 1 else fields)
+
+
+def _is_head(fields: list[str], column: str) -> bool:
+    """Whether a first line names the columns: ``docid language``, ``id lang``, ``doc group_id``."""
+    first, second = (field.lower() for field in fields)
+    near = second.startswith(column) or column.startswith(second)
+    return second == column or (near and first.strip("_") in IDS)
 
 
 def _json(file: Path) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mteb_hybrid.report.style import COLOURS, HATCHES, INK, MARKERS, MUTED, PAPER, SERIES, STYLE
-from mteb_hybrid.results.results import Floats
+from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 
 P = ParamSpec("P")

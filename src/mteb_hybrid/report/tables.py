@@ -10,7 +10,7 @@ from mteb_hybrid.languages.traits import language_traits
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.published import published
 from mteb_hybrid.results.cells import NONE, cell_text
-from mteb_hybrid.results.results import Floats
+from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
 from mteb_hybrid.results.text_table import Format, write_table
 from mteb_hybrid.retrieval.views import Setting

@@ -134,5 +134,10 @@ def read_per_query(folder: Path) -> pl.DataFrame:
     frames = []
     for file in files:
         frame = _read(file, COLUMNS)
+        if frame["pool"].unique().to_list() != [file.stem]:
+            raise PerQueryError(
+                f"{file}: holds values of {', '.join(frame['pool'].unique().sort()) or 'nothing'}; "
+                f"expected those of {file.stem}. Delete it and evaluate that subset again."
+            )
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
     return pl.concat(frames)

@@ -3,23 +3,20 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.results.cells import COLUMNS, cell_text, mean
+from mteb_hybrid.results.evaluation import Evaluation, Floats, evaluation_of
 from mteb_hybrid.results.mteb_files import ResultError, ResultFile, labels, read_result_files
 from mteb_hybrid.results.text_table import html
-from mteb_hybrid.retrieval.views import Setting, View
-
-Floats = npt.NDArray[np.float64]
+from mteb_hybrid.retrieval.views import Setting
 
 COMPARED = ("map", "rank_distance", "complete_at_10", "removal_gap", "same_language_lift_at_10")
 """Measures whose values per query a report reads, for intervals and tests."""
@@ -36,70 +33,6 @@ SCORES = {
     "measure": pl.String,
     "value": pl.Float64,
 }
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One result file: a model on one task.
-
-    Attributes:
-        card: The task's collection.
-        task: Name of the task.
-        setting: Its setting.
-        model: Name of the model, and the options if it was an experiment.
-        revision: Its revision.
-        folder: Where the file lies, and what was kept beside it.
-        views: The subsets that the task has.
-        scores: Subset to measure to value, in the order of the views; NaN where undefined.
-        mteb_versions: Versions of MTEB that made the subsets.
-        dataset_revision: Revision of the collection's files.
-        date: Day of the evaluation (UTC), empty if the file does not say.
-    """
-
-    card: TaskCard
-    task: str
-    setting: Setting
-    model: str
-    revision: str
-    folder: Path
-    views: dict[str, View]
-    scores: dict[str, dict[str, float]]
-    mteb_versions: tuple[str, ...]
-    dataset_revision: str
-    date: str
-
-    @property
-    def expected(self) -> list[str]:
-        """The subsets that the task has."""
-        return list(self.views)
-
-    @property
-    def missing(self) -> list[str]:
-        """The subsets that were not evaluated."""
-        return [subset for subset in self.expected if subset not in self.scores]
-
-    @property
-    def truncated_at(self) -> int | None:
-        """The k of a search model that returned only its top k, None if rankings are whole."""
-        cuts = [values.get("truncated_at", math.nan) for values in self.scores.values()]
-        return max((int(cut) for cut in cuts if not math.isnan(cut)), default=None)
-
-    def values(self, measure: str) -> Floats:
-        """One measure per subset: shape (subsets that the task has,); NaN where missing."""
-        return np.array([self.scores.get(name, {}).get(measure, math.nan) for name in self.views])
-
-    def by_language(self, measure: str) -> Floats:
-        """One measure per query language, where each has one subset: shape (L,), NaN likewise."""
-        asked = (view.query_language for view in self.views.values())
-        known = dict(zip(asked, self.values(measure), strict=True))
-        return np.array([known.get(language, math.nan) for language in self.card.languages])
-
-    @cached_property
-    def consistency(self) -> dict[str, float]:
-        """How alike the rankings of parallel queries are; empty if they were not kept."""
-        from mteb_hybrid.results.per_query import read_consistency
-
-        return read_consistency(self.folder, self.task)
 
 
 @dataclass(frozen=True)
@@ -289,7 +222,7 @@ def results_of(files: Iterable[ResultFile]) -> Results:
     """
     found: dict[tuple[str, str, str], Evaluation] = {}
     for file in files:
-        evaluation = _evaluation(file)
+        evaluation = evaluation_of(file)
         key = (evaluation.model, evaluation.revision, evaluation.task)
         if key in found:
             raise ResultError(
@@ -298,48 +231,6 @@ def results_of(files: Iterable[ResultFile]) -> Results:
             )
         found[key] = evaluation
     return Results(tuple(found.values()))
-
-
-def _evaluation(file: ResultFile) -> Evaluation:
-    content = file.content
-    task = content["task_name"]
-    card, setting = tasks_by_name()[task]
-    order = task_views(card, setting)
-    if other := sorted(content["scores"].keys() - {card.split}):
-        raise ResultError(
-            f"{file.path}: split {other[0]!r} is none of {card.title}'s; expected {card.split!r} "
-            "alone. Delete the file and evaluate that task again."
-        )
-    scores: dict[str, dict[str, float]] = {}
-    versions: dict[str, None] = {}
-    for row in content["scores"].get(card.split, ()):
-        subset = row.get("hf_subset")
-        if subset not in order or subset in scores:
-            fault = "is there twice" if subset in scores else f"is none of {card.title}'s"
-            raise ResultError(
-                f"{file.path}: subset {subset!r} {fault}; expected subsets such as "
-                f"{next(iter(order))!r}, each once. Evaluate that task again."
-            )
-        scores[subset] = {
-            name: math.nan if value is None else float(value)
-            for name, value in row.items()
-            if (value is None or isinstance(value, int | float)) and name != "main_score"
-        }
-        versions[str(row.get("mteb_version") or content.get("mteb_version"))] = None
-    date = content.get("date")
-    return Evaluation(
-        card=card,
-        task=task,
-        setting=setting,
-        model=file.model.title,
-        revision=file.model.revision,
-        folder=file.path.parent,
-        views=order,
-        scores={subset: scores[subset] for subset in order if subset in scores},
-        mteb_versions=tuple(sorted(versions)),
-        dataset_revision=str(content.get("dataset_revision") or ""),
-        date=f"{datetime.fromtimestamp(date, UTC):%Y-%m-%d}" if date else "",
-    )
 
 
 def _per_query(folder: Path, model: str, revision: str, tasks: list[str]) -> pl.DataFrame:

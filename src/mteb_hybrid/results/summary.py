@@ -11,8 +11,9 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings
 from mteb_hybrid.cards.translations import provenance
 from mteb_hybrid.results.cells import POOL_LOSS, Cell, mean
+from mteb_hybrid.results.evaluation import Evaluation, Floats
 from mteb_hybrid.results.resample import bootstrap_interval
-from mteb_hybrid.results.results import COMPARED, Evaluation, Floats, Results
+from mteb_hybrid.results.results import COMPARED, Results
 from mteb_hybrid.retrieval.views import Setting
 
 RESAMPLES = 2_000

@@ -127,7 +127,10 @@ def _csv(rows: Sequence[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["collection", "model", "revision", "setting", "score", "value", "subsets", "of", "top"]
+        [
+            *("collection", "model", "revision", "setting", "score", "value", "subsets", "of"),
+            *("top", "measured_on"),
+        ]
     )
     for row in rows:
         cells = (*row.cells, *row.further)
@@ -144,6 +147,7 @@ def _csv(rows: Sequence[Row]) -> str:
                         cell.subsets,
                         cell.expected,
                         "" if cell.truncated_at is None else cell.truncated_at,
+                        1.0 if cell.measured_on is None else cell.measured_on,
                     ]
                 )
     return out.getvalue().rstrip("\n")
