@@ -106,6 +106,9 @@ def test_an_unknown_merging(name):
 def test_scores_that_cannot_be_merged():
     with pytest.raises(RepairError, match="1 scores are NaN"):
         merging("z-score")(np.array([[1.0, np.nan]]), np.array([0, 1]))
+    for name in ("best-1", "z-score", "round-robin"):
+        with pytest.raises(RepairError, match=r"1 scores are NaN or \+infinity"):
+            merging(name)(np.array([[1.0, np.inf, -np.inf]]), np.array([0, 1, 1]))
     with pytest.raises(RepairError, match=r"languages of shape \(3,\)"):
         merging("z-score")(np.ones((1, 2)), np.zeros(3, np.int64))
 
@@ -143,3 +146,23 @@ def test_one_run_per_language():
         one_run({"de": german, "en": german})
     with pytest.raises(RepairError, match=r"one run \(de\)"):
         one_run({"de": german})
+
+
+def test_float32_scores_are_rounded_once():
+    s = np.random.default_rng(0).uniform(0.8, 0.9, (20, 40)).astype(np.float32)
+    codes = np.arange(40) % 2
+    exact = merging("best-7")(s.astype(np.float64), codes)
+    np.testing.assert_array_equal(merging("best-7")(s, codes), exact.astype(np.float32))
+
+
+def test_one_language_under_two_spellings_is_one():
+    spelt = {**LANGUAGES, "de2": "DE", "en1": "eng_Latn"}
+    how = merging("best-1")
+    assert merged_run(RUN, spelt, how) == merged_run(RUN, LANGUAGES, how)
+
+
+def test_a_query_that_is_a_document_has_no_part_in_a_run_either():
+    run = {"de1": RUN["q"]}
+    merged = merged_run(run, LANGUAGES, merging("best-1"), ignore_identical_ids=True)
+    assert merged == {"de1": pytest.approx({"de2": 0, "en1": 0, "en2": -0.2})}
+    assert merged_run(run, LANGUAGES, merging("best-1"))["de1"]["de2"] == pytest.approx(-0.1)

@@ -1,19 +1,24 @@
 """The folder of a repaired model, stored vectors, and both commands."""
 
+import gzip
 import json
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import polars as pl
 import pytest
+from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.main import app
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
+from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.apply import repair_folder, repair_vectors
+from mteb_hybrid.repair.model import repaired, sentence_transformer
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.texts import read_corpus
 
@@ -153,7 +158,54 @@ def test_stored_vectors_with_their_languages(tiny_model, texts, tmp_path):
     assert not (tmp_path / "new.npy").exists()
     languages = tmp_path / "languages.txt"
     repair_vectors(str(tiny_model), *files, str(texts), languages, method="centring")
-    assert not np.allclose(np.load(tmp_path / "new.npy"), old)
+    new = np.load(tmp_path / "new.npy")
+    assert not np.allclose(new, old)
+    languages.write_text("\ufeffDE\neng_Latn\n", encoding="utf-8")
+    repair_vectors(str(tiny_model), *files, str(texts), languages, method="centring")
+    np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), new)
+
+
+def test_shift_takes_translations_alone(tiny_model, tmp_path):
+    np.save(tmp_path / "old.npy", np.ones((2, 16)))
+    rows = [(word, language) for language, words in WORDS.items() for word in words]
+    pl.DataFrame(rows, ["text", "language"], orient="row").write_csv(tmp_path / "corpus.csv")
+    files = [tmp_path / "old.npy", tmp_path / "new.npy"]
+    with pytest.raises(RepairError, match=r"shift needs translations.*corpus.csv are not parallel"):
+        repair_vectors(str(tiny_model), *files, str(tmp_path / "corpus.csv"), method="shift")
+
+
+def test_models_that_are_compared_or_encoded_otherwise_are_refused(tiny_model):
+    def wrapped(kind=SentenceTransformerEncoderWrapper, similarity="cosine", **prompts):
+        model = SentenceTransformer(str(tiny_model), device="cpu")
+        model.similarity_fn_name = similarity
+        return kind(model, model_prompts=prompts or None)
+
+    class Other(SentenceTransformerEncoderWrapper):
+        pass
+
+    for similarity in ("euclidean", "manhattan"):
+        with pytest.raises(RepairError, match=f"compares its vectors by {similarity} distance"):
+            sentence_transformer(wrapped(similarity=similarity))
+    with pytest.raises(RepairError, match="MTEB encodes with it through Other"):
+        sentence_transformer(wrapped(Other))
+    for key, role in (("Retrieval", "query"), ("Retrieval-document", "document")):
+        with pytest.raises(RepairError, match=f"for a {role}, MTEB uses the prompt '{key}' "):
+            sentence_transformer(wrapped(**{key: "find: ", "query": "q: "}))
+    for prompts in ({"query": "q: ", "STS": "like: "}, {"Retrieval-query": "q: ", "query": "q: "}):
+        assert sentence_transformer(wrapped(**prompts)).prompts["query"] == "q: "
+
+
+def test_modules_keep_their_names_and_what_they_are_told(tiny_model):
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    names = ("first", "second", "4")
+    named = OrderedDict(zip(names, model.children(), strict=False))
+    model = SentenceTransformer(modules=named, device="cpu")
+    model.module_kwargs = {"first": ["task"]}
+    vectors = {x: model.encode(words) for x, words in WORDS.items()}
+    new = repaired(model, VECTOR_REPAIRS["projection"].fit(vectors))
+    assert list(dict(new.named_children()))[: len(named)] == list(named)
+    assert len(new) == len(named) + 2
+    assert new.module_kwargs == {"first": ["task"]}
 
 
 def _npy(path, array):
@@ -196,8 +248,8 @@ def test_texts_that_nothing_can_be_fitted_on(tiny_model, texts, tmp_path):
         folder.mkdir()
         (folder / "de.txt").write_text((texts / "de.txt").read_text("utf-8"), "utf-8")
     (same / "en.txt").write_text((texts / "de.txt").read_text("utf-8"), "utf-8")
-    for other in "xyz":
-        lines = [f"{other * 9} {'abcdef'[: i % 5]} {'ghijkl'[i % 6]}" for i in range(60)]
+    for other in ("fr", "it", "nl"):
+        lines = [f"{other[0] * 9} {'abcdef'[: i % 5]} {'ghijkl'[i % 6]}" for i in range(60)]
         (same / f"{other}.txt").write_text("\n".join(lines), "utf-8")
     target = tmp_path / "new"
     with pytest.raises(RepairError, match=r"texts in 1 language\(s\) \(de\)"):
@@ -242,6 +294,52 @@ def test_a_table_with_a_language_column(tmp_path):
     rows.with_columns(language=pl.Series([*"xx", None, *"yyy"])).write_csv(tmp_path / "bad.csv")
     with pytest.raises(RepairError, match="1 of 6 rows have no language, the first is row 3"):
         read_corpus(str(tmp_path / "bad.csv"))
+
+
+def test_texts_are_read_as_all_text_is(tmp_path):
+    rows = [{"text": f"0{i}\u2028x", "language": x} for x in ("EN", "en", "de") for i in range(4)]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(("\ufeff" + lines).encode()))
+    corpus = read_corpus(str(tmp_path / "c.jsonl.gz"))
+    assert {x: len(texts) for x, texts in corpus.fit.items()} == {"de": 2, "en": 2}
+    assert not set(corpus.fit["en"]) & set(corpus.held_out["en"])
+    table = "text,language\n007,de\n1.50,de\n008,en\n9,en\n"
+    (tmp_path / "c.csv").write_text(table, "utf-8-sig")
+    corpus = read_corpus(str(tmp_path / "c.csv"))
+    assert {*corpus.fit["de"], *corpus.held_out["de"]} == {"007", "1.50"}
+    for name in ("c.csv", "c.tsv", "c.jsonl"):
+        (tmp_path / name).write_text(lines, "utf-16")
+        with pytest.raises(ValueError, match=rf"{name}:1: not UTF-8.*UTF-16"):
+            read_corpus(str(tmp_path / name))
+    (tmp_path / "c.jsonl").write_text('{"text": "a"}\n')
+    with pytest.raises(RepairError, match=r"c.jsonl:1: no language; found text"):
+        read_corpus(str(tmp_path / "c.jsonl"))
+
+
+def test_a_folder_holds_languages_alone(tmp_path):
+    (tmp_path / "de.txt").write_text("a\nb\n", "utf-8-sig")
+    (tmp_path / "eng_Latn.txt").write_text("c\r\nd\r\n")
+    corpus = read_corpus(str(tmp_path))
+    assert list(corpus.fit) == ["de", "en"]
+    assert corpus.parallel
+    assert {*corpus.fit["de"], *corpus.held_out["de"]} == {"a", "b"}
+    for name, message in (("LICENSE.txt", "no language code"), ("EN.txt", "a second file of en")):
+        (tmp_path / name).write_text("x\ny\n")
+        with pytest.raises(RepairError, match=message):
+            read_corpus(str(tmp_path))
+        (tmp_path / name).unlink()
+    (tmp_path / "fr.txt").write_text("e\nf\n", "utf-16")
+    with pytest.raises(ValueError, match=r"fr.txt:1: not UTF-8.*UTF-16"):
+        read_corpus(str(tmp_path))
+
+
+def test_translations_that_repeat_are_not_fitted_on_and_held_out(tmp_path):
+    (tmp_path / "de.txt").write_text("\n".join(["a", "b", "a", "c", "d"] * 4))
+    (tmp_path / "en.txt").write_text("\n".join(["A", "B", "A", "B", "D"] * 4))
+    corpus = read_corpus(str(tmp_path))
+    assert corpus.parallel
+    for language in ("de", "en"):
+        assert not set(corpus.fit[language]) & set(corpus.held_out[language])
 
 
 def test_parallel_texts_are_drawn_alike_and_the_same_each_time(texts):
@@ -290,7 +388,12 @@ def test_merge_reads_what_bias_reads(tmp_path):
         (["--run", "de=a.json"], r"one run \(de\)"),
         (["--run", "de=a.json", "--run", "de=a.json"], "two runs in de"),
         (["--run", "de=a.json", "--run", "en=a.json"], "'d 1' is in the runs of de and of en"),
+        (["--run", "eng=a.json", "--run", "EN=a.json"], "two runs in en"),
         (["--run", "a.json", "--languages", "l.tsv", "--how", "none"], "has a space"),
+        (["--run", "a.json", "-o", "a.json"], "a.json: one of the files to merge"),
+        (["--run", "de=a.json", "--run", "en=b", "-o", "./a.json"], "one of the files to merge"),
+        (["--run", "a.json", "--languages", "l.tsv", "-o", "l.tsv"], "one of the files to merge"),
+        (["--run", "a.json", "-o", "out.trec.gz"], "written without compression"),
         (["--run", "a.json", "--languages", "l.tsv"], "1 of 1 documents have no language"),
         (["--run", "a.json", "--languages", "l.tsv", "--how", "best"], "no merging 'best'"),
     ],
@@ -300,5 +403,16 @@ def test_runs_that_cannot_be_merged(arguments, message, tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text(json.dumps({"q": {"d 1": 0.5}}))
     (tmp_path / "l.tsv").write_text("other\tde\n")
     with pytest.raises(ValueError, match=message):
-        CliRunner().invoke(app, ["merge", *arguments, "-o", "out.trec"], catch_exceptions=False)
-    assert not (tmp_path / "out.trec").exists()
+        CliRunner().invoke(app, ["merge", "-o", "out.trec", *arguments], catch_exceptions=False)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "l.tsv"]
+
+
+@pytest.mark.parametrize("how", ["best-1", "none"])
+def test_merge_leaves_out_a_querys_own_document(how, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "de.json").write_text(json.dumps({"d1": {"d1": 0.9, "d2": 0.8}}))
+    (tmp_path / "en.json").write_text(json.dumps({"d1": {"e1": 0.5}}))
+    command = ["merge", "--run", "de=de.json", "--run", "en=en.json", "--how", how, "-o"]
+    CliRunner().invoke(app, [*command, "o.json", "--ignore-identical-ids"], catch_exceptions=False)
+    level = {"d2": 0.8, "e1": 0.5} if how == "none" else {"d2": 0, "e1": 0}
+    assert json.loads((tmp_path / "o.json").read_text()) == {"d1": level}

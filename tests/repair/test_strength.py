@@ -132,6 +132,22 @@ def test_a_loss_within_languages_is_said_loudly():
     assert "COSTS 0.020 OF MONOLINGUAL MAP" in warning
 
 
+def test_ties_are_not_in_the_answers_favour():
+    same = {language: np.ones((3, 4)) for language in LANGUAGES}
+    assert figures(HeldOut(same, same)).monolingual == pytest.approx(1 / 2)  # of ranks 1, 2, 3
+
+
+def test_the_curve_has_no_more_steps_than_are_possible():
+    sample, held_out = made(4.0, width=2)  # two numbers hold one direction between means
+    choice = choose(VECTOR_REPAIRS["projection"], sample, held_out, directions=1)
+    assert [row.repair for row in choice.curve] == ["none", "projection 1"]
+    more = sample | {"zh": sample["hi"] + 1}
+    few = {x: np.repeat(rows[:2], 3, axis=1) for x, rows in more.items()}
+    wide = HeldOut(*({x: np.repeat(v, 3, axis=1) for x, v in held_out.endings.items()},) * 2)
+    choice = choose(VECTOR_REPAIRS["projection"], few, wide, directions=1)
+    assert [row.repair for row in choice.curve] == ["none", "projection 1", "projection 2"]
+
+
 def test_halves():
     assert halves(["one two three four", "一二三四", "a"]) == (
         ["one two", "一二", ""],

@@ -33,6 +33,14 @@ def merge(
         ),
     ] = "best-10",
     subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
+    ignore_identical_ids: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-identical-ids",
+            help="Leave the document with a query's own id out of its ranking, as MTEB does where "
+            "queries are documents (line-aligned collections: xtd10, ntrex).",
+        ),
+    ] = False,
 ) -> None:
     """Merge results of several languages into one ranking, with scores made comparable.
 
@@ -41,9 +49,10 @@ def merge(
 
     Example: mteb-hybrid merge --run de=de.trec --run en=en.trec -o merged.trec
     """
-    from mteb_hybrid.repair.merge_files import read_and_merge, write_run
+    from mteb_hybrid.repair.merge_files import check_output, read_and_merge, write_run
 
-    merged = read_and_merge(run, languages, how, subset)
+    check_output(output, run, languages)
+    merged = read_and_merge(run, languages, how, subset, ignore_identical_ids)
     write_run(merged, output, how)
     documents = sum(map(len, merged.values()))
     typer.echo(f"{output}: {len(merged)} queries, {documents} documents, merged by {how}")

@@ -20,8 +20,8 @@ def repair(
         str | None,
         typer.Option(
             help="Plain text to fit on: a folder with a file for each language (de.txt, one text a "
-            "line; parallel if all have as many lines), a collection (ntrex), or a corpus (JSON "
-            "lines, Parquet, CSV, TSV) with the columns text and language."
+            "line; parallel if all have as many lines; no other .txt), a collection (ntrex), or a "
+            "corpus (JSON lines, Parquet, CSV, TSV) with the columns text and language."
         ),
     ] = None,
     vectors: Annotated[

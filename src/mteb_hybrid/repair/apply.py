@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mteb_hybrid.files.lines import lines, text_of
+from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import NAME, add_model, registered
 from mteb_hybrid.repair import FOR_MODELS, VECTOR_REPAIRS
@@ -160,17 +162,35 @@ def repair_vectors(
     else:
         repair = vector_repair(method)
         corpus = read_corpus(texts, per_language, seed)
+        if repair.parallel and not corpus.parallel:
+            raise RepairError(
+                f"{method} needs translations, and the texts of {corpus.name} are not parallel; "
+                "give a folder of files that are aligned line by line, or choose another method"
+            )
         model = sentence_transformer(load_model(source, device=device))
         sample = encode_texts(model, corpus.fit, "document", batch_size)
         fitted, unit = repair.fit(sample, directions), compares_by_cosine(model)
-    spoken = None if languages is None else languages.read_text("utf-8").split()
+    spoken = None
+    if languages is not None:
+        spoken = [
+            code for where, line in lines([languages]) for code in text_of(where, line).split()
+        ]
 
     def change(rows: Any, of_file: list[str] | None) -> Any:
-        new = fitted(rows, spoken or of_file)
+        new = fitted(rows, _as_fitted(fitted, spoken or of_file))
         return np.asarray(normalised(new), new.dtype) if unit else new
 
     count, width = repair_file(vectors, target, change)
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
+
+
+def _as_fitted(fitted: FittedRepair, languages: list[str] | None) -> list[str] | None:
+    """Languages under the names that they have in the fit, however they are written."""
+    known = {name: name for name in fitted.maps if name is not None}
+    if languages is None or not known:
+        return languages
+    names = {written: find_language(str(written), known) or written for written in set(languages)}
+    return [names[written] for written in languages]
 
 
 def _aligned(rows: list[list[str]]) -> str:

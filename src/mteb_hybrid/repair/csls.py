@@ -3,15 +3,16 @@
 It needs the scores of other queries, and so is no merging of one query's results.
 """
 
+import numpy as np
+
 from mteb_hybrid.repair.merging import Merging, ScoreMatrix, by_language, mean_of_best
 from mteb_hybrid.retrieval.judgments import Ints
 
 
 def _values(scores: ScoreMatrix, languages: Ints, best: int) -> ScoreMatrix:
     of_passages = mean_of_best(scores, best, axis=0)
-    return by_language(scores, languages, lambda own: 2 * own - mean_of_best(own, best)) - (
-        of_passages
-    )
+    of_query = by_language(scores, languages, lambda own: 2 * own - mean_of_best(own, best))
+    return np.asarray(of_query - of_passages, scores.dtype)
 
 
 def csls(best: int = 10) -> Merging:

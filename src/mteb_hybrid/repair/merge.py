@@ -36,18 +36,20 @@ def merging(name: str) -> Merging:
 
 
 def merged_run(
-    run: Scores, languages: Mapping[str, str], how: Merging
+    run: Scores, languages: Mapping[str, str], how: Merging, ignore_identical_ids: bool = False
 ) -> dict[str, dict[str, float]]:
     """Make the scores of a run comparable between languages.
 
     Best and mean are those of the documents that were returned: where each language was cut at the
     same depth, they mean the same in all. A language that returned fewer documents than M counts
-    with the mean of those.
+    with the mean of those. Scores are float64: who ranks them in float32 may find ties.
 
     Args:
         run: ``{query id: {document id: score}}``, of all languages.
         languages: The language of every ranked document.
         how: The merging.
+        ignore_identical_ids: Whether to leave the document with a query's id out of its ranking
+            (MTEB's name for it): it has no part in the level of its language.
 
     Returns:
         The same documents with new scores.
@@ -61,6 +63,8 @@ def merged_run(
             f"{how.name} needs the scores of all passages for all queries, which a run does not "
             "have; choose best-M, or evaluate the model with it"
         )
+    if ignore_identical_ids:
+        run = without_identical_ids(run)
     names = one_name_each(languages.values())
     languages = {document: names[language] for document, language in languages.items()}
     merged = {}
@@ -82,6 +86,14 @@ def merged_run(
         new = how(values, codes)[0] if scores else []
         merged[query] = dict(zip(scores, map(float, new), strict=True))
     return merged
+
+
+def without_identical_ids(run: Scores) -> dict[str, dict[str, float]]:
+    """A run in which no query ranks the document with its own id."""
+    return {
+        query: {document: score for document, score in scores.items() if document != query}
+        for query, scores in run.items()
+    }
 
 
 def one_run(runs: Mapping[str, Scores]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:

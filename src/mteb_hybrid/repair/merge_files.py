@@ -6,14 +6,19 @@ from pathlib import Path
 
 from mteb_hybrid.files.runs import read_mapping, read_run
 from mteb_hybrid.files.whole import write_text
-from mteb_hybrid.repair.merge import merged_run, merging, one_run
+from mteb_hybrid.languages.codes import one_name_each
+from mteb_hybrid.repair.merge import merged_run, merging, one_run, without_identical_ids
 from mteb_hybrid.repair.sample import RepairError
 
 Scores = dict[str, dict[str, float]]
 
 
 def read_and_merge(
-    runs: Sequence[str], languages: Path | None, how: str, subset: str | None = None
+    runs: Sequence[str],
+    languages: Path | None,
+    how: str,
+    subset: str | None = None,
+    ignore_identical_ids: bool = False,
 ) -> Scores:
     """Merge one run of all languages, or one run of each.
 
@@ -22,6 +27,7 @@ def read_and_merge(
         languages: The language of every document, with one file.
         how: Name of a merging; ``none`` leaves the scores as they are.
         subset: Which subset of MTEB predictions.
+        ignore_identical_ids: As for `merged_run`.
 
     Raises:
         RepairError: If the files do not say the language of every document, or cannot be merged.
@@ -43,13 +49,38 @@ def read_and_merge(
                 f"{wrong[0]}: which language are its documents in? Give LANGUAGE={wrong[0]}, or "
                 "--languages for a run of several"
             )
+        names = one_name_each(language for language, _, _ in named)
         of_each: dict[str, Scores] = {}
-        for language, _, file in named:
+        for written, _, file in named:
+            language = names[written]
             if language in of_each:
                 raise RepairError(f"two runs in {language}; put them together, or correct one")
             of_each[language] = read_run(Path(file), subset)
         run, spoken = one_run(of_each)
+    if ignore_identical_ids:
+        run = without_identical_ids(run)
     return run if chosen is None else merged_run(run, spoken, chosen)
+
+
+def check_output(output: Path, runs: Sequence[str], languages: Path | None = None) -> None:
+    """Refuse to write a merged run where it cannot go.
+
+    Args:
+        output: The new file.
+        runs: As for `read_and_merge`.
+        languages: Likewise.
+
+    Raises:
+        RepairError: If it is one of the files that are read, or its name promises compression.
+    """
+    if output.suffix == ".gz":
+        raise RepairError(
+            f"{output}: runs are written without compression; leave out .gz, and compress it "
+            "afterwards"
+        )
+    read = [Path(name) for run in runs for name in (run, run.partition("=")[2]) if name]
+    if any(file.resolve() == output.resolve() for file in (*read, *filter(None, [languages]))):
+        raise RepairError(f"{output}: one of the files to merge; choose another --output")
 
 
 def write_run(run: Scores, file: Path, tag: str) -> None:

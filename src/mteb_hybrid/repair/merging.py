@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.retrieval.judgments import Ints
-from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.pool import Floats, Pool
 
 ScoreMatrix: TypeAlias = npt.NDArray[np.floating]
 """Shape (Q, N): Q queries, N passages; ``-inf`` where a query has no such passage."""
@@ -50,15 +50,16 @@ class Merging:
             Shape (Q, N); ``-inf`` where `scores` is.
 
         Raises:
-            RepairError: If a score is NaN, or the languages are not N.
+            RepairError: If a score is NaN or ``+inf``, or the languages are not N.
         """
         if languages.shape != scores.shape[1:]:
             raise RepairError(
                 f"languages of shape {languages.shape} for scores of shape {scores.shape}; "
                 "expected one of each passage"
             )
-        if np.isnan(scores).any():
-            raise RepairError(f"{int(np.isnan(scores).sum())} scores are NaN; expected numbers")
+        bad = int((np.isnan(scores) | np.isposinf(scores)).sum())
+        if bad:
+            raise RepairError(f"{bad} scores are NaN or +infinity; expected numbers")
         return self.values(scores, languages, self.best or 0)
 
 
@@ -109,16 +110,18 @@ def by_language(
     return merged
 
 
-def mean_of_best(scores: ScoreMatrix, best: int, axis: int = 1) -> ScoreMatrix:
-    """Mean of the highest finite scores along an axis, which is kept with length 1."""
+def mean_of_best(scores: ScoreMatrix, best: int, axis: int = 1) -> Floats:
+    """Mean of the highest finite scores along an axis, which is kept with length 1.
+
+    In float64, so that what is left of a float32 score without it is rounded once.
+    """
     kept = min(best, scores.shape[axis])
     highest = -np.partition(-scores, kept - 1, axis=axis).take(range(kept), axis=axis)
     return _finite_mean(highest, axis)
 
 
-def _finite_mean(scores: ScoreMatrix, axis: int) -> ScoreMatrix:
+def _finite_mean(scores: ScoreMatrix, axis: int) -> Floats:
     """Mean of the finite scores; 0 if there is none."""
     there = np.isfinite(scores)
     total = np.where(there, scores, 0).sum(axis, keepdims=True, dtype=np.float64)
-    mean = total / np.maximum(there.sum(axis, keepdims=True), 1)
-    return np.asarray(mean, scores.dtype)
+    return np.asarray(total / np.maximum(there.sum(axis, keepdims=True), 1))

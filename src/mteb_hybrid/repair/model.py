@@ -5,12 +5,14 @@ fitted on stands in ``model_card/repair.json``.
 """
 
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.models.describe import RUN_META
 from mteb_hybrid.models.load import CARD_FOLDER
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 RECORD = "repair.json"
+
+ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"""Keys of prompts that ``encode_query`` and ``encode_document`` look for, in their order."""
 
 
 def compares_by_cosine(model: "SentenceTransformer") -> bool:
@@ -35,8 +40,10 @@ def sentence_transformer(model: Any) -> "SentenceTransformer":
     """The SentenceTransformer in a model of MTEB.
 
     Raises:
-        RepairError: If there is none, or it cuts its vectors.
+        RepairError: If there is none, it cuts its vectors, compares them by a distance, or MTEB
+            encodes with it in another way than its own ``encode_query`` and ``encode_document``.
     """
+    from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
     from sentence_transformers import SentenceTransformer
 
     found = getattr(model, "model", None)
@@ -51,10 +58,39 @@ def sentence_transformer(model: Any) -> "SentenceTransformer":
             f"{name} cuts its vectors to {found.truncate_dim} numbers after all modules; load it "
             "without truncate_dim"
         )
+    if found.similarity_fn_name not in ("cosine", "dot"):
+        raise RepairError(
+            f"{name} compares its vectors by {found.similarity_fn_name} distance; repairs are "
+            "judged by cosine and dot product alone, choose a model that is made for those"
+        )
+    if type(model) is not SentenceTransformerEncoderWrapper:  # others change what is encoded
+        raise RepairError(
+            f"{name}: MTEB encodes with it through {type(model).__name__}, which may use other "
+            "prompts than the SentenceTransformer in it, so a repair would be fitted on other "
+            "vectors. In Python, fit a repair of mteb_hybrid.repair.VECTOR_REPAIRS on those of MTEB"
+        )
     # MTEB's prompts, which a plain SentenceTransformer would not know of.
-    prompts = getattr(model, "model_prompts", None) or {}
+    prompts = model.model_prompts or {}
     found.prompts = {**found.prompts, **{k: v for k, v in prompts.items() if v}}
+    _check_prompts(name, found, prompts)
     return found
+
+
+def _check_prompts(
+    name: str | None, model: "SentenceTransformer", prompts: Mapping[str, str]
+) -> None:
+    """Refuse prompts of tasks that MTEB puts before the model's own for queries and passages."""
+    for role, keys in ROLES.items():
+        plain = next((key for key in keys if key in model.prompts), model.default_prompt_name)
+        own = model.prompts.get(plain or "", "")
+        for task in ("Retrieval", *tasks_by_name()):
+            other = next((key for key in (f"{task}-{role}", task) if key in prompts), None)
+            if other is not None and prompts[other] != own:
+                raise RepairError(
+                    f"{name}: for a {role}, MTEB uses the prompt {other!r} ({prompts[other]!r}), "
+                    f"and a SentenceTransformer {own!r}: a repair would be fitted on other vectors "
+                    f"than are used. Save the model with one prompt, as {role!r}"
+                )
 
 
 def repaired(model: "SentenceTransformer", fitted: FittedRepair) -> "SentenceTransformer":
@@ -85,13 +121,22 @@ def repaired(model: "SentenceTransformer", fitted: FittedRepair) -> "SentenceTra
             dense.linear.bias.copy_(torch.from_numpy(map_.offset))
     dense.to(device=model.device, dtype=next(model.parameters()).dtype)
     norm = [Normalize()] if compares_by_cosine(model) else []
-    return SentenceTransformer(
-        modules=[*model.children(), dense, *norm],
+    names = dict(model.named_children())
+    for module in (dense, *norm):
+        place = len(names)
+        while str(place) in names:
+            place += 1
+        names[str(place)] = module
+    modules: Any = OrderedDict(names)  # which it takes, though its types say a list
+    new = SentenceTransformer(
+        modules=modules,
         device=str(model.device),
         prompts={name: text for name, text in model.prompts.items() if text is not None},
         default_prompt_name=model.default_prompt_name,
         similarity_fn_name=model.similarity_fn_name,
     )
+    new.module_kwargs = model.module_kwargs  # what each module is told of a text, by its name
+    return new
 
 
 def write_repaired(

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mteb_hybrid.repair.held_out import Figures, HeldOut, figures
 from mteb_hybrid.repair.merge import merging
+from mteb_hybrid.repair.sample import checked_sample
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
 
 LOSS = 0.01
@@ -58,7 +59,9 @@ def choose(
     if repair.default is None:
         fits = [repair.fit(sample)]
     else:
-        most = repair.default(len(sample))
+        checked = checked_sample(sample)
+        possible = [repair.default(len(sample)), *(len(rows) for rows in checked.values())]
+        most = min(possible if repair.most is None else [*possible, repair.most(checked)])
         fits = [repair.fit(sample, number) for number in sorted({*_steps(most), directions or 1})]
     tried = [figures(held_out, fitted) for fitted in fits]
     chosen: FittedRepair | None = None

@@ -10,6 +10,8 @@ import polars as pl
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.files.lines import content, decoded, lines, text_of
+from mteb_hybrid.languages.codes import language_tag, one_name_each
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
@@ -17,12 +19,32 @@ from mteb_hybrid.sources import load_collection
 Texts: TypeAlias = Mapping[str, Sequence[str]]
 """By language."""
 
+
+def _json_lines(file: Path) -> pl.DataFrame:
+    rows = []
+    for where, line in lines([file]):
+        if line.isspace():
+            continue
+        row = decoded(where, line)
+        if not isinstance(row, dict) or not isinstance(row.get("text"), str | None):
+            raise RepairError(f"{where}: expected an object with a 'text' and its 'language'")
+        if missing := {"text", "language"} - set(row):
+            raise RepairError(
+                f"{where}: no {' and '.join(sorted(missing))}; found {', '.join(row)}"
+            )
+        rows.append((row["text"], row["language"] and str(row["language"])))
+    return pl.DataFrame(rows, {"text": pl.String, "language": pl.String}, orient="row")
+
+
 FORMATS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".jsonl": pl.read_ndjson,
+    ".jsonl": _json_lines,
     ".parquet": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".tsv": lambda file: pl.read_csv(file, separator="\t", quote_char=None),
+    ".csv": lambda file: pl.read_csv(content(file), infer_schema=False),
+    ".tsv": lambda file: pl.read_csv(
+        content(file), infer_schema=False, separator="\t", quote_char=None
+    ),
 }
+"""Readers of a corpus by the end of its name; that of text may be followed by ``.gz``."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +73,16 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
     Args:
         source: A folder with a file for each language, ``CODE.txt``, one text a line, parallel if
             all have as many lines; or a collection (``ntrex``: its passages); or a corpus (JSON
-            lines, Parquet, CSV, TSV) with the columns ``text`` and ``language``.
+            lines, Parquet, CSV, TSV) with the columns ``text`` and ``language``. Languages may be
+            written in any way (``EN``, ``zh_TW``); of texts that repeat, the first is taken.
         per_language: How many to fit on, and how many to hold out; half of what there is if it is
             less than both.
         seed: Decides which.
 
     Raises:
-        RepairError: If the source is none of these, a file is empty, or texts are in fewer than two
-            languages.
-        DataError: If files of a collection are missing or malformed.
+        RepairError: If the source is none of these, a file is empty or not called by a language,
+            or texts are in fewer than two languages.
+        DataError: If files of a collection are missing, or a file is malformed or not UTF-8.
     """
     path = Path(source)
     tasks: tuple[str, ...] | None = None
@@ -76,6 +99,7 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
             f"{source}: neither a folder, nor a file, nor a collection; collections: "
             f"{', '.join(collections())}"
         )
+    rows = _different_rows(rows) if parallel else {x: _different(some) for x, some in rows.items()}
     if len(rows) < 2:
         raise RepairError(
             f"{source}: texts in {len(rows)} language(s) ({', '.join(rows) or 'none'}); bias "
@@ -98,33 +122,41 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
 
 def _folder(folder: Path) -> tuple[Texts, bool]:
     found: dict[str, list[str]] = {}
-    for file in sorted(folder.glob("*.txt")):
-        try:
-            text = file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise RepairError(f"{file}: not UTF-8: {error}") from None
-        found[file.stem] = [line.strip() for line in text.removesuffix("\n").split("\n")]
-        if not any(found[file.stem]):
-            raise RepairError(f"{file}: empty; expected one text a line in {file.stem}")
+    files = sorted(folder.glob("*.txt"))
+    for file in files:
+        if language_tag(file.stem) is None:
+            raise RepairError(
+                f"{file}: {file.stem!r} is no language code; expected files such as de.txt alone. "
+                "Move it away, or rename it"
+            )
+    names = one_name_each(file.stem for file in files)
+    for file in files:
+        language = names[file.stem]
+        if language in found:
+            raise RepairError(f"{file}: a second file of {language}; put them together")
+        found[language] = [text_of(where, line).strip() for where, line in lines([file])]
+        if not any(found[language]):
+            raise RepairError(f"{file}: empty; expected one text a line in {language}")
     if not found:
         raise RepairError(
             f"{folder}: no .txt file; expected a file for each language, such as de.txt, one text "
             "a line"
         )
-    if len({len(lines) for lines in found.values()}) == 1:
+    if len({len(texts) for texts in found.values()}) == 1:
         whole = [row for row in zip(*found.values(), strict=True) if all(row)]
         if len(whole) >= 2:
             return dict(zip(found, map(list, zip(*whole, strict=True)), strict=True)), True
-    return {language: _different(lines) for language, lines in found.items()}, False
+    return found, False
 
 
 def _table(file: Path) -> Texts:
-    if file.suffix not in FORMATS:
+    suffix = Path(file.name.removesuffix(".gz")).suffix
+    if suffix not in FORMATS:
         raise RepairError(f"{file}: expected a folder, or a file in {', '.join(FORMATS)}")
     try:
-        table = FORMATS[file.suffix](file)
+        table = FORMATS[suffix](file)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise RepairError(f"{file}: not readable as {file.suffix}: {error}") from None
+        raise RepairError(f"{file}: not readable as {suffix}: {error}") from None
     if missing := {"text", "language"} - set(table.columns):
         raise RepairError(
             f"{file}: no column {' and '.join(sorted(missing))}; found {', '.join(table.columns)}"
@@ -136,8 +168,11 @@ def _table(file: Path) -> Texts:
             f"{file}: {len(nameless)} of {len(rows)} rows have no language, the first is row "
             f"{nameless['index'][0] + 1}"
         )
-    found = rows.group_by("language", maintain_order=True).agg("text").sort("language").iter_rows()
-    return {language: _different(texts) for language, texts in found}
+    names = one_name_each(rows["language"].unique())
+    rows = rows.with_columns(pl.col("language").replace(names))
+    return dict(
+        rows.group_by("language", maintain_order=True).agg("text").sort("language").iter_rows()
+    )
 
 
 def _collection(collection: Collection) -> tuple[Texts, bool]:
@@ -152,8 +187,19 @@ def _collection(collection: Collection) -> tuple[Texts, bool]:
     parallel = len(languages) * len(whole) > len(passages) / 2
     if parallel:
         passages = passages.filter(pl.col("group").is_in(whole["group"].implode())).sort("group")
-    texts = {x: passages.filter(language=x)["text"].to_list() for x in languages}
-    return texts if parallel else {x: _different(some) for x, some in texts.items()}, parallel
+    return {x: passages.filter(language=x)["text"].to_list() for x in languages}, parallel
+
+
+def _different_rows(rows: Texts) -> Texts:
+    """Rows of translations none of whose texts stands in an earlier one: no text leaks."""
+    seen: dict[str, set[str]] = {language: set() for language in rows}
+    kept = []
+    for row in zip(*rows.values(), strict=True):
+        if not any(text in seen[language] for language, text in zip(rows, row, strict=True)):
+            kept.append(row)
+            for language, text in zip(rows, row, strict=True):
+                seen[language].add(text)
+    return {language: [row[place] for row in kept] for place, language in enumerate(rows)}
 
 
 def _different(texts: Sequence[str | None]) -> list[str]:
