@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 TEXTS = {"id": pl.String, "text": pl.String, "language": pl.String, "group": pl.String}
@@ -115,6 +114,8 @@ class Collection:
         if max_groups is not None:
             if max_groups < 1:
                 raise ValueError(f"max_groups is {max_groups}; expected at least 1")
+            import numpy as np  # commands that only list tasks need not wait for it
+
             size = min(max_groups, len(groups))
             drawn = np.random.default_rng(seed).choice(len(groups), size, replace=False)
             queries = queries.filter(pl.col("group").is_in(groups.gather(drawn).implode()))
