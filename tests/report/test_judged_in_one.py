@@ -152,3 +152,10 @@ def test_tables_of_several_collections(miracl, tmp_path):
     csv = render(rows, Format.CSV)
     assert csv.count("pool_loss") == 2 and csv.count("rank_distance") == 2
     assert "upper bound" in legend(rows)
+
+
+def test_scores_that_tie_and_rows_that_are_left_out_are_noted(tmp_path):
+    task = "XM3600MultilingualRetrieval"
+    said = shown(write(tmp_path, task, extra={"tied_scores": 0.97}))
+    assert "97% of the scores of 36 multilingual subsets tie with many others" in said
+    assert "Left out, as known faults of the source: at most 4 text(s) of white space" in said

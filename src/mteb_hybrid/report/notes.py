@@ -35,6 +35,12 @@ def notes(collection: CollectionSummary) -> list[str]:
                     f"below counts with rank {k + 1}, and a query without any answer above the cut "
                     "has no rank distance."
                 )
+            if tied := model.cells.get((setting, "tied_scores")):
+                said.append(
+                    f"{model.label}: {tied.value:.0%} of the scores of {tied.subsets} {setting} "
+                    "subsets tie with many others: among those the model knows no order, and a low "
+                    "bias means little."
+                )
             if len(found.mteb_versions) > 1:
                 said.append(
                     f"{model.label}: subsets of {found.task} come from several versions of MTEB: "
