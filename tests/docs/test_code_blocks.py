@@ -100,8 +100,9 @@ def place(tmp_path, tiny_model, monkeypatch) -> Path:
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "run.trec").write_text("q Q0 d1 1 0.9 x\nq Q0 d2 2 0.1 x\n")
     (tmp_path / "qrels.txt").write_text("q 0 d2 1\n")
-    corpus = [{"_id": "d1", "language": "en"}, {"_id": "d2", "language": "de"}]
+    corpus = [{"_id": f"d{n}", "language": x, "group": "g"} for n, x in ((1, "en"), (2, "de"))]
     (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "language": "en"}')
     return tmp_path
 
 
