@@ -108,6 +108,8 @@ def test_one_language(collection, model):
     scores = evaluator(model)
     assert math.isnan(scores["x_crosslingual_map"]) and math.isnan(scores["x_rank_distance"])
     assert scores["x_monolingual_map"] == scores["x_multilingual_map"] > 0
+    spelt = ParallelRetrievalEvaluator(collection, languages=["deu_Latn"], name="x")
+    assert spelt.languages == ("de",) and spelt(model) == pytest.approx(scores, nan_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mteb_hybrid.languages.codes import check_language_code
+
 models_app = typer.Typer(
     no_args_is_help=True,
     help="Make MTEB know your models by name: `mteb run -m org/name` in any process.",
@@ -73,7 +75,8 @@ def add_model(
     """
     from mteb_hybrid.models.registry import add_model as add
 
-    fields: dict[str, Any] = {"languages": languages, "adapted_from": base, "license": license}
+    codes = [check_language_code(code) for code in languages] if languages else None
+    fields: dict[str, Any] = {"languages": codes, "adapted_from": base, "license": license}
     fields = {key: value for key, value in fields.items() if value}
     if trained_on:
         fields["training_datasets"] = set() if trained_on == ["none"] else set(trained_on)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
 
+from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.measures import MAP, RANK_DISTANCE
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.embeddings import checked_vectors
@@ -98,7 +99,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         self.name = name or re.sub(r"\W+", "-", collection.name.lower()).strip("-")
         self.primary_metric = f"{self.name}_{Setting.MULTILINGUAL}_map"
         self.csv_file = f"Parallel-Retrieval_evaluation_{self.name}_results.csv"
-        self.languages = collection.languages if languages is None else tuple(languages)
+        known = {language: language for language in collection.languages}
+        asked = collection.languages if languages is None else languages
+        self.languages = tuple(find_language(language, known) or language for language in asked)
         self.max_groups, self.seed = max_groups, seed
         self.batch_size, self.show_progress_bar = batch_size, show_progress_bar
         self.query_prompt, self.passage_prompt = query_prompt, passage_prompt
