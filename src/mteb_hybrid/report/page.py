@@ -165,7 +165,7 @@ def _heat_maps(collection: CollectionSummary, model: ModelSummary) -> list[Pictu
             model.gold_language,
             figures.gold_language_matrix,
             tables.gold_language,
-            "H: map in the pool of all languages when one language has the only answer left",
+            "map in the pool of all languages when one language has the only answer left",
         ),
     ):
         # Without pairs of languages the transfer matrix would be a diagonal.
