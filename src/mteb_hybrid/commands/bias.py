@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption, terminal_width
 from mteb_hybrid.results.text_table import Format, write_table
 
 
@@ -34,15 +34,8 @@ def bias(
             "pools are added."
         ),
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
-    ignore_identical_ids: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-identical-ids",
-            help="Leave the document with a query's own id out of its ranking, as MTEB does where "
-            "queries are documents (line-aligned collections: xtd10, ntrex).",
-        ),
-    ] = False,
+    subset: SubsetOption = None,
+    ignore_identical_ids: IgnoreIdenticalIdsOption = False,
     format: Annotated[
         Format, typer.Option("--format", "-f", help="How to write it.")
     ] = Format.TEXT,

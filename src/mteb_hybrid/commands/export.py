@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name, translated_views
+from mteb_hybrid.commands.options import PassageLanguageOption, QueryLanguageOption, SettingOption
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.views import Setting, View
 
@@ -38,16 +39,9 @@ def export(
         Path,
         typer.Option("--output", "-o", help="Folder; COLLECTION/SETTING/SUBSET is made in it."),
     ],
-    setting: Annotated[
-        list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
-    ] = None,
-    query_language: Annotated[
-        list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
-    ] = None,
-    passage_language: Annotated[
-        list[str] | None,
-        typer.Option(help="Only pools within these languages; may be repeated."),
-    ] = None,
+    setting: SettingOption = None,
+    query_language: QueryLanguageOption = None,
+    passage_language: PassageLanguageOption = None,
     run: Annotated[
         Path | None,
         typer.Option(

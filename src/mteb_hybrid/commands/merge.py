@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption
+
 
 def merge(
     run: Annotated[
@@ -32,15 +34,8 @@ def merge(
             help="best-M (as best-10), z-score, round-robin, or none (scores stay as they are).",
         ),
     ] = "best-10",
-    subset: Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")] = None,
-    ignore_identical_ids: Annotated[
-        bool,
-        typer.Option(
-            "--ignore-identical-ids",
-            help="Leave the document with a query's own id out of its ranking, as MTEB does where "
-            "queries are documents (line-aligned collections: xtd10, ntrex).",
-        ),
-    ] = False,
+    subset: SubsetOption = None,
+    ignore_identical_ids: IgnoreIdenticalIdsOption = False,
 ) -> None:
     """Merge results of several languages into one ranking, with scores made comparable.
 

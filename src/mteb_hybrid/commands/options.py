@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.retrieval.views import Setting
 
 DataOption = Annotated[
     Path | None,
@@ -16,6 +17,24 @@ DataOption = Annotated[
         "either, files are downloaded once into the user's cache.",
         exists=True,
         file_okay=False,
+    ),
+]
+SettingOption = Annotated[
+    list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+]
+QueryLanguageOption = Annotated[
+    list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+]
+PassageLanguageOption = Annotated[
+    list[str] | None, typer.Option(help="Only pools within these languages; may be repeated.")
+]
+SubsetOption = Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")]
+IgnoreIdenticalIdsOption = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-identical-ids",
+        help="Leave the document with a query's own id out of its ranking, as MTEB does where "
+        "queries are documents (line-aligned collections: xtd10, ntrex).",
     ),
 ]
 

@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption, terminal_width
+from mteb_hybrid.commands.options import (
+    DataOption,
+    PassageLanguageOption,
+    QueryLanguageOption,
+    SettingOption,
+    terminal_width,
+)
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.retrieval.views import Setting
 
 
 def run(
@@ -25,16 +30,9 @@ def run(
     task_option: Annotated[
         list[str] | None, typer.Option("--tasks", "-t", help="The same, as `mteb run` takes them.")
     ] = None,
-    setting: Annotated[
-        list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
-    ] = None,
-    query_language: Annotated[
-        list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
-    ] = None,
-    passage_language: Annotated[
-        list[str] | None,
-        typer.Option(help="Only pools within these languages; may be repeated."),
-    ] = None,
+    setting: SettingOption = None,
+    query_language: QueryLanguageOption = None,
+    passage_language: PassageLanguageOption = None,
     data: DataOption = None,
     output_folder: Annotated[Path, typer.Option(help="Where MTEB keeps results.")] = Path(
         "results"
