@@ -79,7 +79,7 @@ def repair(
     batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
-    """Repair a model's language bias with a linear map, in a minute and without training.
+    """Repair a model's language bias with a linear map, in minutes and without training.
 
     Writes a folder that plain sentence-transformers loads, unless no repair is needed. How strong
     it is, is chosen on held-out text; the whole curve is shown.
