@@ -21,6 +21,7 @@ Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 GROUP = "group"
+NEGATIVE_GROUPS = "negative_groups"
 ROLES = ("query", "passage", "negatives")
 
 
@@ -37,7 +38,9 @@ class Corpus:
         table: A table of the `datasets` library, with the columns ``query_xx`` and ``passage_xx``
             (strings, null where a translation is missing) for each language ``xx``, optionally
             ``negatives_xx`` (lists of strings), and ``group`` (64-bit integers): rows of one
-            group may not meet in a batch.
+            group may not meet in a batch. Optionally ``negative_groups`` (lists of 64-bit
+            integers): the groups whose passages are among a row's hard negatives, which it may
+            not meet either.
         negatives: How many hard negatives every example carries. A language without that many in
             a row counts as missing for the passage side of that row.
 
@@ -191,6 +194,16 @@ class Corpus:
     def group(self, row: int) -> int:
         """The group of a row."""
         return int(self._value(GROUP, row))
+
+    def groups(self) -> Ints:
+        """The group of every row, shape (rows,)."""
+        return np.asarray(self._table.column(GROUP).to_numpy(), dtype=np.int64)
+
+    def negative_groups(self, row: int) -> tuple[int, ...]:
+        """The groups whose passages are among the hard negatives of a row."""
+        if NEGATIVE_GROUPS not in self._columns:
+            return ()
+        return tuple(self._value(NEGATIVE_GROUPS, row) or ())
 
     def _value(self, column: str, row: int) -> Any:
         starts, chunks = self._columns[column]
