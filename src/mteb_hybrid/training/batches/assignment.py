@@ -33,6 +33,21 @@ def rank_in_group(groups: Rows) -> Rows:
     return ranks
 
 
+def most_batches(group_sizes: Ints, size: int) -> int:
+    """How many batches can be filled if no two rows of a group may meet.
+
+    Args:
+        group_sizes: Shape (groups,), rows of each.
+        size: Examples of a batch.
+    """
+    low, high = 0, int(group_sizes.sum()) // size
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = np.minimum(group_sizes, middle).sum() >= middle * size
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low
+
+
 class Assignment:
     """A flow of rows into kinds of batches.
 
@@ -107,9 +122,11 @@ class Assignment:
         while kinds and self.batches.sum() < total:
             if np.count_nonzero(self.to == FREE) < self._sizes[0]:
                 return
+            before = self.to.copy(), self.batches, self._filled.copy()
             one = np.zeros_like(self.batches)
             one[kinds[-1]] = 1
             if self._add(one).any():
+                self.to, self.batches, self._filled = before
                 kinds.pop()
 
     def place_rest(self, size: int) -> None:
@@ -223,17 +240,14 @@ class Assignment:
     def _give_back(self, kind: int) -> None:
         """Keep only full batches of a kind; rows that fit no other kind stay in it."""
         rows = self.rows(kind)
-        while self._room()[kind] > 0:
-            batches = self._filled[kind] // self._sizes[kind]
-            surplus = self._filled[kind] - batches * self._sizes[kind]
-            self.batches[kind] = batches
-            flexible = np.zeros(len(rows), dtype=bool)
-            for other in range(len(self.kinds)):
-                if other != kind and surplus:
-                    flexible |= self._fit(other, rows)
-            released = np.concatenate([rows[~flexible], rows[flexible]])[len(rows) - surplus :]
-            self._move(released, FREE)
-            rows = self.rows(kind)
-            if self._largest > batches:
-                self._move(rows[rank_in_group(self._groups[rows]) >= batches], FREE)
-                rows = self.rows(kind)
+        flexible = np.zeros(len(rows), dtype=bool)
+        for other in range(len(self.kinds)):
+            if other != kind:
+                flexible |= self._fit(other, rows)
+        rows = np.concatenate([rows[~flexible], rows[flexible]])
+        groups = self._groups[rows]
+        batches = most_batches(np.bincount(groups), int(self._sizes[kind]))
+        ranks = rank_in_group(groups) if self._largest > batches else np.zeros_like(groups)
+        keep = np.flatnonzero(ranks < batches)[: batches * self._sizes[kind]]
+        self._move(np.delete(rows, keep), FREE)
+        self.batches[kind] = batches

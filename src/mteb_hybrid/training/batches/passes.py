@@ -8,7 +8,13 @@ import numpy.typing as npt
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.recipes.plan import Floats
-from mteb_hybrid.training.batches.assignment import WAITING, Assignment, Rows, rank_in_group
+from mteb_hybrid.training.batches.assignment import (
+    WAITING,
+    Assignment,
+    Rows,
+    most_batches,
+    rank_in_group,
+)
 from mteb_hybrid.training.batches.deal import deal, part
 from mteb_hybrid.training.batches.serving import Serving
 from mteb_hybrid.training.corpus import Ints
@@ -69,7 +75,7 @@ class Passes:
         count = len(serving.rows)
         self._cycle = np.random.default_rng(seed).permutation(count).astype(np.int32)
         self._group_sizes = np.bincount(serving.groups)
-        self.batches = self._most_batches()
+        self.batches = most_batches(self._group_sizes, size)
         self._keep_rest, self._cap = keep_rest, self.batches + keep_rest
         turns = self._turns(self._cap)
         self.waiting = count - turns
@@ -81,14 +87,6 @@ class Passes:
     def _turns(self, batches: int) -> int:
         """How many rows can have a turn in some batches: one of each group in each."""
         return int(np.minimum(self._group_sizes, batches).sum())
-
-    def _most_batches(self) -> int:
-        low, high = 0, len(self.serving.rows) // self.size
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = self._turns(middle) >= middle * self.size
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return low
 
     def _first_wanted(self, alphas: Floats) -> Ints:
         drawn = self.serving.draw(alphas[: self.batches], np.random.default_rng([*self._seed, 1]))
@@ -133,9 +131,11 @@ class Passes:
         """Which rows serve in what; with them the order in which the assignment knows the rows."""
         serving = self.serving
         order = np.roll(self._cycle, -((done * self.size) % len(self._cycle)))
-        order = order[self._have_turns(number)[order]]
+        turns = self._have_turns(number)[order]
+        order = np.concatenate([order[turns], order[~turns]])
         # Those at the end wait, unless the others cannot fill the batches.
-        now = len(order) if self._keep_rest else int(wanted.sum()) * self.size
+        have = np.count_nonzero(turns)
+        now = have if self._keep_rest else min(have, int(wanted.sum()) * self.size)
         order[:now] = random.permutation(order[:now])
         assignment = Assignment(
             serving.kinds, serving.queries[order], serving.passages[order],
