@@ -86,7 +86,7 @@ class Assignment:
 
     def place(
         self, wanted: Ints, crosslingual: npt.NDArray[np.bool_], weights: Floats,
-        random: np.random.Generator,
+        barred: npt.NDArray[np.bool_], random: np.random.Generator,
     ) -> None:  # fmt: skip
         """Fill batches.
 
@@ -97,37 +97,44 @@ class Assignment:
             wanted: Shape (K,), how many batches of each kind.
             crosslingual: Shape (K,), the side of each kind.
             weights: Shape (K,), shares within the sides.
+            barred: Shape (K,), kinds that are to have no batch.
             random: Source of chance.
         """
-        spent = np.zeros(len(self.kinds), dtype=bool)
-        missing = wanted
-        while missing.any():
-            returned = self._add(missing)
-            spent |= returned > 0
-            missing = np.zeros_like(wanted)
+        spent = barred.copy()
+        returned = np.where(barred, wanted, 0)
+        missing = wanted - returned
+        while True:
             for side in (crosslingual, ~crosslingual):
                 for open_ in (side & ~spent, ~side & ~spent):
                     shares = np.where(open_, weights, 0)
                     if returned[side].any() and shares.any():
                         missing += random.multinomial(returned[side].sum(), shares / shares.sum())
                         break
+            if not missing.any():
+                break
+            returned = self._add(missing)
+            spent |= returned > 0
+            missing = np.zeros_like(wanted)
         # What kinds gave back at last may fill batches together, or with rows that waited.
-        self._add_singly(int(wanted.sum()), random)
-        if self.batches.sum() < wanted.sum():
-            self.to[self.to == WAITING] = FREE
-            self._add_singly(int(wanted.sum()), random)
+        for _ in range(2):
+            kinds = random.permutation(np.flatnonzero(~barred)).tolist()
+            while kinds and self.batches.sum() < wanted.sum():
+                if not self._add_one(kinds[-1]):
+                    kinds.pop()
+            if self.batches.sum() < wanted.sum():
+                self.to[self.to == WAITING] = FREE
 
-    def _add_singly(self, total: int, random: np.random.Generator) -> None:
-        kinds = random.permutation(len(self.kinds)).tolist()
-        while kinds and self.batches.sum() < total:
-            if np.count_nonzero(self.to == FREE) < self._sizes[0]:
-                return
-            before = self.to.copy(), self.batches, self._filled.copy()
-            one = np.zeros_like(self.batches)
-            one[kinds[-1]] = 1
-            if self._add(one).any():
-                self.to, self.batches, self._filled = before
-                kinds.pop()
+    def _add_one(self, kind: int) -> bool:
+        """Add a batch if all stay full."""
+        if np.count_nonzero(self.to == FREE) < self._sizes[kind]:
+            return False
+        before = self.to.copy(), self.batches, self._filled.copy()
+        one = np.zeros_like(self.batches)
+        one[kind] = 1
+        if not self._add(one).any():
+            return True
+        self.to, self.batches, self._filled = before
+        return False
 
     def place_rest(self, size: int) -> None:
         """Put the rows that are left into one short batch, of the kind that most of them fit.
