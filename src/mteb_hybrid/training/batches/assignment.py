@@ -48,6 +48,18 @@ def most_batches(group_sizes: Ints, size: int) -> int:
     return low
 
 
+def sizes_among(groups: Rows, group_sizes: Ints) -> Ints:
+    """How many of some rows each group has, without counting over all groups.
+
+    Args:
+        groups: Shape (N,), the groups of the rows.
+        group_sizes: Rows of each group in all.
+    """
+    shared = groups[group_sizes[groups] > 1]
+    counts = np.unique(shared, return_counts=True)[1]
+    return np.concatenate([counts, np.ones(len(groups) - len(shared), dtype=counts.dtype)])
+
+
 class Assignment:
     """A flow of rows into kinds of batches.
 
@@ -79,7 +91,7 @@ class Assignment:
         self.batches = np.zeros(len(self.kinds), dtype=np.int64)
         self._queries, self._passages = queries, passages
         self._groups = groups
-        self._group_sizes = np.bincount(groups).astype(np.int32) if len(groups) else groups
+        self._group_sizes: Ints = np.bincount(groups)
         self._largest = int(self._group_sizes.max(initial=0))
         self._sizes = np.full(len(self.kinds), size, dtype=np.int64)
         self._filled = np.zeros(len(self.kinds), dtype=np.int64)
@@ -253,7 +265,8 @@ class Assignment:
                 flexible |= self._fit(other, rows)
         rows = np.concatenate([rows[~flexible], rows[flexible]])
         groups = self._groups[rows]
-        batches = most_batches(np.bincount(groups), int(self._sizes[kind]))
+        sizes = sizes_among(groups, self._group_sizes)
+        batches = most_batches(sizes, int(self._sizes[kind]))
         ranks = rank_in_group(groups) if self._largest > batches else np.zeros_like(groups)
         keep = np.flatnonzero(ranks < batches)[: batches * self._sizes[kind]]
         self._move(np.delete(rows, keep), FREE)

@@ -14,24 +14,25 @@ TRIES = 500
 """Exchanges that are tried for a row before it is given up."""
 
 
-def deal(rows: Rows, groups: Rows, batches: int, random: np.random.Generator) -> Rows:
+def deal(rows: Rows, serving: Serving, batches: int, random: np.random.Generator) -> Rows:
     """Deal rows round, group by group, so that no two of a group come into one batch.
 
     Args:
         rows: Shape (batches * size,), in random order, no more than `batches` of one group.
-        groups: Groups of all rows.
+        serving: All rows.
         batches: How many batches.
         random: Source of chance.
 
     Returns:
         Shape (batches, size).
     """
-    own = groups[rows]
-    counts = np.bincount(own)
-    together = counts[own] > 1
+    together = serving.group_sizes[serving.groups[rows]] > 1
+    _, groups, counts = np.unique(
+        serving.groups[rows[together]], return_inverse=True, return_counts=True
+    )
     # Numbers of groups say what lies near each other in the data; those must be able to meet.
-    names = random.permutation(len(counts))[own[together]]
-    order = np.lexsort((names, -counts[own[together]]))
+    names = random.permutation(len(counts))[groups]
+    order = np.lexsort((names, -counts[groups]))
     dealt = np.concatenate([rows[together][order], rows[~together]])
     table = np.ascontiguousarray(dealt.reshape(-1, batches).T)
     random.permuted(table, axis=1, out=table)

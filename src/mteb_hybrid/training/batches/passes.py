@@ -74,8 +74,7 @@ class Passes:
         self._seed, self._may_drop = seed, may_drop
         count = len(serving.rows)
         self._cycle = np.random.default_rng(seed).permutation(count).astype(np.int32)
-        self._group_sizes = np.bincount(serving.groups)
-        self.batches = most_batches(self._group_sizes, size)
+        self.batches = most_batches(self.serving.group_sizes, size)
         self._keep_rest, self._cap = keep_rest, self.batches + keep_rest
         turns = self._turns(self._cap)
         self.waiting = count - turns
@@ -86,7 +85,7 @@ class Passes:
 
     def _turns(self, batches: int) -> int:
         """How many rows can have a turn in some batches: one of each group in each."""
-        return int(np.minimum(self._group_sizes, batches).sum())
+        return int(np.minimum(self.serving.group_sizes, batches).sum())
 
     def _first_wanted(self, alphas: Floats) -> Ints:
         drawn = self.serving.draw(alphas[: self.batches], np.random.default_rng([*self._seed, 1]))
@@ -148,7 +147,7 @@ class Passes:
         rows = np.empty((len(drawn), self.size), dtype=np.int32)
         for kind in np.flatnonzero(planned).tolist():
             own = random.permutation(order[assignment.rows(kind)])
-            table = deal(own, serving.groups, int(assignment.batches[kind]), random)
+            table = deal(own, serving, int(assignment.batches[kind]), random)
             rows[kinds == kind] = table[: planned[kind]]
         left = self._part(rows, kinds, order[assignment.to < 0], random)
         if not self.rest:
@@ -189,8 +188,8 @@ class Passes:
         turns = np.ones(len(groups), dtype=bool)
         if not self.waiting:
             return turns
-        crowded = self._cycle[self._group_sizes[groups[self._cycle]] > self._cap]
-        sizes = self._group_sizes[groups[crowded]]
+        crowded = self._cycle[self.serving.group_sizes[groups[self._cycle]] > self._cap]
+        sizes = self.serving.group_sizes[groups[crowded]]
         ranks = rank_in_group(groups[crowded])
         turns[crowded] = (ranks - number * self._cap) % sizes < self._cap
         return turns

@@ -1,6 +1,7 @@
 """The rows of a corpus that can serve by a plan, read from its columns without its texts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mteb_hybrid.recipes.plan import BatchPlan, Floats
-from mteb_hybrid.training.batches.assignment import Rows
+from mteb_hybrid.training.batches.assignment import Rows, sizes_among
 from mteb_hybrid.training.batches.kinds import Kind, kinds_of
 from mteb_hybrid.training.corpus import Corpus, Ints, Masks
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -96,12 +97,19 @@ class Serving:
             drawn = np.where(crosslingual == side, own[np.minimum(places, len(own) - 1)], drawn)
         return drawn
 
-    def apart(self) -> int:
-        """The most rows of different groups that some kind has."""
+    @cached_property
+    def group_sizes(self) -> Ints:
+        """Shape (groups,), rows of each group."""
+        return np.bincount(self.groups)
+
+    def apart(self, enough: int) -> int:
+        """The most rows of different groups that some kind has, or more than is enough."""
         most = 0
         for kind in self.kinds:
             own = self.groups[kind.allowed(self.queries, self.passages)]
-            most = max(most, int(np.count_nonzero(np.bincount(own))))
+            most = max(most, len(sizes_among(own, self.group_sizes)))
+            if most >= enough:
+                break
         return most
 
 
