@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+from datasets import Dataset
 from datasets.table import MemoryMappedTable
 
 from mteb_hybrid.files import places
@@ -17,10 +18,29 @@ from mteb_hybrid.files.whole import whole
 Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
 
 
-def stamp(file: Path) -> tuple[str, int, int]:
-    """What tells whether a file changed: its resolved path, size in bytes and time in ns."""
+Stamp: TypeAlias = tuple[str, int, int, int, int]
+
+
+def stamp(file: Path) -> Stamp:
+    """What tells whether a file changed: path, bytes, time, inode, and when any of these changed.
+
+    The last of them (ctime) cannot be set by a program. So a file that is written anew with the
+    size and time of the one before is told from it; one that is moved or whose permissions change
+    counts as another one.
+    """
     stat = file.stat()
-    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
+    return (
+        str(file.resolve()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        stat.st_ino,
+        stat.st_ctime_ns,
+    )
+
+
+def dataset_key(dataset: Dataset) -> list[object]:
+    """What the content of a dataset depends on: its fingerprint, and the files that it lies in."""
+    return [dataset._fingerprint, [stamp(Path(file["filename"])) for file in dataset.cache_files]]
 
 
 def cached_table(

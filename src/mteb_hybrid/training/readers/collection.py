@@ -7,8 +7,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.readers.checks import group_number
+from mteb_hybrid.training.readers.settle import in_memory, settled
 
 
 def from_collection(collection: Collection, *, name: str | None = None) -> Corpus:
@@ -50,12 +51,15 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
                 how="left",
                 maintain_order="left",
             )
-    groups = _components(rows["content"], relevant)
-    table = wide.drop("content").with_columns(groups).to_arrow()
-    return Corpus(collection.name if name is None else name, InMemoryTable(table))
+    return settled(
+        InMemoryTable(wide.drop("content").to_arrow()),
+        lambda: _components(rows["content"], relevant),
+        in_memory,
+        name=collection.name if name is None else name,
+    )
 
 
-def _components(contents: pl.Series, relevant: pl.DataFrame) -> pl.Series:
+def _components(contents: pl.Series, relevant: pl.DataFrame) -> Ints:
     """A number per content, the same for contents linked by groups of relevant passages."""
     links = relevant.select("content", "passage_group").unique()
     names, left = np.unique(links["content"], return_inverse=True)
@@ -67,4 +71,4 @@ def _components(contents: pl.Series, relevant: pl.DataFrame) -> pl.Series:
     _, first = np.unique(labels[len(names) :], return_index=True)
     of_label = [group_number(str(groups[position])) for position in first]
     of_content = dict(zip(names, labels, strict=False))
-    return pl.Series(GROUP, [of_label[of_content[content]] for content in contents], pl.Int64)
+    return np.array([of_label[of_content[content]] for content in contents], dtype=np.int64)

@@ -2,24 +2,24 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
-from datasets.table import InMemoryTable, Table, concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
-from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
+from mteb_hybrid.training.readers.cache import cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     check_dataset,
     checked_languages,
     checked_negatives,
     group_numbers,
-    logger,
     no_column,
 )
+from mteb_hybrid.training.readers.settle import VERSION, in_memory, settled
 
 
 def from_dataset(
@@ -35,9 +35,9 @@ def from_dataset(
 ) -> Corpus:
     """Use a dataset that has a column per language and role.
 
-    Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. A
-    copy in the cache of `datasets` is made only if rows were shuffled or filtered before, or must
-    be left out.
+    Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. It is
+    copied only if rows were shuffled or filtered before (in the cache of `datasets`), or must be
+    left out (in ours). Groups of a dataset on disk are computed once, and cached.
 
     Args:
         dataset: Texts in columns of strings, null where a translation is missing.
@@ -56,7 +56,8 @@ def from_dataset(
 
     Raises:
         ParallelDataError: If it is no dataset or empty, a column is missing or has another type,
-            a row has no question or no passage at all, or no row has enough negatives.
+            a text is blank, a row has no question or no passage at all, or no row has enough
+            negatives.
     """
     check_dataset(dataset, name)
     checked_negatives(negatives, name)
@@ -73,6 +74,7 @@ def from_dataset(
         for code in found
         for role in roles
         if (column := patterns[role].replace("{language}", code)) in dataset.column_names
+        and not _is_empty(dataset.data.schema.field(column).type)
     }
     if group in dataset.column_names:
         grouped: str | None = group
@@ -80,7 +82,7 @@ def from_dataset(
         grouped = None
     else:
         raise no_column(dataset, group, name)
-    return _usable(dataset, renamed, grouped, name, negatives, drop=languages is not None)
+    return _settled(dataset, renamed, grouped, name, negatives, drop=languages is not None)
 
 
 def from_pairs(
@@ -100,8 +102,7 @@ def from_pairs(
         dataset: Texts in columns of strings.
         query: Column of the questions.
         passage: Column of the passages.
-        group: Column of strings or integers; rows with the same one may not meet in a batch. By
-            default those with the same question may not.
+        group: Column of strings or integers; rows with the same one may not meet in a batch.
         language: Short code of their language.
         name: Name of the corpus.
 
@@ -110,7 +111,7 @@ def from_pairs(
 
     Raises:
         ParallelDataError: If it is no dataset or empty, or a column is missing, has another type,
-            or holds a null.
+            or holds a null or a blank text.
     """
     check_dataset(dataset, name)
     checked_languages([language], name)
@@ -118,7 +119,7 @@ def from_pairs(
         if column not in dataset.column_names:
             raise no_column(dataset, column, name)
     renamed = {query: f"query_{language}", passage: f"passage_{language}"}
-    return _usable(dataset, renamed, query if group is None else group, name, 0, drop=False)
+    return _settled(dataset, renamed, group, name)
 
 
 def _languages(
@@ -153,58 +154,37 @@ def _languages(
     return tuple(found)
 
 
-def _usable(
+def _is_empty(kind: pa.DataType) -> bool:
+    """Whether a column has the type of one in which every text is missing."""
+    return pa.types.is_null(kind.value_type if pa.types.is_list(kind) else kind)
+
+
+def _settled(
     dataset: Dataset,
     renamed: Mapping[str, str],
     group: str | None,
     name: str,
-    negatives: int,
-    drop: bool,
+    negatives: int = 0,
+    drop: bool = False,
 ) -> Corpus:
-    """The renamed columns as a corpus; rows that cannot be used are dropped or refused."""
+    """The renamed columns as a corpus. What is made of them is cached if they are on disk."""
+    key = ["dataset", VERSION, dataset_key(dataset), renamed, group, negatives, drop]
     columns = dict.fromkeys([*renamed, *([] if group is None else [group])])
     dataset = dataset.with_format(None).select_columns([*columns])
     if dataset._indices is not None:
         dataset = dataset.flatten_indices()
-    table = _with_group(dataset.data, renamed, group, name)
-    complete = _complete(Corpus(name, table))
-    if not drop and not complete.all():
-        raise ParallelDataError(
-            f"{name}: row {int(np.argmin(complete))} has no question or no passage in any "
-            "language; remove such rows with Dataset.filter"
-        )
-    corpus = Corpus(name, table, negatives)
-    usable = _complete(corpus)
-    if usable.all():
-        return corpus
-    needs = f"a question, and a passage{f' with {negatives} negatives' if negatives else ''}"
-    if not usable.any():
-        raise ParallelDataError(
-            f"{name}: none of the {len(dataset):,} rows has {needs} in "
-            f"{', '.join(corpus.languages)}; ask for {'fewer negatives or ' if negatives else ''}"
-            "other languages"
-        )
-    logger.warning("%s: %d rows left out that lack %s", name, np.count_nonzero(~usable), needs)
-    kept = dataset.select(np.flatnonzero(usable))
-    return _usable(kept, renamed, group, name, negatives, drop)
 
+    def own() -> Ints:
+        if group is None:
+            return np.arange(len(dataset))
+        return group_numbers(dataset.data.column(group), f"{name}, column {group!r}")
 
-def _with_group(table: Table, renamed: Mapping[str, str], group: str | None, name: str) -> Table:
-    if group is not None and group not in renamed:
-        column = table.column(group)
-        if column.type == pa.int64() and not column.null_count:
-            names = {**renamed, group: GROUP}
-            return table.rename_columns([names[column] for column in table.column_names])
-    numbers = (
-        np.arange(table.num_rows)
-        if group is None
-        else group_numbers(table.column(group), f"{name}, column {group!r}")
+    return settled(
+        dataset.data.select([*renamed]).rename_columns([*renamed.values()]),
+        own,
+        partial(cached_table, None, name, key) if dataset.cache_files else in_memory,
+        name=name,
+        negatives=negatives,
+        drop=drop,
+        shown={column: theirs for theirs, column in renamed.items()},
     )
-    texts = table.select([*renamed]).rename_columns([*renamed.values()])
-    return concat_tables([texts, InMemoryTable(pa.table({GROUP: numbers}))], axis=1)
-
-
-def _complete(corpus: Corpus) -> npt.NDArray[np.bool_]:
-    """Which rows have a question and a passage."""
-    query, passage = (corpus.masks(role, corpus.languages) > 0 for role in ("query", "passage"))
-    return query & passage

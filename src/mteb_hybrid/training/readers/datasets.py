@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.training.corpus import GROUP, Corpus
-from mteb_hybrid.training.readers.cache import Batches, cached_table
+from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
     check_dataset,
@@ -19,8 +19,9 @@ from mteb_hybrid.training.readers.checks import (
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.settle import settled_file
 
-VERSION = 1
+VERSION = 2
 
 
 def from_datasets(
@@ -66,8 +67,8 @@ def from_datasets(
                 raise no_column(datasets[code], column, where)
         frames.append(_ids(datasets[code], id, group, where))
     rows = _joined(frames, codes, name)
-    fingerprints = [(code, datasets[code]._fingerprint) for code in codes]
-    key = ["join", VERSION, fingerprints, query, passage, id, group]
+    keys = [(code, dataset_key(datasets[code])) for code in codes]
+    key = ["join", VERSION, keys, query, passage, id, group]
 
     def make() -> Batches:
         roles = {"query": query, "passage": passage}
@@ -78,7 +79,7 @@ def from_datasets(
             for part in rows.iter_slices(BATCH_ROWS // 4)
         )
 
-    return Corpus(name, cached_table(cache_folder, name, key, make))
+    return settled_file(cached_table(cache_folder, name, key, make), key, cache_folder, name)
 
 
 def _ids(dataset: Dataset, id: str, group: str | None, where: str) -> pl.DataFrame:

@@ -26,8 +26,9 @@ from mteb_hybrid.training.readers.checks import (
     group_number,
     logger,
 )
+from mteb_hybrid.training.readers.settle import settled_file
 
-VERSION = 2
+VERSION = 3
 """Part of the cached files' names; raise it when the same input gives another table."""
 
 _BATCH_BYTES = 16 * 2**20
@@ -85,7 +86,7 @@ def read_json(
     checked_negatives(negatives, str(files[0]))
     key = ["json", VERSION, [stamp(file) for file in files], wanted, negatives]
     table = cached_table(cache_folder, stem, key, lambda: _convert(files, wanted, negatives))
-    return Corpus(stem if name is None else name, table, negatives)
+    return settled_file(table, key, cache_folder, stem, name, negatives)
 
 
 def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) -> Batches:
@@ -203,7 +204,7 @@ def _negatives(
                 f"{where}: 'negatives.{key}' is {shown(texts)}; expected a list of texts"
             )
         if len(texts) >= negatives:
-            for position, text in enumerate(texts[:negatives]):
+            for position, text in enumerate(texts):
                 check_text(where, f"negatives.{key}[{position}]", text)
-            lists[code] = texts[:negatives]
+            lists[code] = texts
     return lists

@@ -24,6 +24,7 @@ from mteb_hybrid.training.readers.checks import (
     checked_negatives,
     logger,
 )
+from mteb_hybrid.training.readers.settle import settled_file
 
 VERSION = 1
 
@@ -67,8 +68,8 @@ def read_mmarco(
     """Read mMARCO from a copy of its dataset repository on the hub.
 
     A row is a question with one relevant passage, in the order in which the triples first name
-    them; rows of one question have the same group. The texts of a row are looked up by id in
-    every language, so no triple is ever written out.
+    them; rows of one question, or of one passage, have the same group. The texts of a row are
+    looked up by id in every language, so no triple is ever written out.
 
     Triples and texts are converted once. The cache has a file for the ids and one per language,
     so that another language can be added later. While a language is converted, those of its
@@ -103,12 +104,13 @@ def read_mmarco(
         cache_folder, "mmarco-ids", key, lambda: _read_triples(triples, negatives, limit)
     )
     tables: list[Table] = []
+    keys = []
     for code, (queries, passages) in texts.items():
         make = partial(_read_texts, code, queries, passages, ids, negatives)
-        stamps = [stamp(queries), stamp(passages)]
-        tables.append(cached_table(cache_folder, f"mmarco-{code}", [key, code, stamps], make))
+        keys.append([code, stamp(queries), stamp(passages)])
+        tables.append(cached_table(cache_folder, f"mmarco-{code}", [key, keys[-1]], make))
     table = concat_tables([*tables, ids.select([GROUP])], axis=1)
-    return Corpus("mmarco", table, negatives)
+    return settled_file(table, [key, keys], cache_folder, "mmarco", negatives=negatives)
 
 
 def _files(root: Path, codes: Sequence[str]) -> tuple[Path, dict[str, tuple[Path, Path]]]:
