@@ -108,6 +108,8 @@ def _columns(
             f"{name}: row {int(np.argmin(complete))} has no question or no passage in any "
             "language; remove such rows with Dataset.filter"
         )
+    if not complete.any():
+        _say_left_out(texts, complete, name, negatives)
     groups = linked(texts, own, name, shown)
     made = {GROUP: pa.array(groups)}
     found = None
