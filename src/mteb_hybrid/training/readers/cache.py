@@ -14,28 +14,9 @@ from datasets.table import MemoryMappedTable
 
 from mteb_hybrid.files import places
 from mteb_hybrid.files.whole import whole
+from mteb_hybrid.training.digest import stamp
 
 Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
-
-
-Stamp: TypeAlias = tuple[str, int, int, int, int]
-
-
-def stamp(file: Path) -> Stamp:
-    """What tells whether a file changed: path, bytes, time, inode, and when any of these changed.
-
-    The last of them (ctime) cannot be set by a program. So a file that is written anew with the
-    size and time of the one before is told from it; one that is moved or whose permissions change
-    counts as another one.
-    """
-    stat = file.stat()
-    return (
-        str(file.resolve()),
-        stat.st_size,
-        stat.st_mtime_ns,
-        stat.st_ino,
-        stat.st_ctime_ns,
-    )
 
 
 def dataset_key(dataset: Dataset) -> list[object]:

@@ -156,7 +156,7 @@ def _languages(
 
 def _is_empty(kind: pa.DataType) -> bool:
     """Whether a column has the type of one in which every text is missing."""
-    return pa.types.is_null(kind.value_type if pa.types.is_list(kind) else kind)
+    return bool(pa.types.is_null(kind.value_type if pa.types.is_list(kind) else kind))
 
 
 def _settled(

@@ -18,7 +18,8 @@ from mteb_hybrid.files.parallel_json import (
     read_rows,
 )
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
-from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
+from mteb_hybrid.training.digest import stamp
+from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
     checked_languages,

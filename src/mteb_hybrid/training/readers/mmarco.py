@@ -17,7 +17,8 @@ from datasets.table import Table, concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError, lines, shown
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
-from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
+from mteb_hybrid.training.digest import stamp
+from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
     checked_languages,
