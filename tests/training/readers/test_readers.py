@@ -415,7 +415,7 @@ def test_identifiers_are_no_indonesian():
 @pytest.mark.parametrize(
     ("dataset", "arguments", "expected"),
     [
-        ([1], {}, "dataset: a list; expected a datasets.Dataset, load it without streaming"),
+        ([1], {}, "dataset: a list; expected a datasets.Dataset, make one with Dataset.from_"),
         (
             DatasetDict(train=Dataset.from_dict(WIDE)),
             {},
@@ -429,8 +429,8 @@ def test_identifiers_are_no_indonesian():
         ),
         (
             Dataset.from_dict(WIDE),
-            {"query": "q_en"},
-            "query columns 'q_en'; expected a name with {",
+            {"query": None},
+            "query columns None; expected a name with {",
         ),
         (
             Dataset.from_dict(WIDE),

@@ -24,10 +24,10 @@ def dataset_key(dataset: Dataset) -> list[object]:
     return [dataset._fingerprint, [stamp(Path(file["filename"])) for file in dataset.cache_files]]
 
 
-def cached_table(
+def cached_file(
     folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
-) -> MemoryMappedTable:
-    """The table of an Arrow stream file, which is made first unless it is there.
+) -> Path:
+    """An Arrow stream file, which is made first unless it is there.
 
     It is written under another name and then renamed, so that no reader ever sees half a file.
 
@@ -38,7 +38,7 @@ def cached_table(
         make: Gives the schema and the record batches.
 
     Returns:
-        The table, memory-mapped: it is pickled as the path of the file.
+        Its path.
     """
     place = places.cache_folder() / "parallel" if folder is None else Path(folder)
     digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
@@ -52,5 +52,12 @@ def cached_table(
         ):
             for batch in batches:
                 writer.write_batch(batch)
-    table: Any = MemoryMappedTable.from_file(str(file))
+    return file
+
+
+def cached_table(
+    folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
+) -> MemoryMappedTable:
+    """The table of a `cached_file`, memory-mapped: it is pickled as the path of the file."""
+    table: Any = MemoryMappedTable.from_file(str(cached_file(folder, stem, key, make)))
     return table

@@ -6,6 +6,7 @@ from datasets.table import InMemoryTable
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.readers.checks import group_number
@@ -27,7 +28,15 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
 
     Returns:
         The corpus, with the groups of queries that have a relevant passage, in their order.
+
+    Raises:
+        ParallelDataError: If it is no collection, or a text is blank.
     """
+    if not isinstance(collection, Collection):
+        raise ParallelDataError(
+            f"a {type(collection).__name__}; expected a collection, such as load_collection() of "
+            "mteb_hybrid.sources makes of a card"
+        )
     queries = collection.queries.select("id", "text", "language", content="group")
     passages = collection.passages.with_row_index("order").select(
         "order", "text", "language", passage_id="id", passage_group="group"

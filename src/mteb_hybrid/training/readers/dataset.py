@@ -13,13 +13,14 @@ from mteb_hybrid.languages.codes import SHORT
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
 from mteb_hybrid.training.readers.cache import cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
-    check_dataset,
+    checked_count,
     checked_languages,
-    checked_negatives,
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.dictionaries import by_language
 from mteb_hybrid.training.readers.settle import VERSION, in_memory, settled
+from mteb_hybrid.training.readers.stream import checked_dataset
 
 
 def from_dataset(
@@ -31,9 +32,9 @@ def from_dataset(
     group: str = GROUP,
     languages: Sequence[str] | None = None,
     negatives: int = 0,
-    name: str = "dataset",
+    name: str | None = None,
 ) -> Corpus:
-    """Use a dataset that has a column per language and role.
+    """Use a dataset that has a column per language and role, or dictionaries by language.
 
     Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. It is
     copied only if rows were shuffled or filtered before (in the cache of `datasets`), or must be
@@ -41,7 +42,9 @@ def from_dataset(
 
     Args:
         dataset: Texts in columns of strings, null where a translation is missing.
-        query: Name of the columns with questions, with ``{language}`` for the short code.
+        query: Name of the columns with questions, with ``{language}`` for the short code; or of
+            one column of dictionaries, ``{"en": …, "de": …}``. By default whichever there is of
+            ``query_en`` and so on, and ``query``.
         passage: The same for passages.
         negatives_columns: The same for hard negatives, which are lists of strings.
         group: Column of strings or integers; rows with the same one may not meet in a batch.
@@ -49,7 +52,7 @@ def from_dataset(
         languages: Use only these; by default all that have a column. A row that has no question
             or no passage in them is left out.
         negatives: Hard negatives per example. A row in which no passage has that many is left out.
-        name: Name of the corpus.
+        name: Name of the corpus; by default ``dataset``.
 
     Returns:
         The corpus.
@@ -59,15 +62,12 @@ def from_dataset(
             a text is blank, a row has no question or no passage at all, or no row has enough
             negatives.
     """
-    check_dataset(dataset, name)
-    checked_negatives(negatives, name)
+    stem = "dataset" if name is None else name
+    dataset = checked_dataset(dataset, stem, name)
+    negatives = checked_count(negatives, "negatives", stem)
     patterns = {"query": query, "passage": passage, "negatives": negatives_columns}
-    for role, pattern in patterns.items():
-        if pattern.count("{language}") != 1:
-            raise ParallelDataError(
-                f"{name}: {role} columns {pattern!r}; expected a name with {{language}} in it"
-            )
-    found = _languages(dataset, [query, passage], languages, name)
+    dataset, patterns = _spread(dataset, patterns, stem)
+    found = _languages(dataset, [patterns["query"], patterns["passage"]], languages, stem)
     roles = ("query", "passage", "negatives") if negatives else ("query", "passage")
     renamed = {
         column: f"{role}_{code}"
@@ -81,8 +81,8 @@ def from_dataset(
     elif group == GROUP:
         grouped = None
     else:
-        raise no_column(dataset, group, name)
-    return _settled(dataset, renamed, grouped, name, negatives, drop=languages is not None)
+        raise no_column(dataset, group, stem)
+    return _settled(dataset, renamed, grouped, stem, negatives, drop=languages is not None)
 
 
 def from_pairs(
@@ -92,7 +92,7 @@ def from_pairs(
     passage: str = "passage",
     group: str | None = None,
     language: str = "en",
-    name: str = "pairs",
+    name: str | None = None,
 ) -> Corpus:
     """Use a dataset of questions and passages in one language, such as an English training set.
 
@@ -104,7 +104,7 @@ def from_pairs(
         passage: Column of the passages.
         group: Column of strings or integers; rows with the same one may not meet in a batch.
         language: Short code of their language.
-        name: Name of the corpus.
+        name: Name of the corpus; by default ``pairs``.
 
     Returns:
         The corpus.
@@ -113,13 +113,34 @@ def from_pairs(
         ParallelDataError: If it is no dataset or empty, or a column is missing, has another type,
             or holds a null or a blank text.
     """
-    check_dataset(dataset, name)
-    checked_languages([language], name)
+    stem = "pairs" if name is None else name
+    dataset = checked_dataset(dataset, stem, name)
+    (code,) = checked_languages([language], stem)
     for column in (query, passage, *([] if group is None else [group])):
         if column not in dataset.column_names:
-            raise no_column(dataset, column, name)
-    renamed = {query: f"query_{language}", passage: f"passage_{language}"}
-    return _settled(dataset, renamed, group, name)
+            raise no_column(dataset, column, stem)
+    renamed = {query: f"query_{code}", passage: f"passage_{code}"}
+    return _settled(dataset, renamed, group, stem)
+
+
+def _spread(
+    dataset: Dataset, patterns: Mapping[str, str], name: str
+) -> tuple[Dataset, dict[str, str]]:
+    """A column per language in place of those of dictionaries, and the patterns of the columns."""
+    found, dictionaries = dict(patterns), []
+    for role, pattern in patterns.items():
+        if not isinstance(pattern, str) or not pattern or pattern.count("{language}") > 1:
+            raise ParallelDataError(
+                f"{name}: {role} columns {pattern!r}; expected a name with {{language}} in it, or "
+                "that of a column of dictionaries"
+            )
+        by_default = pattern == f"{role}_{{language}}" and role in dataset.column_names
+        if by_default and pa.types.is_struct(dataset.data.schema.field(role).type):
+            pattern = role
+        if "{language}" not in pattern:
+            dictionaries.append(pattern)
+            found[role] = f"{pattern}.{{language}}"
+    return (by_language(dataset, dictionaries, name)[0] if dictionaries else dataset), found
 
 
 def _languages(
@@ -138,7 +159,8 @@ def _languages(
             if code not in found:
                 raise no_column(dataset, patterns[0].replace("{language}", code), name)
         return wanted
-    if "id" in found:
+    # As a key of a dictionary it can only be the language.
+    if any(not column.endswith(".id") for column in found.get("id", ())):
         if all(pa.types.is_integer(dataset.data.schema.field(c).type) for c in found["id"]):
             del found["id"]
         else:

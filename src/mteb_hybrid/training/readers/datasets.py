@@ -14,12 +14,12 @@ from mteb_hybrid.training.corpus import GROUP, Corpus
 from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
-    check_dataset,
     checked_languages,
     group_numbers,
     no_column,
 )
 from mteb_hybrid.training.readers.settle import settled_file
+from mteb_hybrid.training.readers.stream import checked_dataset
 
 VERSION = 2
 
@@ -31,7 +31,7 @@ def from_datasets(
     passage: str = "passage",
     id: str = "id",
     group: str | None = None,
-    name: str = "datasets",
+    name: str | None = None,
     cache_folder: str | os.PathLike[str] | None = None,
 ) -> Corpus:
     """Join one dataset per language by the ids of their rows.
@@ -46,7 +46,7 @@ def from_datasets(
         id: Column of strings or integers that tells which rows are translations of each other.
         group: Column of strings or integers; rows with the same one may not meet in a batch. By
             default the id.
-        name: Name of the corpus.
+        name: Name of the corpus; by default ``datasets``.
         cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
 
     Returns:
@@ -57,16 +57,31 @@ def from_datasets(
             repeats in a language, no id is in two languages, an id has different groups, or a row
             has no question or no passage at all.
     """
-    codes = checked_languages(list(datasets), name)
+    stem = "datasets" if name is None else name
+    if not isinstance(datasets, Mapping):
+        raise ParallelDataError(
+            f"{stem}: a {type(datasets).__name__}; expected datasets by short code, such as "
+            '{"en": …, "de": …}'
+        )
+    codes = checked_languages(list(datasets), stem)
+    if len(codes) < len(datasets):
+        raise ParallelDataError(
+            f"{stem}: {[*datasets]} name a language twice; give one dataset for each"
+        )
+    datasets = {
+        code: checked_dataset(
+            dataset, f"{stem}, {code}", None if name is None else f"{name}-{code}", cache_folder
+        )
+        for code, dataset in zip(codes, datasets.values(), strict=True)
+    }
     frames = []
     for code in codes:
-        where = f"{name}, {code}"
-        check_dataset(datasets[code], where)
+        where = f"{stem}, {code}"
         for column in (query, passage, id, *([] if group is None else [group])):
             if column not in datasets[code].column_names:
                 raise no_column(datasets[code], column, where)
         frames.append(_ids(datasets[code], id, group, where))
-    rows = _joined(frames, codes, name)
+    rows = _joined(frames, codes, stem)
     keys = [(code, dataset_key(datasets[code])) for code in codes]
     key = ["join", VERSION, keys, query, passage, id, group]
 
@@ -75,11 +90,11 @@ def from_datasets(
         fields = [(f"{role}_{code}", pa.string()) for code in codes for role in roles]
         schema = pa.schema([*fields, (GROUP, pa.int64())])
         return schema, (
-            _batch(datasets, part, roles, schema, name)
+            _batch(datasets, part, roles, schema, stem)
             for part in rows.iter_slices(BATCH_ROWS // 4)
         )
 
-    return settled_file(cached_table(cache_folder, name, key, make), key, cache_folder, name)
+    return settled_file(cached_table(cache_folder, stem, key, make), key, cache_folder, stem)
 
 
 def _ids(dataset: Dataset, id: str, group: str | None, where: str) -> pl.DataFrame:

@@ -22,8 +22,8 @@ from mteb_hybrid.training.digest import stamp
 from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
+    checked_count,
     checked_languages,
-    checked_negatives,
     group_number,
     logger,
 )
@@ -84,7 +84,7 @@ def read_json(
     files = existing_files(paths)
     stem = files[0].name.removesuffix(".gz").rpartition(".")[0] or files[0].name
     wanted = None if languages is None else checked_languages(languages, str(files[0]))
-    checked_negatives(negatives, str(files[0]))
+    negatives = checked_count(negatives, "negatives", str(files[0]))
     key = ["json", VERSION, [stamp(file) for file in files], wanted, negatives]
     table = cached_table(cache_folder, stem, key, lambda: _convert(files, wanted, negatives))
     return settled_file(table, key, cache_folder, stem, name, negatives)

@@ -21,8 +21,8 @@ from mteb_hybrid.training.digest import stamp
 from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
+    checked_count,
     checked_languages,
-    checked_negatives,
     logger,
 )
 from mteb_hybrid.training.readers.settle import settled_file
@@ -96,9 +96,9 @@ def read_mmarco(
     """
     root = Path(folder)
     codes = checked_languages(languages, str(root))
-    checked_negatives(negatives, str(root))
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise ParallelDataError(f"{root}: limit={limit!r}; expected an integer from 1, or None")
+    negatives = checked_count(negatives, "negatives", str(root))
+    if limit is not None:
+        limit = checked_count(limit, "limit", str(root), least=1)
     triples, texts = _files(root, codes)
     key = ["mmarco", VERSION, stamp(triples), negatives, limit]
     ids = cached_table(
