@@ -48,7 +48,8 @@ def from_dataset(
         passage: The same for passages.
         negatives_columns: The same for hard negatives, which are lists of strings.
         group: Column of strings or integers; rows with the same one may not meet in a batch.
-            Without such a column every row has a group of its own.
+            Without such a column every row has a group of its own. Rows that share a text have the
+            same one in any case.
         languages: Use only these; by default all that have a column. A row that has no question
             or no passage in them is left out.
         negatives: Hard negatives per example. A row in which no passage has that many is left out.
@@ -102,7 +103,8 @@ def from_pairs(
         dataset: Texts in columns of strings.
         query: Column of the questions.
         passage: Column of the passages.
-        group: Column of strings or integers; rows with the same one may not meet in a batch.
+        group: Column of strings or integers; rows with the same one may not meet in a batch. Rows
+            that share a text have the same one in any case.
         language: Short code of their language.
         name: Name of the corpus; by default ``pairs``.
 

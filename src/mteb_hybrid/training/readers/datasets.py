@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
@@ -18,6 +17,7 @@ from mteb_hybrid.training.readers.checks import (
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.groups import blank
 from mteb_hybrid.training.readers.settle import settled_file
 from mteb_hybrid.training.readers.stream import checked_dataset
 
@@ -45,7 +45,7 @@ def from_datasets(
         passage: Column of the passages, null where one is missing.
         id: Column of strings or integers that tells which rows are translations of each other.
         group: Column of strings or integers; rows with the same one may not meet in a batch. By
-            default the id.
+            default the id. Rows that share a text have the same one in any case.
         name: Name of the corpus; by default ``datasets``.
         cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
 
@@ -157,9 +157,9 @@ def _batch(
         places = pl.select(pl.when(present).then(present.cum_sum() - 1)).to_series().to_arrow()
         for role, column in roles.items():
             array = found[column].cast(pa.string()).combine_chunks().take(places)
-            blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(array), ""), False)
-            if pc.any(blank).as_py():
-                value = rows["id"][int(np.argmax(blank))]
+            empty = blank(array)
+            if empty.any():
+                value = rows["id"][int(empty.argmax())]
                 raise ParallelDataError(
                     f"{name}, {code}: id {value!r}: column {column!r} is blank; make a missing "
                     "translation null"

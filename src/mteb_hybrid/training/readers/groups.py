@@ -36,7 +36,7 @@ def hashes(texts: pa.ChunkedArray) -> Hashes:
     return pl.Series(texts).hash().to_numpy()
 
 
-def blank(texts: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+def blank(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     """Which texts are empty or blank, as `str.isspace` has it; nulls are not."""
     return pl.Series(texts).str.contains(_BLANK).fill_null(False).to_numpy()
 

@@ -58,11 +58,12 @@ def read_json(
     A line is ``{"id": …, "group": …, "query": {"en": …}, "passage": {"en": …}}``, optionally with
     ``"negatives": {"en": [text, …]}``. Other keys are ignored, and so are empty lines. A text that
     is null counts as missing. Rows with the same ``group`` may not meet in a batch; it is a string
-    or an integer, by default the ``id``, and without both the row has a group of its own.
+    or an integer, by default the ``id``, and without both the row has a group of its own. Rows that
+    share a question or a passage, in any language, have the same group in any case.
 
     The files are converted once, in one pass if the languages are given and else in two, in some
-    120 MB of memory plus 8 bytes per row; after that the result is memory-mapped from the cache.
-    Changed files are converted again.
+    120 MB of memory plus 30 bytes per row and 12 per question or passage; after that the result is
+    memory-mapped from the cache. Changed files are converted again.
 
     Args:
         paths: One file or several, read one after another. Those called ``.gz`` are decompressed.

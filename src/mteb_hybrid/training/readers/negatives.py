@@ -21,7 +21,8 @@ class Judged(NamedTuple):
 
     Attributes:
         used: For each column of lists, which of its texts, one after another, are shown.
-        enough: For each language, shape (rows,): whether a row has as many as are asked for.
+        enough: For each language, shape (rows,): whether a row has a passage, and as many
+            negatives as are asked for.
         false: How many are passages of their own group, and are not shown.
         groups: Shape (rows,), lists: the other groups whose passages are among those shown.
     """
@@ -71,6 +72,7 @@ def judged(
         rank = before[1:] - np.repeat(before[np.cumsum(lengths) - lengths], lengths)
         first = ~own & (rank <= negatives)
         enough[code] = np.bincount(rows[first], minlength=len(lengths)) >= negatives
+        enough[code] &= _there(table, f"passage_{code}")
         used[column] = first & enough[code][rows]
         met = used[column] & passage
         pairs.append(pl.DataFrame({"row": rows[met], "group": group[met]}))
@@ -82,12 +84,18 @@ def _passages(table: pa.Table, groups: Ints) -> tuple[npt.NDArray[np.uint64], In
     numbers, rows = [], []
     for column in table.column_names:
         if column.startswith("passage_"):
-            there = np.flatnonzero(pc.is_valid(table.column(column)).to_numpy())
+            there = np.flatnonzero(_there(table, column))
             numbers.append(hashes(table.column(column))[there])
             rows.append(there.astype(np.int32))
     flat = np.concatenate(numbers)
     order = np.argsort(flat)
     return flat[order], groups[np.concatenate(rows)[order]]
+
+
+def _there(table: pa.Table, column: str) -> Flags:
+    if column not in table.column_names:
+        return np.zeros(table.num_rows, dtype=bool)
+    return np.asarray(pc.is_valid(table.column(column)).to_numpy(), dtype=bool)
 
 
 def list_lengths(lists: pa.ChunkedArray) -> Ints:

@@ -157,10 +157,10 @@ def _usable(texts: pa.Table, found: Judged | None) -> Flags:
     for column in texts.column_names:
         role, _, code = column.partition("_")
         if role in sides:
-            there = pc.is_valid(texts.column(column)).to_numpy()
-            if role == "passage" and found is not None:
-                there = there & found.enough.get(code, np.zeros(1, dtype=bool))
-            sides[role] |= there
+            if role == "query" or found is None:
+                sides[role] |= pc.is_valid(texts.column(column)).to_numpy()
+            elif code in found.enough:
+                sides[role] |= found.enough[code]
     return sides["query"] & sides["passage"]
 
 
