@@ -229,9 +229,8 @@ def test_negatives_are_judged_like_one_by_one(rows, lists, negatives, step):
                 used[code] = others
         passages = [code for code in LANGUAGES if row["passage", code] and code in used]
         if passages and any(row["query", code] for code in LANGUAGES):
-            met = {
-                of_passage[text] for texts in used.values() for text in texts if text in of_passage
-            }
+            shown = {text for code in passages for text in used[code]}
+            met = {of_passage[text] for text in shown if text in of_passage}
             expected.append((row, {code: used[code] for code in passages}, sorted(met)))
 
     def read():

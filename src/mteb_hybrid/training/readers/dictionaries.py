@@ -33,9 +33,9 @@ def from_translations(
 
     This is how OPUS, WMT and other bitexts lie on the hub. A sentence is the question, and its
     translation the passage. As no sentence answers itself, no language of a row is on both sides,
-    and all pairs are cross-lingual, at every alpha below 1: of a row's languages, taken in turn from
-    one row to the next, the first half asks and the other half answers. Of two languages, each asks
-    in every other row. Rows that share a sentence, on either side, have the same group.
+    and all pairs are cross-lingual, at every alpha below 1: of a row's languages, taken in turn
+    from one row to the next, the first half asks and the other half answers. Of two languages, each
+    asks in every other row. Rows that share a sentence, on either side, have the same group.
 
     The sentences are written once into an Arrow file in the cache, which the corpus memory-maps.
 
