@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from mteb_hybrid.files import places
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.recipes.plan import BatchPlan
+from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.readers import groups, settle
 from mteb_hybrid.training.readers.dataset import from_dataset, from_pairs
 from mteb_hybrid.training.readers.datasets import from_datasets
@@ -312,3 +315,28 @@ def test_one_warning_names_the_text_that_connects_most(caplog):
     texts["query_en"] = [f"question {n // 2}" for n in range(1000)]
     from_dataset(Dataset.from_dict(texts))
     assert not caplog.records
+
+
+@pytest.mark.parametrize("alpha", [0, 0.5, 1])
+def test_no_batch_holds_two_translations_of_one_passage(tmp_path, alpha):
+    """As in SQuAD: five questions for each passage; their tags are read from the batches' texts."""
+    rows = [
+        {
+            "query": {code: f"{code} {n // 5} question {n}" for code in LANGUAGES},
+            "passage": {code: f"{code} {n // 5} passage" for code in LANGUAGES},
+        }
+        for n in range(400)
+    ]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = ParallelDataset.from_json(file)
+    sampler = HybridBatchSampler(data, 16, plan=BatchPlan(alpha=alpha))
+    batches = [data.__getitems__(keys) for keys in sampler]
+    tags = [[example["passage"].split()[1] for example in batch] for batch in batches]
+    assert sum(map(len, tags)) > 350
+    assert all(len(set(batch)) == len(batch) for batch in tags)
+    if alpha == 0:
+        languages = {
+            example[side][:2] for batch in batches for example in batch for side in example
+        }
+        assert languages == set(LANGUAGES)
