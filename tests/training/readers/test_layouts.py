@@ -124,6 +124,20 @@ def test_translations_are_never_monolingual_and_come_in_all_pairs():
     assert two.languages == ("th", "ar") and (two.masks("query", ["th"]) == 1).mean() > 0.2
 
 
+def test_texts_are_strings():
+    numbers = Dataset.from_list([{"translation": {"en": 1, "de": 2}}])
+    assert "translations: column 'translation.en' holds int64; expected strings" in message(
+        from_translations, numbers
+    )
+    en, de = (Dataset.from_dict({"id": [1], "query": [q], "passage": ["p"]}) for q in ("q", 2))
+    assert "datasets, de: column 'query' holds int64; expected strings" in message(
+        from_datasets, {"en": en, "de": de}
+    )
+    without = Dataset.from_dict({"id": [1], "query": [None], "passage": ["a"]})
+    row = {"query_en": "q", "passage_en": "p", "passage_de": "a", "group": 1}
+    assert texts(from_datasets({"en": en, "de": without})) == [row]
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "expected"),
     [

@@ -102,6 +102,20 @@ def group_numbers(column: pa.ChunkedArray, where: str) -> Ints:
     return np.concatenate(numbers)
 
 
+def check_strings(dataset: Dataset, column: str, where: str) -> None:
+    """Refuse a column that holds anything but texts and nulls, or nothing but nulls.
+
+    Raises:
+        ParallelDataError: If it does.
+    """
+    kind = dataset.data.schema.field(column).type
+    if not any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string)):
+        raise ParallelDataError(
+            f"{where}: column {column!r} holds {kind}; expected strings, cast it with "
+            "Dataset.cast_column or remove it"
+        )
+
+
 def no_column(dataset: Dataset, column: str, where: str) -> ParallelDataError:
     """The error for a dataset without a column."""
     return ParallelDataError(

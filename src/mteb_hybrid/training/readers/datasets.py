@@ -13,6 +13,7 @@ from mteb_hybrid.training.corpus import GROUP, Corpus
 from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
+    check_strings,
     checked_languages,
     group_numbers,
     no_column,
@@ -80,6 +81,9 @@ def from_datasets(
         for column in (query, passage, id, *([] if group is None else [group])):
             if column not in datasets[code].column_names:
                 raise no_column(datasets[code], column, where)
+        for column in (query, passage):
+            if not pa.types.is_null(datasets[code].data.schema.field(column).type):
+                check_strings(datasets[code], column, where)
         frames.append(_ids(datasets[code], id, group, where))
     rows = _joined(frames, codes, stem)
     keys = [(code, dataset_key(datasets[code])) for code in codes]

@@ -12,7 +12,13 @@ from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import short_code
 from mteb_hybrid.training.corpus import GROUP, Corpus
 from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_key
-from mteb_hybrid.training.readers.checks import BATCH_ROWS, checked_languages, logger, no_column
+from mteb_hybrid.training.readers.checks import (
+    BATCH_ROWS,
+    check_strings,
+    checked_languages,
+    logger,
+    no_column,
+)
 from mteb_hybrid.training.readers.groups import linked
 from mteb_hybrid.training.readers.settle import settled_file
 from mteb_hybrid.training.readers.stream import checked_dataset
@@ -61,6 +67,7 @@ def from_translations(
     for code in codes:
         if code not in found[column]:
             raise no_column(spread, f"{column}.{code}", stem)
+        check_strings(spread, f"{column}.{code}", stem)
     spread = spread.select_columns([f"{column}.{code}" for code in codes])
     key = ["translations", VERSION, dataset_key(dataset), column, codes]
 

@@ -4,13 +4,12 @@ import os
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import short_code
 from mteb_hybrid.training.corpus import Corpus
-from mteb_hybrid.training.readers.checks import no_column
+from mteb_hybrid.training.readers.checks import check_strings, no_column
 from mteb_hybrid.training.readers.datasets import from_datasets
 from mteb_hybrid.training.readers.stream import checked_dataset
 
@@ -53,12 +52,7 @@ def from_long(
     if language not in dataset.column_names:
         raise no_column(dataset, language, stem)
     column = dataset.select_columns([language]).with_format("arrow")[:][language]
-    kind = column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise ParallelDataError(
-            f"{stem}: column {language!r} holds {kind}; expected strings such as 'en', cast it "
-            "with Dataset.cast_column"
-        )
+    check_strings(dataset, language, stem)
     written = pl.Series(column)
     rows: dict[str, list[np.ndarray]] = {}
     for value in written.unique(maintain_order=True):

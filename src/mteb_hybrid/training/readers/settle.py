@@ -167,9 +167,8 @@ def _usable(texts: pa.Table, found: Judged | None) -> Flags:
 def _say_left_out(texts: pa.Table, usable: Flags, name: str, negatives: int) -> None:
     needs = f"a question, and a passage{f' with {negatives} negatives' if negatives else ''}"
     if not usable.any():
-        codes = dict.fromkeys(
-            column.partition("_")[2] for column in texts.column_names if column != GROUP
-        )
+        sides = [column.partition("_") for column in texts.column_names]
+        codes = dict.fromkeys(code for role, _, code in sides if role in ("query", "passage"))
         raise ParallelDataError(
             f"{name}: none of the {len(usable):,} rows has {needs} in {', '.join(codes)}; ask for "
             f"{'fewer negatives or ' if negatives else ''}other languages"
