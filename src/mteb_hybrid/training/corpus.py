@@ -3,6 +3,7 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from datasets.table import Table
 
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.training.digest import table_digest
 
 Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """One bit per language, in the order of a corpus' languages."""
@@ -92,7 +94,9 @@ class Corpus:
 
     def renamed(self, name: str) -> "Corpus":
         """The same corpus by another name."""
-        return Corpus(name, self._table, self.negatives)
+        other = copy(self)
+        other.name = name
+        return other
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -234,9 +238,6 @@ class Corpus:
 
     @cached_property
     def digest(self) -> str:
-        """Fingerprint of the content: its shape, and the texts of 64 rows spread over it."""
-        digest = hashlib.sha256(repr((len(self), self.languages, self.negatives)).encode())
-        for row in np.linspace(0, len(self) - 1, num=min(64, len(self)), dtype=np.int64):
-            for column in sorted(self._columns):
-                digest.update(repr(self._value(column, int(row))).encode())
-        return digest.hexdigest()[:16]
+        """Fingerprint of all content, languages and the number of negatives; not of the name."""
+        content = (self.languages, self.negatives, table_digest(self._table))
+        return hashlib.sha256(repr(content).encode()).hexdigest()[:16]

@@ -90,7 +90,7 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
-        """Take the wide columns of a `datasets.Dataset`; see `readers.from_dataset`."""
+        """Take a column per language, or dictionaries; see `readers.from_dataset`."""
         from mteb_hybrid.training import readers
 
         return cls([readers.from_dataset(dataset, **options)])
@@ -101,6 +101,20 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         from mteb_hybrid.training import readers
 
         return cls([readers.from_datasets(datasets, **options)])
+
+    @classmethod
+    def from_long(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
+        """Join the rows of each language by id; see `readers.from_long`."""
+        from mteb_hybrid.training import readers
+
+        return cls([readers.from_long(dataset, **options)])
+
+    @classmethod
+    def from_translations(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
+        """Take sentences and their translations; see `readers.from_translations`."""
+        from mteb_hybrid.training import readers
+
+        return cls([readers.from_translations(dataset, **options)])
 
     @classmethod
     def from_collection(cls, collection: Collection, **options: Any) -> "ParallelDataset":

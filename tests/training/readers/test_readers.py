@@ -93,14 +93,14 @@ def test_json(write, name):
 
 
 def test_groups_of_rows_without_group(write):
-    pair = {"query": {"en": "q"}, "passage": {"en": "p"}}
-    rows = [{"id": "a"} | pair, pair, pair, "", {"group": "a"} | pair]
+    pairs = [{"query": {"en": f"q{n}"}, "passage": {"en": f"p{n}"}} for n in range(4)]
+    rows = [{"id": "a"} | pairs[0], pairs[1], pairs[2], "", {"group": "a"} | pairs[3]]
     corpus = read_json(write(rows))
-    groups = [corpus.group(row) for row in range(4)]
+    groups = corpus.groups().tolist()
     assert groups[0] == groups[3] == HASH_OF_A  # an id stands for a missing group
     assert len(set(groups)) == 3 and all(0 <= group < 2**63 for group in groups)
     moved = read_json(write(rows, "moved.jsonl"))
-    assert [moved.group(row) for row in range(4)] == groups
+    assert moved.groups().tolist() == groups
 
 
 def test_several_files_and_a_name(write):
@@ -245,13 +245,15 @@ def test_bad_arguments(write, tmp_path):
 def test_cache(write, cache, monkeypatch, tmp_path):
     file = write(ROWS)
     first = texts(read_json(file))
-    (made,) = cache.iterdir()
-    assert made.name.startswith("pairs-") and made.suffix == ".arrow"
+    made = sorted(cache.iterdir())
+    assert [file.name.rpartition("-")[0] for file in made] == ["pairs", "pairs-groups"]
 
     with monkeypatch.context() as patch:
         patch.setattr(parallel_json, "_rows", None)
         corpus = read_json(file)
-        assert texts(corpus) == first and isinstance(corpus._table, MemoryMappedTable)
+        assert texts(corpus) == first
+        parts = [part for row in corpus._table.blocks for part in row]
+        assert all(isinstance(part, MemoryMappedTable) for part in parts)
         assert texts(pickle.loads(pickle.dumps(corpus))) == first  # noqa: S301
         assert len(pickle.dumps(corpus)) < 1000
         for other in ({"languages": ["en"]}, {"negatives": 1}, {"cache_folder": tmp_path / "x"}):
@@ -261,7 +263,7 @@ def test_cache(write, cache, monkeypatch, tmp_path):
     write(ROWS[:2])
     assert len(read_json(file)) == 2
     assert len(read_json(file, cache_folder=tmp_path / "elsewhere")) == 2
-    assert len(list(cache.iterdir())) == 2 and len(list((tmp_path / "elsewhere").iterdir())) == 1
+    assert len(list(cache.iterdir())) == 4 and len(list((tmp_path / "elsewhere").iterdir())) == 2
 
 
 def test_nothing_half_written(write, cache, monkeypatch):
@@ -365,7 +367,9 @@ def test_wide_dataset_stays_on_disk(on_disk):
 
 
 def test_chosen_rows(on_disk):
-    dataset = on_disk({"query_en": [f"q{n}" for n in range(9)]} | {"passage_en": ["p"] * 9}, 1)
+    dataset = on_disk(
+        {"query_en": [f"q{n}" for n in range(9)]} | {"passage_en": [f"p{n}" for n in range(9)]}, 1
+    )
     corpus = from_dataset(dataset.select([7, 1, 3]))
     assert [row["query_en"] for row in texts(corpus)] == ["q7", "q1", "q3"]
     assert [row["group"] for row in texts(corpus)] == [0, 1, 2]
@@ -411,7 +415,7 @@ def test_identifiers_are_no_indonesian():
 @pytest.mark.parametrize(
     ("dataset", "arguments", "expected"),
     [
-        ([1], {}, "dataset: a list; expected a datasets.Dataset, load it without streaming"),
+        ([1], {}, "dataset: a list; expected a datasets.Dataset, make one with Dataset.from_"),
         (
             DatasetDict(train=Dataset.from_dict(WIDE)),
             {},
@@ -425,8 +429,8 @@ def test_identifiers_are_no_indonesian():
         ),
         (
             Dataset.from_dict(WIDE),
-            {"query": "q_en"},
-            "query columns 'q_en'; expected a name with {",
+            {"query": None},
+            "query columns None; expected a name with {",
         ),
         (
             Dataset.from_dict(WIDE),
@@ -467,17 +471,16 @@ def test_pairs():
     )
     corpus = from_pairs(dataset, query="anchor", passage="positive", name="nli")
     assert corpus.name == "nli" and corpus.languages == ("en",)
-    groups = [group_number("x"), group_number("y"), group_number("x")]
     assert texts(corpus) == [
         {"query_en": query, "passage_en": passage, "group": group}
-        for query, passage, group in zip("xyx", "123", groups, strict=True)
+        for query, passage, group in zip("xyx", "123", [0, 1, 0], strict=True)
     ]
     corpus = from_pairs(dataset, query="anchor", passage="positive", group="topic", language="de")
-    assert texts(corpus)[2] == {"query_de": "x", "passage_de": "3", "group": 5}
+    assert texts(corpus)[2] == {"query_de": "x", "passage_de": "3", "group": 4}
     assert "pairs: no column 'query' among ['anchor'" in message(from_pairs, dataset)
     assert "expected a list of short codes" in message(from_pairs, dataset, language="english")
     dataset = Dataset.from_dict({"query": ["x", None], "passage": ["1", "2"]})
-    assert "pairs, column 'query': row 1 is null" in message(from_pairs, dataset)
+    assert "pairs: row 1 has no question or no passage" in message(from_pairs, dataset)
 
 
 def language(ids, **columns):
@@ -495,8 +498,8 @@ def test_one_dataset_per_language(cache, monkeypatch):
         | {"group": group_number(row)}
         for row, codes in (("a", ["en", "de"]), ("b", ["en", "de"]), ("c", ["de"]), ("d", ["id"]))
     ]
-    (made,) = cache.iterdir()
-    assert made.name.startswith("joined-")
+    made = sorted(file.name.rpartition("-")[0] for file in cache.iterdir())
+    assert made == ["joined", "joined-groups"]
     # The same data elsewhere in memory is found again; chosen rows are other data.
     monkeypatch.setattr("mteb_hybrid.training.readers.datasets._batch", None)
     assert texts(from_datasets(datasets | {"en": language(["a", "b"])}, name="joined")) == texts(
@@ -669,8 +672,21 @@ def test_libreoffice_help(data_folder):
             assert corpus._table.column(f"{role}_{code}").to_pylist() == [
                 row[role].get(code) for row in rows
             ]
-    groups = corpus._table.column("group").to_pylist()
-    assert len(set(groups)) == len({row["group"] for row in rows})
+    parent = {}
+
+    def root(node):
+        while parent.setdefault(node, node) != node:
+            node = parent[node]
+        return node
+
+    for number, row in enumerate(rows):
+        links = {("group", row["group"])}
+        links |= {(role, text) for role in ("query", "passage") for text in row[role].values()}
+        for link in links:
+            parent[root(link)] = root(("row", number))
+    expected = [root(("row", number)) for number in range(len(rows))]
+    found = corpus.groups().tolist()
+    assert len(set(zip(expected, found, strict=True))) == len(set(expected)) == len(set(found))
 
 
 # --- mMARCO
@@ -716,6 +732,7 @@ def test_mmarco(hub, cache, monkeypatch):
     assert texts(pickle.loads(pickle.dumps(corpus))) == expected  # noqa: S301
     assert sorted(file.name.rpartition("-")[0] for file in cache.iterdir()) == [
         "mmarco-en",
+        "mmarco-groups",
         "mmarco-ids",
         "mmarco-zh",
     ]

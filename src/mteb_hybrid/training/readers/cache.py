@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyarrow as pa
+from datasets import Dataset
 from datasets.table import MemoryMappedTable
 
 from mteb_hybrid.files import places
 from mteb_hybrid.files.whole import whole
+from mteb_hybrid.training.digest import stamp
 
 Batches: TypeAlias = tuple[pa.Schema, Iterable[pa.RecordBatch]]
 
 
-def stamp(file: Path) -> tuple[str, int, int]:
-    """What tells whether a file changed: its resolved path, size in bytes and time in ns."""
-    stat = file.stat()
-    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
+def dataset_key(dataset: Dataset) -> list[object]:
+    """What the content of a dataset depends on: its fingerprint, and the files that it lies in."""
+    return [dataset._fingerprint, [stamp(Path(file["filename"])) for file in dataset.cache_files]]
 
 
-def cached_table(
+def cached_file(
     folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
-) -> MemoryMappedTable:
-    """The table of an Arrow stream file, which is made first unless it is there.
+) -> Path:
+    """An Arrow stream file, which is made first unless it is there.
 
     It is written under another name and then renamed, so that no reader ever sees half a file.
 
@@ -37,7 +38,7 @@ def cached_table(
         make: Gives the schema and the record batches.
 
     Returns:
-        The table, memory-mapped: it is pickled as the path of the file.
+        Its path.
     """
     place = places.cache_folder() / "parallel" if folder is None else Path(folder)
     digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
@@ -51,5 +52,12 @@ def cached_table(
         ):
             for batch in batches:
                 writer.write_batch(batch)
-    table: Any = MemoryMappedTable.from_file(str(file))
+    return file
+
+
+def cached_table(
+    folder: str | os.PathLike[str] | None, stem: str, key: object, make: Callable[[], Batches]
+) -> MemoryMappedTable:
+    """The table of a `cached_file`, memory-mapped: it is pickled as the path of the file."""
+    table: Any = MemoryMappedTable.from_file(str(cached_file(folder, stem, key, make)))
     return table

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -35,14 +36,26 @@ def checked_languages(languages: Sequence[str], where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def checked_negatives(negatives: int, where: str) -> None:
-    """Refuse a number of hard negatives that is not a number from 0.
+def checked_count(value: object, what: str, where: str, least: int = 0) -> int:
+    """A whole number as it is given: of Python, numpy or torch; True is none.
+
+    Args:
+        value: The number.
+        what: What it is called.
+        where: Whose it is, for error messages.
+        least: The least that it may be.
 
     Raises:
-        ParallelDataError: If it is none.
+        ParallelDataError: If it is no integer, or less.
     """
-    if type(negatives) is not int or negatives < 0:
-        raise ParallelDataError(f"{where}: negatives={negatives!r}; expected an integer from 0")
+    try:
+        boolean = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+        number = least - 1 if boolean else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ParallelDataError(f"{where}: {what}={value!r}; expected an integer from {least}")
+    return number
 
 
 def group_number(value: str | int) -> int:
@@ -89,21 +102,18 @@ def group_numbers(column: pa.ChunkedArray, where: str) -> Ints:
     return np.concatenate(numbers)
 
 
-def check_dataset(dataset: object, where: str) -> None:
-    """Refuse what is not a dataset with rows.
+def check_strings(dataset: Dataset, column: str, where: str) -> None:
+    """Refuse a column that holds anything but texts and nulls, or nothing but nulls.
 
     Raises:
-        ParallelDataError: If it is none.
+        ParallelDataError: If it does.
     """
-    if not isinstance(dataset, Dataset):
-        remedy = "load it without streaming"
-        if isinstance(dataset, Mapping):
-            remedy = f"choose one of its splits {[*dataset]}"
+    kind = dataset.data.schema.field(column).type
+    if not any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string)):
         raise ParallelDataError(
-            f"{where}: a {type(dataset).__name__}; expected a datasets.Dataset, {remedy}"
+            f"{where}: column {column!r} holds {kind}; expected strings, cast it with "
+            "Dataset.cast_column or remove it"
         )
-    if not len(dataset):
-        raise ParallelDataError(f"{where}: the dataset has no rows")
 
 
 def no_column(dataset: Dataset, column: str, where: str) -> ParallelDataError:

@@ -6,9 +6,11 @@ from datasets.table import InMemoryTable
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.readers.checks import group_number
+from mteb_hybrid.training.readers.settle import in_memory, settled
 
 
 def from_collection(collection: Collection, *, name: str | None = None) -> Corpus:
@@ -26,7 +28,15 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
 
     Returns:
         The corpus, with the groups of queries that have a relevant passage, in their order.
+
+    Raises:
+        ParallelDataError: If it is no collection, or a text is blank.
     """
+    if not isinstance(collection, Collection):
+        raise ParallelDataError(
+            f"a {type(collection).__name__}; expected a collection, such as load_collection() of "
+            "mteb_hybrid.sources makes of a card"
+        )
     queries = collection.queries.select("id", "text", "language", content="group")
     passages = collection.passages.with_row_index("order").select(
         "order", "text", "language", passage_id="id", passage_group="group"
@@ -50,12 +60,15 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
                 how="left",
                 maintain_order="left",
             )
-    groups = _components(rows["content"], relevant)
-    table = wide.drop("content").with_columns(groups).to_arrow()
-    return Corpus(collection.name if name is None else name, InMemoryTable(table))
+    return settled(
+        InMemoryTable(wide.drop("content").to_arrow()),
+        lambda: _components(rows["content"], relevant),
+        in_memory,
+        name=collection.name if name is None else name,
+    )
 
 
-def _components(contents: pl.Series, relevant: pl.DataFrame) -> pl.Series:
+def _components(contents: pl.Series, relevant: pl.DataFrame) -> Ints:
     """A number per content, the same for contents linked by groups of relevant passages."""
     links = relevant.select("content", "passage_group").unique()
     names, left = np.unique(links["content"], return_inverse=True)
@@ -67,4 +80,4 @@ def _components(contents: pl.Series, relevant: pl.DataFrame) -> pl.Series:
     _, first = np.unique(labels[len(names) :], return_index=True)
     of_label = [group_number(str(groups[position])) for position in first]
     of_content = dict(zip(names, labels, strict=False))
-    return pl.Series(GROUP, [of_label[of_content[content]] for content in contents], pl.Int64)
+    return np.array([of_label[of_content[content]] for content in contents], dtype=np.int64)

@@ -2,24 +2,25 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from datasets import Dataset
-from datasets.table import InMemoryTable, Table, concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
-from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
+from mteb_hybrid.training.readers.cache import cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
-    check_dataset,
+    checked_count,
     checked_languages,
-    checked_negatives,
     group_numbers,
-    logger,
     no_column,
 )
+from mteb_hybrid.training.readers.dictionaries import by_language
+from mteb_hybrid.training.readers.settle import VERSION, in_memory, settled
+from mteb_hybrid.training.readers.stream import checked_dataset
 
 
 def from_dataset(
@@ -31,56 +32,58 @@ def from_dataset(
     group: str = GROUP,
     languages: Sequence[str] | None = None,
     negatives: int = 0,
-    name: str = "dataset",
+    name: str | None = None,
 ) -> Corpus:
-    """Use a dataset that has a column per language and role.
+    """Use a dataset that has a column per language and role, or dictionaries by language.
 
-    Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. A
-    copy in the cache of `datasets` is made only if rows were shuffled or filtered before, or must
-    be left out.
+    Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. It is
+    copied only if rows were shuffled or filtered before (in the cache of `datasets`), or must be
+    left out (in ours). Groups of a dataset on disk are computed once, and cached.
 
     Args:
         dataset: Texts in columns of strings, null where a translation is missing.
-        query: Name of the columns with questions, with ``{language}`` for the short code.
+        query: Name of the columns with questions, with ``{language}`` for the short code; or of
+            one column of dictionaries, ``{"en": …, "de": …}``. By default whichever there is of
+            ``query_en`` and so on, and ``query``.
         passage: The same for passages.
         negatives_columns: The same for hard negatives, which are lists of strings.
         group: Column of strings or integers; rows with the same one may not meet in a batch.
-            Without such a column every row has a group of its own.
+            Without such a column every row has a group of its own. Rows that share a text have the
+            same one in any case.
         languages: Use only these; by default all that have a column. A row that has no question
             or no passage in them is left out.
         negatives: Hard negatives per example. A row in which no passage has that many is left out.
-        name: Name of the corpus.
+        name: Name of the corpus; by default ``dataset``.
 
     Returns:
         The corpus.
 
     Raises:
         ParallelDataError: If it is no dataset or empty, a column is missing or has another type,
-            a row has no question or no passage at all, or no row has enough negatives.
+            a text is blank, a row has no question or no passage at all, or no row has enough
+            negatives.
     """
-    check_dataset(dataset, name)
-    checked_negatives(negatives, name)
+    stem = "dataset" if name is None else name
+    dataset = checked_dataset(dataset, stem, name)
+    negatives = checked_count(negatives, "negatives", stem)
     patterns = {"query": query, "passage": passage, "negatives": negatives_columns}
-    for role, pattern in patterns.items():
-        if pattern.count("{language}") != 1:
-            raise ParallelDataError(
-                f"{name}: {role} columns {pattern!r}; expected a name with {{language}} in it"
-            )
-    found = _languages(dataset, [query, passage], languages, name)
+    dataset, patterns = _spread(dataset, patterns, stem)
+    found = _languages(dataset, [patterns["query"], patterns["passage"]], languages, stem)
     roles = ("query", "passage", "negatives") if negatives else ("query", "passage")
     renamed = {
         column: f"{role}_{code}"
         for code in found
         for role in roles
         if (column := patterns[role].replace("{language}", code)) in dataset.column_names
+        and not _is_empty(dataset.data.schema.field(column).type)
     }
     if group in dataset.column_names:
         grouped: str | None = group
     elif group == GROUP:
         grouped = None
     else:
-        raise no_column(dataset, group, name)
-    return _usable(dataset, renamed, grouped, name, negatives, drop=languages is not None)
+        raise no_column(dataset, group, stem)
+    return _settled(dataset, renamed, grouped, stem, negatives, drop=languages is not None)
 
 
 def from_pairs(
@@ -90,7 +93,7 @@ def from_pairs(
     passage: str = "passage",
     group: str | None = None,
     language: str = "en",
-    name: str = "pairs",
+    name: str | None = None,
 ) -> Corpus:
     """Use a dataset of questions and passages in one language, such as an English training set.
 
@@ -100,25 +103,46 @@ def from_pairs(
         dataset: Texts in columns of strings.
         query: Column of the questions.
         passage: Column of the passages.
-        group: Column of strings or integers; rows with the same one may not meet in a batch. By
-            default those with the same question may not.
+        group: Column of strings or integers; rows with the same one may not meet in a batch. Rows
+            that share a text have the same one in any case.
         language: Short code of their language.
-        name: Name of the corpus.
+        name: Name of the corpus; by default ``pairs``.
 
     Returns:
         The corpus.
 
     Raises:
         ParallelDataError: If it is no dataset or empty, or a column is missing, has another type,
-            or holds a null.
+            or holds a null or a blank text.
     """
-    check_dataset(dataset, name)
-    checked_languages([language], name)
+    stem = "pairs" if name is None else name
+    dataset = checked_dataset(dataset, stem, name)
+    (code,) = checked_languages([language], stem)
     for column in (query, passage, *([] if group is None else [group])):
         if column not in dataset.column_names:
-            raise no_column(dataset, column, name)
-    renamed = {query: f"query_{language}", passage: f"passage_{language}"}
-    return _usable(dataset, renamed, query if group is None else group, name, 0, drop=False)
+            raise no_column(dataset, column, stem)
+    renamed = {query: f"query_{code}", passage: f"passage_{code}"}
+    return _settled(dataset, renamed, group, stem)
+
+
+def _spread(
+    dataset: Dataset, patterns: Mapping[str, str], name: str
+) -> tuple[Dataset, dict[str, str]]:
+    """A column per language in place of those of dictionaries, and the patterns of the columns."""
+    found, dictionaries = dict(patterns), []
+    for role, pattern in patterns.items():
+        if not isinstance(pattern, str) or not pattern or pattern.count("{language}") > 1:
+            raise ParallelDataError(
+                f"{name}: {role} columns {pattern!r}; expected a name with {{language}} in it, or "
+                "that of a column of dictionaries"
+            )
+        by_default = pattern == f"{role}_{{language}}" and role in dataset.column_names
+        if by_default and pa.types.is_struct(dataset.data.schema.field(role).type):
+            pattern = role
+        if "{language}" not in pattern:
+            dictionaries.append(pattern)
+            found[role] = f"{pattern}.{{language}}"
+    return (by_language(dataset, dictionaries, name)[0] if dictionaries else dataset), found
 
 
 def _languages(
@@ -137,7 +161,8 @@ def _languages(
             if code not in found:
                 raise no_column(dataset, patterns[0].replace("{language}", code), name)
         return wanted
-    if "id" in found:
+    # As a key of a dictionary it can only be the language.
+    if any(not column.endswith(".id") for column in found.get("id", ())):
         if all(pa.types.is_integer(dataset.data.schema.field(c).type) for c in found["id"]):
             del found["id"]
         else:
@@ -153,58 +178,37 @@ def _languages(
     return tuple(found)
 
 
-def _usable(
+def _is_empty(kind: pa.DataType) -> bool:
+    """Whether a column has the type of one in which every text is missing."""
+    return bool(pa.types.is_null(kind.value_type if pa.types.is_list(kind) else kind))
+
+
+def _settled(
     dataset: Dataset,
     renamed: Mapping[str, str],
     group: str | None,
     name: str,
-    negatives: int,
-    drop: bool,
+    negatives: int = 0,
+    drop: bool = False,
 ) -> Corpus:
-    """The renamed columns as a corpus; rows that cannot be used are dropped or refused."""
+    """The renamed columns as a corpus. What is made of them is cached if they are on disk."""
+    key = ["dataset", VERSION, dataset_key(dataset), renamed, group, negatives, drop]
     columns = dict.fromkeys([*renamed, *([] if group is None else [group])])
     dataset = dataset.with_format(None).select_columns([*columns])
     if dataset._indices is not None:
         dataset = dataset.flatten_indices()
-    table = _with_group(dataset.data, renamed, group, name)
-    complete = _complete(Corpus(name, table))
-    if not drop and not complete.all():
-        raise ParallelDataError(
-            f"{name}: row {int(np.argmin(complete))} has no question or no passage in any "
-            "language; remove such rows with Dataset.filter"
-        )
-    corpus = Corpus(name, table, negatives)
-    usable = _complete(corpus)
-    if usable.all():
-        return corpus
-    needs = f"a question, and a passage{f' with {negatives} negatives' if negatives else ''}"
-    if not usable.any():
-        raise ParallelDataError(
-            f"{name}: none of the {len(dataset):,} rows has {needs} in "
-            f"{', '.join(corpus.languages)}; ask for {'fewer negatives or ' if negatives else ''}"
-            "other languages"
-        )
-    logger.warning("%s: %d rows left out that lack %s", name, np.count_nonzero(~usable), needs)
-    kept = dataset.select(np.flatnonzero(usable))
-    return _usable(kept, renamed, group, name, negatives, drop)
 
+    def own() -> Ints:
+        if group is None:
+            return np.arange(len(dataset))
+        return group_numbers(dataset.data.column(group), f"{name}, column {group!r}")
 
-def _with_group(table: Table, renamed: Mapping[str, str], group: str | None, name: str) -> Table:
-    if group is not None and group not in renamed:
-        column = table.column(group)
-        if column.type == pa.int64() and not column.null_count:
-            names = {**renamed, group: GROUP}
-            return table.rename_columns([names[column] for column in table.column_names])
-    numbers = (
-        np.arange(table.num_rows)
-        if group is None
-        else group_numbers(table.column(group), f"{name}, column {group!r}")
+    return settled(
+        dataset.data.select([*renamed]).rename_columns([*renamed.values()]),
+        own,
+        partial(cached_table, None, name, key) if dataset.cache_files else in_memory,
+        name=name,
+        negatives=negatives,
+        drop=drop,
+        shown={column: theirs for theirs, column in renamed.items()},
     )
-    texts = table.select([*renamed]).rename_columns([*renamed.values()])
-    return concat_tables([texts, InMemoryTable(pa.table({GROUP: numbers}))], axis=1)
-
-
-def _complete(corpus: Corpus) -> npt.NDArray[np.bool_]:
-    """Which rows have a question and a passage."""
-    query, passage = (corpus.masks(role, corpus.languages) > 0 for role in ("query", "passage"))
-    return query & passage

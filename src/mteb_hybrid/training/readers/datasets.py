@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.training.corpus import GROUP, Corpus
-from mteb_hybrid.training.readers.cache import Batches, cached_table
+from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
-    check_dataset,
+    check_strings,
     checked_languages,
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.groups import blank
+from mteb_hybrid.training.readers.settle import settled_file
+from mteb_hybrid.training.readers.stream import checked_dataset
 
-VERSION = 1
+VERSION = 2
 
 
 def from_datasets(
@@ -30,7 +32,7 @@ def from_datasets(
     passage: str = "passage",
     id: str = "id",
     group: str | None = None,
-    name: str = "datasets",
+    name: str | None = None,
     cache_folder: str | os.PathLike[str] | None = None,
 ) -> Corpus:
     """Join one dataset per language by the ids of their rows.
@@ -44,8 +46,8 @@ def from_datasets(
         passage: Column of the passages, null where one is missing.
         id: Column of strings or integers that tells which rows are translations of each other.
         group: Column of strings or integers; rows with the same one may not meet in a batch. By
-            default the id.
-        name: Name of the corpus.
+            default the id. Rows that share a text have the same one in any case.
+        name: Name of the corpus; by default ``datasets``.
         cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
 
     Returns:
@@ -56,29 +58,47 @@ def from_datasets(
             repeats in a language, no id is in two languages, an id has different groups, or a row
             has no question or no passage at all.
     """
-    codes = checked_languages(list(datasets), name)
+    stem = "datasets" if name is None else name
+    if not isinstance(datasets, Mapping):
+        raise ParallelDataError(
+            f"{stem}: a {type(datasets).__name__}; expected datasets by short code, such as "
+            '{"en": …, "de": …}'
+        )
+    codes = checked_languages(list(datasets), stem)
+    if len(codes) < len(datasets):
+        raise ParallelDataError(
+            f"{stem}: {[*datasets]} name a language twice; give one dataset for each"
+        )
+    datasets = {
+        code: checked_dataset(
+            dataset, f"{stem}, {code}", None if name is None else f"{name}-{code}", cache_folder
+        )
+        for code, dataset in zip(codes, datasets.values(), strict=True)
+    }
     frames = []
     for code in codes:
-        where = f"{name}, {code}"
-        check_dataset(datasets[code], where)
+        where = f"{stem}, {code}"
         for column in (query, passage, id, *([] if group is None else [group])):
             if column not in datasets[code].column_names:
                 raise no_column(datasets[code], column, where)
+        for column in (query, passage):
+            if not pa.types.is_null(datasets[code].data.schema.field(column).type):
+                check_strings(datasets[code], column, where)
         frames.append(_ids(datasets[code], id, group, where))
-    rows = _joined(frames, codes, name)
-    fingerprints = [(code, datasets[code]._fingerprint) for code in codes]
-    key = ["join", VERSION, fingerprints, query, passage, id, group]
+    rows = _joined(frames, codes, stem)
+    keys = [(code, dataset_key(datasets[code])) for code in codes]
+    key = ["join", VERSION, keys, query, passage, id, group]
 
     def make() -> Batches:
         roles = {"query": query, "passage": passage}
         fields = [(f"{role}_{code}", pa.string()) for code in codes for role in roles]
         schema = pa.schema([*fields, (GROUP, pa.int64())])
         return schema, (
-            _batch(datasets, part, roles, schema, name)
+            _batch(datasets, part, roles, schema, stem)
             for part in rows.iter_slices(BATCH_ROWS // 4)
         )
 
-    return Corpus(name, cached_table(cache_folder, name, key, make))
+    return settled_file(cached_table(cache_folder, stem, key, make), key, cache_folder, stem)
 
 
 def _ids(dataset: Dataset, id: str, group: str | None, where: str) -> pl.DataFrame:
@@ -141,9 +161,9 @@ def _batch(
         places = pl.select(pl.when(present).then(present.cum_sum() - 1)).to_series().to_arrow()
         for role, column in roles.items():
             array = found[column].cast(pa.string()).combine_chunks().take(places)
-            blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(array), ""), False)
-            if pc.any(blank).as_py():
-                value = rows["id"][int(np.argmax(blank))]
+            empty = blank(array)
+            if empty.any():
+                value = rows["id"][int(empty.argmax())]
                 raise ParallelDataError(
                     f"{name}, {code}: id {value!r}: column {column!r} is blank; make a missing "
                     "translation null"

@@ -18,16 +18,18 @@ from mteb_hybrid.files.parallel_json import (
     read_rows,
 )
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
-from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
+from mteb_hybrid.training.digest import stamp
+from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
+    checked_count,
     checked_languages,
-    checked_negatives,
     group_number,
     logger,
 )
+from mteb_hybrid.training.readers.settle import settled_file
 
-VERSION = 2
+VERSION = 3
 """Part of the cached files' names; raise it when the same input gives another table."""
 
 _BATCH_BYTES = 16 * 2**20
@@ -56,11 +58,12 @@ def read_json(
     A line is ``{"id": …, "group": …, "query": {"en": …}, "passage": {"en": …}}``, optionally with
     ``"negatives": {"en": [text, …]}``. Other keys are ignored, and so are empty lines. A text that
     is null counts as missing. Rows with the same ``group`` may not meet in a batch; it is a string
-    or an integer, by default the ``id``, and without both the row has a group of its own.
+    or an integer, by default the ``id``, and without both the row has a group of its own. Rows that
+    share a question or a passage, in any language, have the same group in any case.
 
     The files are converted once, in one pass if the languages are given and else in two, in some
-    120 MB of memory plus 8 bytes per row; after that the result is memory-mapped from the cache.
-    Changed files are converted again.
+    120 MB of memory plus 30 bytes per row and 12 per question or passage; after that the result is
+    memory-mapped from the cache. Changed files are converted again.
 
     Args:
         paths: One file or several, read one after another. Those called ``.gz`` are decompressed.
@@ -82,10 +85,10 @@ def read_json(
     files = existing_files(paths)
     stem = files[0].name.removesuffix(".gz").rpartition(".")[0] or files[0].name
     wanted = None if languages is None else checked_languages(languages, str(files[0]))
-    checked_negatives(negatives, str(files[0]))
+    negatives = checked_count(negatives, "negatives", str(files[0]))
     key = ["json", VERSION, [stamp(file) for file in files], wanted, negatives]
     table = cached_table(cache_folder, stem, key, lambda: _convert(files, wanted, negatives))
-    return Corpus(stem if name is None else name, table, negatives)
+    return settled_file(table, key, cache_folder, stem, name, negatives)
 
 
 def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) -> Batches:
@@ -203,7 +206,7 @@ def _negatives(
                 f"{where}: 'negatives.{key}' is {shown(texts)}; expected a list of texts"
             )
         if len(texts) >= negatives:
-            for position, text in enumerate(texts[:negatives]):
+            for position, text in enumerate(texts):
                 check_text(where, f"negatives.{key}[{position}]", text)
-            lists[code] = texts[:negatives]
+            lists[code] = texts
     return lists

@@ -17,13 +17,15 @@ from datasets.table import Table, concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError, lines, shown
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
-from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
+from mteb_hybrid.training.digest import stamp
+from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
+    checked_count,
     checked_languages,
-    checked_negatives,
     logger,
 )
+from mteb_hybrid.training.readers.settle import settled_file
 
 VERSION = 1
 
@@ -67,8 +69,8 @@ def read_mmarco(
     """Read mMARCO from a copy of its dataset repository on the hub.
 
     A row is a question with one relevant passage, in the order in which the triples first name
-    them; rows of one question have the same group. The texts of a row are looked up by id in
-    every language, so no triple is ever written out.
+    them; rows of one question, or of one passage, have the same group. The texts of a row are
+    looked up by id in every language, so no triple is ever written out.
 
     Triples and texts are converted once. The cache has a file for the ids and one per language,
     so that another language can be added later. While a language is converted, those of its
@@ -94,21 +96,22 @@ def read_mmarco(
     """
     root = Path(folder)
     codes = checked_languages(languages, str(root))
-    checked_negatives(negatives, str(root))
-    if limit is not None and (type(limit) is not int or limit < 1):
-        raise ParallelDataError(f"{root}: limit={limit!r}; expected an integer from 1, or None")
+    negatives = checked_count(negatives, "negatives", str(root))
+    if limit is not None:
+        limit = checked_count(limit, "limit", str(root), least=1)
     triples, texts = _files(root, codes)
     key = ["mmarco", VERSION, stamp(triples), negatives, limit]
     ids = cached_table(
         cache_folder, "mmarco-ids", key, lambda: _read_triples(triples, negatives, limit)
     )
     tables: list[Table] = []
+    keys = []
     for code, (queries, passages) in texts.items():
         make = partial(_read_texts, code, queries, passages, ids, negatives)
-        stamps = [stamp(queries), stamp(passages)]
-        tables.append(cached_table(cache_folder, f"mmarco-{code}", [key, code, stamps], make))
+        keys.append([code, stamp(queries), stamp(passages)])
+        tables.append(cached_table(cache_folder, f"mmarco-{code}", [key, keys[-1]], make))
     table = concat_tables([*tables, ids.select([GROUP])], axis=1)
-    return Corpus("mmarco", table, negatives)
+    return settled_file(table, [key, keys], cache_folder, "mmarco", negatives=negatives)
 
 
 def _files(root: Path, codes: Sequence[str]) -> tuple[Path, dict[str, tuple[Path, Path]]]:
