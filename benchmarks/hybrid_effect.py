@@ -1,15 +1,17 @@
 """What hybrid batches do to a real encoder: X-X, X-Y, hybrid and the plain shuffle, several seeds.
 
 Trains multilingual-e5-small (the offline weights, word table frozen) and evaluates every model on
-whole collections in all three settings. Every run's results are written when it ends, and runs
-that are there already are skipped, so that the command can be stopped and given again.
+whole collections in all three settings: as it was trained, between its start and there
+(--interpolate), and each of these with the language directions projected out as well (--repair).
+Trained parameters and the results of every model are written when they are there, and what is
+there already is skipped, so that the command can be stopped and given again.
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -18,6 +20,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import torch
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+from safetensors.torch import load_file, save_file
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -25,10 +28,14 @@ from sentence_transformers import (
 )
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.repair import VECTOR_REPAIRS
+from mteb_hybrid.repair.texts import read_corpus
+from mteb_hybrid.repair.vector_repair import FittedRepair
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.batches.callback import HybridBatchCallback
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -42,12 +49,17 @@ METHODS = {
 }
 
 
-def train(method: str, seed: int, data: ParallelDataset, options: argparse.Namespace, folder: Path):
-    """Train one model; returns it and the log of the trainer."""
+def start() -> SentenceTransformer:
+    """The encoder before training, its word table frozen."""
     model = load_encoder()
     for name, parameter in model.named_parameters():
-        if "embeddings.word_embeddings" in name:
-            parameter.requires_grad_(False)
+        parameter.requires_grad_("embeddings.word_embeddings" not in name)
+    return model
+
+
+def train(method: str, seed: int, data: ParallelDataset, options: argparse.Namespace, folder: Path):
+    """Train one model; returns its trained parameters and the log of the trainer."""
+    model = start()
     callback = HybridBatchCallback(**METHODS[method])
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -73,26 +85,70 @@ def train(method: str, seed: int, data: ParallelDataset, options: argparse.Names
         callbacks=[callback],
     )
     trainer.train()
-    return model, trainer.state.log_history
+    trained = {
+        name: parameter.detach().cpu()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    return trained, trainer.state.log_history
+
+
+def variants(
+    name: str, trained: dict[str, torch.Tensor], options: argparse.Namespace
+) -> Iterator[tuple[str, SentenceTransformer]]:
+    """Names and models between the start and the trained parameters."""
+    for share in options.interpolate if trained else [1.0]:
+        model = start()
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key in trained:
+                    parameter.lerp_(trained[key], share)
+        method, _, seed = name.partition("-seed")
+        label = method if share == 1 else f"{method}-{share:g}"
+        yield (f"{label}-seed{seed}" if seed else label), model
+
+
+def fit_projection(model: SentenceTransformer, collection: str) -> FittedRepair:
+    """The projection of `mteb-hybrid repair --texts ntrex`, for a collection's languages."""
+    languages = collections()[collection].languages
+    sample = {
+        code: model.encode_document(texts, show_progress_bar=False)
+        for code, texts in read_corpus("ntrex").fit.items()
+        if code in languages
+    }
+    return VECTOR_REPAIRS["projection"].fit(sample)
 
 
 def measure(model: SentenceTransformer, name: str, options: argparse.Namespace) -> None:
     """Evaluate on the collections, with vectors computed as in training (bfloat16 or float32)."""
     encode = model.encode
     fast = torch.autocast(model.device.type, torch.bfloat16, enabled=options.bf16)
+    known: dict[tuple[str | None, str], np.ndarray] = {}
+    repair: FittedRepair | None = None
 
-    def encode_fast(*args, **kwargs):
-        with fast:
-            vectors = encode(*args, **kwargs)
-        return np.asarray(torch.as_tensor(vectors).float().cpu())
+    def encode_fast(texts, prompt=None, prompt_name=None, **arguments):
+        prompt = model.prompts[prompt_name] if prompt_name else prompt
+        new = [text for text in dict.fromkeys(texts) if (prompt, text) not in known]
+        if new:
+            with fast:
+                vectors = torch.as_tensor(encode(new, prompt=prompt, **arguments)).float().cpu()
+            known.update(zip(((prompt, text) for text in new), vectors.numpy(), strict=True))
+        found = np.stack([known[prompt, text] for text in texts])
+        return found if repair is None else repair(found).astype(np.float32)
 
     model.encode = encode_fast
     model.eval()
-    wrapper = SentenceTransformerEncoderWrapper(model)
-    wrapper.mteb_model_meta = wrapper.mteb_model_meta.model_copy(
-        update={"name": f"hybrid-effect/{name}", "revision": f"steps-{options.steps}"}
-    )
-    evaluate(wrapper, select_tasks(options.collections), options.output)
+    for collection in options.collections:
+        for repaired in (False, True) if options.repair else (False,):
+            repair = fit_projection(model, collection) if repaired else None
+            wrapper = SentenceTransformerEncoderWrapper(model)
+            method, _, seed = name.partition("-seed")
+            label = f"{method}+projection" if repaired else method
+            label += f"-seed{seed}" if seed else ""
+            meta = {"name": f"hybrid-effect/{label}", "revision": f"steps-{options.steps}"}
+            wrapper.mteb_model_meta = wrapper.mteb_model_meta.model_copy(update=meta)
+            evaluate(wrapper, select_tasks([collection]), options.output)
+        repair = None
 
 
 def main() -> None:
@@ -107,6 +163,14 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--scale", type=float, default=50.0)
+    parser.add_argument(
+        "--interpolate",
+        nargs="+",
+        type=float,
+        default=[1.0],
+        help="shares of the way from the start to the trained parameters (arXiv:2109.01903)",
+    )
+    parser.add_argument("--repair", action="store_true", help="with a projection as well")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     cards = {card.file.stem: card for card in task_cards().values()}
@@ -118,28 +182,26 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     for seed, method in product(options.seeds, options.methods):
         name = method if method == "untrained" else f"{method}-seed{seed}"
-        log = options.output / f"{name}.json"
-        if log.exists():
-            continue
-        start = time.time()
-        history = []
-        if method == "untrained":
-            model = load_encoder()
-        else:
+        log, parameters = (options.output / f"{name}{end}" for end in (".json", ".safetensors"))
+        trained = {}
+        if method != "untrained" and not parameters.exists():
+            began = time.time()
             with tempfile.TemporaryDirectory() as folder:
-                model, history = train(method, seed, data, options, Path(folder))
-        trained = time.time()
-        measure(model, name, options)
-        record = {
-            "options": {key: str(value) for key, value in vars(options).items() if key != "output"},
-            "train_seconds": round(trained - start),
-            "evaluation_seconds": round(time.time() - trained),
-            "log": history,
-        }
-        scratch = log.with_suffix(".tmp")
-        scratch.write_text(json.dumps(record, indent=1))
-        scratch.rename(log)
-        print(name, record["train_seconds"], record["evaluation_seconds"], flush=True)
+                trained, history = train(method, seed, data, options, Path(folder))
+            record = {
+                "options": {k: str(value) for k, value in vars(options).items() if k != "output"},
+                "train_seconds": round(time.time() - began),
+                "log": history,
+            }
+            write_json(log, record)
+            with whole(parameters) as part:
+                save_file(trained, part)
+        elif method != "untrained":
+            trained = load_file(parameters)
+        for variant, model in variants(name, trained, options):
+            began = time.time()
+            measure(model, variant, options)
+            print(variant, round(time.time() - began), flush=True)
 
 
 if __name__ == "__main__":
