@@ -204,7 +204,8 @@ class Training(_Strict):
         max_steps: Optimizer steps. Either this or `epochs`.
         epochs: Passes over the data; fractions are allowed.
         seed: Of everything that is drawn.
-        precision: ``bf16`` and ``fp16`` are autocast; parameters stay float32.
+        precision: ``bf16`` and ``fp16`` are autocast; parameters stay float32. ``auto`` is bf16
+            where the device computes it natively, else fp32.
         save_steps: Steps between checkpoints; without it, only the trained model is kept, and
             an interrupted run begins again.
         logging_steps: Steps between entries of the log.
@@ -219,7 +220,7 @@ class Training(_Strict):
     max_steps: PositiveInt | None = None
     epochs: PositiveFloat | None = None
     seed: NonNegativeInt = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_steps: PositiveInt | None = None
     logging_steps: PositiveInt = 10
 

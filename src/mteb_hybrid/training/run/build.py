@@ -23,6 +23,7 @@ from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.precision import device
 
 
 def load_data(recipe: Recipe) -> ParallelDataset:
@@ -135,7 +136,7 @@ def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
-        raise ImportError("model.lora needs peft: pip install peft") from error
+        raise ImportError('model.lora needs peft: pip install "mteb-hybrid[train]"') from error
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -170,13 +171,14 @@ def make_evaluator(recipe: Recipe) -> ParallelRetrievalEvaluator | None:
 
 
 def make_arguments(
-    recipe: Recipe, folder: Path, *, resuming: bool = False
+    recipe: Recipe, folder: Path, precision: str, *, resuming: bool = False
 ) -> SentenceTransformerTrainingArguments:
     """The arguments of the trainer.
 
     Args:
         recipe: The recipe.
         folder: Where checkpoints go.
+        precision: What the run computes in: ``fp32``, ``bf16`` or ``fp16``.
         resuming: Whether the run goes on from a checkpoint.
     """
     training, evaluation = recipe.training, recipe.evaluation
@@ -197,7 +199,6 @@ def make_arguments(
     for data in recipe.data[:1]:
         numbers = range(1, data.negatives + 1)
         prompts |= {f"negative_{number}": prompts["passage"] for number in numbers}
-    accelerator = getattr(torch, "accelerator", torch.cuda)  # torch 2.4 has no torch.accelerator
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=training.max_steps or -1,
@@ -208,9 +209,9 @@ def make_arguments(
         weight_decay=training.weight_decay,
         warmup_steps=training.warmup,
         seed=training.seed,
-        bf16=training.precision == "bf16",
-        fp16=training.precision == "fp16",
-        use_cpu=not accelerator.is_available(),
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=device().type == "cpu",
         save_strategy="no" if training.save_steps is None else "steps",
         logging_steps=training.logging_steps,
         report_to=[],

@@ -18,6 +18,7 @@ from mteb_hybrid.training.batches.factory import make_sampler
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.run.build import load_data, load_model
+from mteb_hybrid.training.run.precision import choose_precision
 
 MOST_BATCHES = 500
 """How many batches are drawn to show what they consist of."""
@@ -45,11 +46,12 @@ class DryRun:
         return table
 
 
-def dry_run(recipe: Recipe) -> DryRun:
+def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
     """Find out what a recipe would do: reads model and data, trains nothing, writes nothing.
 
     Args:
         recipe: The recipe.
+        began: The precision in which the run to be resumed began.
 
     Returns:
         Data, counts of languages, steps, what batches consist of, and memory. What cannot be
@@ -68,13 +70,14 @@ def dry_run(recipe: Recipe) -> DryRun:
         found.problems.append(str(error))
     training = recipe.training
     batches = {key: value for key, value in recipe.plan.settings().items() if key != "languages"}
+    _describe_precision(training.precision, began, found)
     found.lines += [
         ("batch plan", ", ".join(f"{key} {value}" for key, value in batches.items())),
         ("loss", f"{training.loss}, scale {training.scale:g}, seed {training.seed}"),
         (
             "optimizer",
             f"AdamW, learning rate {training.learning_rate:g}, weight decay "
-            f"{training.weight_decay:g}, warm-up {training.warmup:.0%}, {training.precision}",
+            f"{training.weight_decay:g}, warm-up {training.warmup:.0%}",
         ),
         ("evaluation", _evaluation(recipe)),
     ]
@@ -102,6 +105,17 @@ def _describe_parameters(recipe: Recipe, found: DryRun) -> None:
         share = trained / total
         found.lines.append(("parameters", f"{total:,}, of which {trained:,} train ({share:.1%})"))
         found.lines.append(("memory", _memory(total, trained)))
+
+
+def _describe_precision(wanted: str, began: str | None, found: DryRun) -> None:
+    try:
+        chosen = choose_precision(wanted, began)
+    except ValueError as error:
+        found.lines.append(("precision", f"impossible: {error}"))
+        found.problems.append(str(error))
+    else:
+        how = chosen.warning or chosen.reason
+        found.lines.append(("precision", f"{chosen.name}, {how}"))
 
 
 def _count(model: SentenceTransformer) -> tuple[int, int]:

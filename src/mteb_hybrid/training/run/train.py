@@ -7,9 +7,11 @@ out by itself, and only the main process writes.
 import json
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, set_seed
 
@@ -29,6 +31,10 @@ from mteb_hybrid.training.run.build import (
 from mteb_hybrid.training.run.folder import META, RunFolder
 from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.meta import model_meta
+from mteb_hybrid.training.run.precision import device, shared_precision
+
+WAIT = timedelta(minutes=30)
+"""How long processes wait for one another, as the trainer's."""
 
 
 def train(
@@ -57,18 +63,25 @@ def train(
     """
     run = RunFolder(folder)
     checkpoint = run.last_checkpoint() if resume else None
-    arguments = make_arguments(recipe, run.checkpoints, resuming=checkpoint is not None)
-    with arguments.main_process_first(local=False, desc="preparing the run"):
+    processes = PartialState(cpu=device().type == "cpu", timeout=WAIT)
+    with processes.main_process_first():
         # The others would find what the main process has begun to write.
-        if arguments.process_index == 0:
+        if processes.is_main_process:
             run.check(recipe, resume=resume)
         if run.is_finished:
             return False
         data = load_data(recipe)
+    precision = shared_precision(recipe.training.precision, run.precision() if resume else None)
+    arguments = make_arguments(
+        recipe, run.checkpoints, precision.name, resuming=checkpoint is not None
+    )
     set_seed(recipe.training.seed)
     model = load_model(recipe)
     if arguments.process_index == 0:
-        run.begin(recipe)
+        print(f"precision: {precision.name}, {precision.reason}", flush=True)
+        if precision.warning:
+            print(f"precision: {precision.warning}", file=sys.stderr)
+        run.begin(recipe, precision.name)
     trainer_class = SentenceTransformerTrainer if recipe.model.lora is None else AdapterTrainer
     trainer = trainer_class(
         model=model,
