@@ -243,6 +243,8 @@ class Evaluation(_Strict):
         metric: What decides which checkpoint is best.
         patience: Stop after that many evaluations without a better one, and keep the best
             checkpoint; by default the last weights are kept.
+        keep_monolingual_within: How far below the untrained model's monolingual map the best
+            checkpoint may be, as in 0.005. Goes with `patience` and `multilingual_map`.
     """
 
     collection: CollectionName
@@ -252,6 +254,17 @@ class Evaluation(_Strict):
         "multilingual_map"
     )
     patience: PositiveInt | None = None
+    keep_monolingual_within: NonNegativeFloat | None = None
+
+    @model_validator(mode="after")
+    def _keeps_the_best(self) -> "Evaluation":
+        chooses = self.patience is not None and self.metric == "multilingual_map"
+        if self.keep_monolingual_within is not None and not chooses:
+            raise ValueError(
+                "keep_monolingual_within restricts which checkpoint is best: give patience, and "
+                "leave metric at 'multilingual_map'"
+            )
+        return self
 
 
 class Recipe(_Strict):

@@ -22,7 +22,7 @@ from mteb_hybrid.models.offline import load_encoder
 from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
-from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
 from mteb_hybrid.training.run.precision import device
 
 
@@ -166,7 +166,11 @@ def make_evaluator(recipe: Recipe) -> ParallelRetrievalEvaluator | None:
         return None
     collection = load_collection(collection_card(wanted.collection))
     return ParallelRetrievalEvaluator(
-        collection, max_groups=wanted.max_groups, name=wanted.collection, write_csv=False
+        collection,
+        max_groups=wanted.max_groups,
+        keep_monolingual_within=wanted.keep_monolingual_within,
+        name=wanted.collection,
+        write_csv=False,
     )
 
 
@@ -184,12 +188,14 @@ def make_arguments(
     training, evaluation = recipe.training, recipe.evaluation
     options: dict[str, Any] = {}
     if evaluation is not None:
+        constrained = evaluation.keep_monolingual_within is not None
+        metric = CONSTRAINED if constrained else evaluation.metric
         options |= {
             "eval_strategy": "steps",
             "eval_steps": evaluation.every,
             # A resumed run has its first evaluation in the log already.
             "eval_on_start": not resuming,
-            "metric_for_best_model": f"eval_{evaluation.collection}_{evaluation.metric}",
+            "metric_for_best_model": f"eval_{evaluation.collection}_{metric}",
             "greater_is_better": evaluation.metric != "rank_distance",
             "load_best_model_at_end": evaluation.patience is not None,
         }

@@ -240,4 +240,8 @@ def _evaluation(recipe: Recipe) -> str:
         said += f", on {wanted.max_groups} groups of queries"
     if wanted.patience is None:
         return f"{said}; the last weights are kept"
-    return f"{said}; stops after {wanted.patience} without a better {wanted.metric}, keeps the best"
+    said += f"; stops after {wanted.patience} without a better {wanted.metric}, keeps the best"
+    if wanted.keep_monolingual_within is None:
+        return said
+    kept = wanted.keep_monolingual_within
+    return f"{said} of those that lose at most {kept:g} of the untrained model's monolingual_map"
