@@ -28,7 +28,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.select import select_tasks
-from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.batches.callback import HybridBatchCallback
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -44,7 +44,7 @@ METHODS = {
 
 def train(method: str, seed: int, data: ParallelDataset, options: argparse.Namespace, folder: Path):
     """Train one model; returns it and the log of the trainer."""
-    model = load_encoder()
+    model = load_offline_encoder()
     for name, parameter in model.named_parameters():
         if "embeddings.word_embeddings" in name:
             parameter.requires_grad_(False)
@@ -124,7 +124,7 @@ def main() -> None:
         start = time.time()
         history = []
         if method == "untrained":
-            model = load_encoder()
+            model = load_offline_encoder()
         else:
             with tempfile.TemporaryDirectory() as folder:
                 model, history = train(method, seed, data, options, Path(folder))

@@ -18,7 +18,7 @@ from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.models.load import ModelError, folder_hash
-from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -88,7 +88,7 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
-        return load_encoder()
+        return load_offline_encoder()
     folder = Path(wanted.name).expanduser()
     if not wanted.on_hub:
         if not folder.is_dir():
