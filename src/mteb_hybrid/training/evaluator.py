@@ -82,6 +82,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
             `keep_monolingual_within`; from the start.
         greater_is_better: True.
         similarity_fn_name: The similarity of the last model evaluated.
+        texts: How many texts a call encodes.
         monolingual_before: Monolingual map of the untrained model, that of the first call.
 
     Raises:
@@ -120,6 +121,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         self.similarity_fn_name: str | None = None
         self._queries_are_passages = collection.queries.equals(collection.passages)
         self._problems = _problems(collection.part(self.languages, max_groups, seed))
+        queries = {text for problem in self._problems for text in problem.queries}
+        passages = {text for problem in self._problems for text in problem.passages}
+        self.texts = len(queries) + len(passages)
         self.keep_monolingual_within = keep_monolingual_within
         self.monolingual_before: float | None = None
         self.primary_metric = f"{self.name}_{Setting.MULTILINGUAL}_{MAP.name}"
@@ -176,10 +180,10 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
             )
         start = time.perf_counter()
         self.similarity_fn_name = getattr(model, "similarity_fn_name", None)
-        metrics, texts = self._measure(model)
+        metrics = self._measure(model)
         if constrained:
             metrics[CONSTRAINED] = self._constrained(metrics)
-        cost = {"texts": texts, "seconds": time.perf_counter() - start}
+        cost = {"texts": self.texts, "seconds": time.perf_counter() - start}
         if output_path is not None and self.write_csv:
             self._append(Path(output_path), {"epoch": epoch, "steps": steps, **metrics, **cost})
         named = self._named(metrics)
@@ -190,8 +194,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         """What the values depend on beside model and collection, for the model card."""
         return {key: getattr(self, key) for key in CONFIG if getattr(self, key) is not None}
 
-    def _measure(self, model: Any) -> tuple[dict[str, float], int]:
-        """Maps and distance, and how many texts were encoded for them."""
+    def _measure(self, model: Any) -> dict[str, float]:
         texts = [text for problem in self._problems for text in problem.queries]
         queries = self._encode(model.encode_query, self.query_prompt, texts)
         texts = [text for problem in self._problems for text in problem.passages]
@@ -218,7 +221,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         metrics[RANK_DISTANCE.name] = fmean(there) if there else nan
         for view, value in maps[Setting.MULTILINGUAL].items():
             metrics[f"{Setting.MULTILINGUAL}_{MAP.name}_{view.query_language}"] = value
-        return metrics, len(queries) + len(passages)
+        return metrics
 
     def _named(self, values: dict[str, float]) -> dict[str, float]:
         return {f"{self.name}_{key}": value for key, value in values.items()}

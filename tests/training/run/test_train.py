@@ -259,6 +259,7 @@ def test_dry_run(recipe_file, tmp_path):
         "first 12 batches 100.0% monolingual, 2 pairs",
         "GiB: parameters",
         "keeps the best",
+        "1,067 to encode each time",
     ):
         assert part in " ".join(said.split())
 
@@ -272,6 +273,7 @@ def test_dry_run(recipe_file, tmp_path):
         ("model.pooling=cls", "has modules.json: remove model.pooling"),
         ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
         ("model.revision='0'", "the recipe expects 0"),
+        ("evaluation.collection=xquad-r", "xquad-r"),
         ("batches.size=65", "64 groups that fit the plan, but the batches need 65"),
     ],
 )

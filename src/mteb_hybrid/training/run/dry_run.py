@@ -17,7 +17,7 @@ from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.batches.factory import make_sampler
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.dataset import ParallelDataset
-from mteb_hybrid.training.run.build import load_data, load_model
+from mteb_hybrid.training.run.build import load_data, load_model, make_evaluator
 from mteb_hybrid.training.run.precision import choose_precision
 
 MOST_BATCHES = 500
@@ -81,6 +81,7 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
         ),
         ("evaluation", _evaluation(recipe)),
     ]
+    _describe_evaluator(recipe, found)
     return found
 
 
@@ -229,6 +230,18 @@ def _groups(sampler: HybridBatchSampler, wanted: int, per_epoch: int) -> Iterato
         for _ in range(sampler.world_size):
             next(batches)
         yield sampler.examples.pop(group)
+
+
+def _describe_evaluator(recipe: Recipe, found: DryRun) -> None:
+    """What an evaluation costs, or why there cannot be one."""
+    try:
+        evaluator = make_evaluator(recipe)
+    except (ValueError, OSError) as error:
+        found.lines.append(("  texts", f"unknown: {error}"))
+        found.problems.append(str(error))
+    else:
+        if evaluator is not None:
+            found.lines.append(("  texts", f"{evaluator.texts:,} to encode each time"))
 
 
 def _evaluation(recipe: Recipe) -> str:

@@ -76,12 +76,12 @@ def train(
     )
     set_seed(recipe.training.seed)
     model = load_model(recipe)
+    evaluator = make_evaluator(recipe)
     if arguments.process_index == 0:
         print(f"precision: {precision.name}, {precision.reason}", flush=True)
         if precision.warning:
             print(f"precision: {precision.warning}", file=sys.stderr)
         run.begin(recipe, precision.name)
-    evaluator = make_evaluator(recipe)
     patience = recipe.evaluation.patience if recipe.evaluation else None
     trainer_class = SentenceTransformerTrainer if recipe.model.lora is None else AdapterTrainer
     trainer = trainer_class(
