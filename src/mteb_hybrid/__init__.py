@@ -7,7 +7,9 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing would cost every process
 if TYPE_CHECKING:
+    from mteb_hybrid.models.offline import load_offline_encoder as load_offline_encoder
     from mteb_hybrid.recipes.plan import BatchPlan as BatchPlan
+    from mteb_hybrid.sources import load_collection as load_collection
     from mteb_hybrid.training.batches.callback import HybridBatchCallback as HybridBatchCallback
     from mteb_hybrid.training.batches.sampler import HybridBatchSampler as HybridBatchSampler
     from mteb_hybrid.training.dataset import ParallelDataset as ParallelDataset
@@ -21,6 +23,8 @@ _MODULES = {
     "HybridBatchSampler": "training.batches.sampler",
     "ParallelDataset": "training.dataset",
     "ParallelRetrievalEvaluator": "training.evaluator",
+    "load_collection": "sources",
+    "load_offline_encoder": "models.offline",
 }
 
 

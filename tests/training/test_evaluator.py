@@ -18,6 +18,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from sentence_transformers.sparse_encoder.modules import SparseAutoEncoder
 from transformers import EarlyStoppingCallback
 
+from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.embeddings import EncoderError
 from mteb_hybrid.retrieval.views import View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
@@ -71,6 +72,8 @@ def test_values_of_the_mteb_tasks(collection, model, evaluate, monkeypatch):
     assert every[f"{SAMPLE}_multilingual_map"] == mean("Multilingual")
     assert every[f"{SAMPLE}_rank_distance"] == mean("Multilingual", score="rank_distance")
     assert every[f"{SAMPLE}_multilingual_map_de"] == mean("Multilingual", ["de-multi"])
+    cost = {every.pop(f"{SAMPLE}_{key}") for key in ("texts", "seconds")}
+    assert min(cost) > 0 and 11 * (52 + 96) in cost
     assert len(every) == 4 + 11 and {type(value) for value in every.values()} == {float}
 
 
@@ -109,7 +112,9 @@ def test_one_language(collection, model):
     assert math.isnan(scores["x_crosslingual_map"]) and math.isnan(scores["x_rank_distance"])
     assert scores["x_monolingual_map"] == scores["x_multilingual_map"] > 0
     spelt = ParallelRetrievalEvaluator(collection, languages=["deu_Latn"], name="x")
-    assert spelt.languages == ("de",) and spelt(model) == pytest.approx(scores, nan_ok=True)
+    assert spelt.languages == ("de",) and spelt(model) | {"x_seconds": 0} == pytest.approx(
+        scores | {"x_seconds": 0}, nan_ok=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,16 +145,17 @@ def test_a_row_of_csv_per_call(collection, model, tmp_path):
     assert list(rows[0])[2:] == [
         *("monolingual_map", "crosslingual_map", "multilingual_map", "rank_distance"),
         *(f"multilingual_map_{language}" for language in SOME),
+        *("texts", "seconds"),
     ]
+    # 5 groups of questions and all 96 passages, in three languages; what takes no time is wrong.
+    assert {row["texts"] for row in rows} == {str(3 * (5 + 96))}
+    assert all(0 < float(row["seconds"]) < 600 for row in rows)
 
 
-def test_the_trainer_keeps_the_best_model(collection, model, tmp_path):
-    pytest.importorskip("accelerate", reason="needs the extra train")
-    evaluator = ParallelRetrievalEvaluator(collection, languages=SOME, max_groups=10)
+def stock_trainer(collection, model, evaluator, folder, **options):
     texts = collection.queries.filter(language="en")["text"].to_list()[:16]
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(tmp_path),
-        max_steps=2,
+        output_dir=str(folder),
         per_device_train_batch_size=8,
         learning_rate=0.1,
         use_cpu=True,
@@ -160,8 +166,9 @@ def test_the_trainer_keeps_the_best_model(collection, model, tmp_path):
         metric_for_best_model=f"eval_{evaluator.primary_metric}",
         report_to=[],
         disable_tqdm=True,
+        **options,
     )
-    trainer = SentenceTransformerTrainer(
+    return SentenceTransformerTrainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_dict({"anchor": texts, "positive": texts[::-1]}),
@@ -169,6 +176,12 @@ def test_the_trainer_keeps_the_best_model(collection, model, tmp_path):
         evaluator=evaluator,
         callbacks=[EarlyStoppingCallback(early_stopping_patience=5)],
     )
+
+
+def test_the_trainer_keeps_the_best_model(collection, model, tmp_path):
+    pytest.importorskip("accelerate", reason="needs the extra train")
+    evaluator = ParallelRetrievalEvaluator(collection, languages=SOME, max_groups=10)
+    trainer = stock_trainer(collection, model, evaluator, tmp_path, max_steps=2)
     trainer.train()
     key = f"eval_{SAMPLE}_multilingual_map"
     values = [entry[key] for entry in trainer.state.log_history if key in entry]
@@ -176,10 +189,62 @@ def test_the_trainer_keeps_the_best_model(collection, model, tmp_path):
     assert trainer.state.best_metric == max(values)
     assert trainer.state.best_global_step == 1 + values.index(max(values))
     assert evaluator(model)[f"{SAMPLE}_multilingual_map"] == max(values)
+    assert f"eval_{SAMPLE}_seconds" in trainer.state.log_history[-2]
     model.save_pretrained(str(tmp_path / "best"))
     card = (tmp_path / "best" / "README.md").read_text(encoding="utf-8")
     assert "#### Parallel Retrieval" in card and "**multilingual_map**" in card
     assert '"max_groups": 10' in card and '"similarity_fn_name": "cosine"' in card
+    assert "| seconds" not in card.lower(), "what an evaluation costs says nothing of the model"
+
+
+@pytest.mark.parametrize("before", ["call", "eval_on_start"])
+def test_the_stock_trainer_keeps_what_is_kept_within_languages(
+    collection, model, tiny_model, tmp_path, before
+):
+    pytest.importorskip("accelerate", reason="needs the extra train")
+
+    def evaluator():
+        options = {"languages": SOME, "max_groups": 10, "keep_monolingual_within": 0.0}
+        return ParallelRetrievalEvaluator(collection, **options)
+
+    def train(model, evaluator, steps, resume):
+        first = before == "eval_on_start" and not resume
+        if before == "call":
+            evaluator(model)
+        options = {"max_steps": steps, "eval_on_start": first, "lr_scheduler_type": "constant"}
+        trainer = stock_trainer(collection, model, evaluator, tmp_path, **options)
+        trainer.train(resume_from_checkpoint=resume)
+        return trainer.state
+
+    one = evaluator()
+    whole = train(model, one, 2, resume=False)
+    prefix = f"eval_{SAMPLE}_"
+    untrained = one(SentenceTransformer(str(tiny_model), device="cpu"))
+    assert one.monolingual_before == untrained[f"{SAMPLE}_monolingual_map"]
+    rows = [row for row in whole.log_history if f"{prefix}constrained_map" in row and row["step"]]
+    for row in rows:
+        lost = one.monolingual_before - row[f"{prefix}monolingual_map"]
+        expected = -lost if lost > 0 else row[f"{prefix}multilingual_map"]
+        assert row[f"{prefix}constrained_map"] == pytest.approx(expected)
+    assert whole.best_metric == max(row[f"{prefix}constrained_map"] for row in rows)
+
+    two, again = evaluator(), SentenceTransformer(str(tiny_model), device="cpu")
+    if before == "call":  # a script that resumes runs the same lines
+        assert train(again, two, 3, resume=True).global_step == 3
+        assert two.monolingual_before == one.monolingual_before
+    else:
+        with pytest.raises(ValueError, match="this is step 3, and the untrained model was not"):
+            train(again, two, 3, resume=True)
+
+
+def test_a_margin_needs_something_to_keep(collection):
+    with pytest.raises(ValueError, match=r"keep_monolingual_within is -0\.1; expected a diff"):
+        ParallelRetrievalEvaluator(collection, keep_monolingual_within=-0.1)
+    texts = collection.passages.filter(language="en"), collection.queries.filter(language="de")
+    judged = collection.judged(texts[1], texts[0])
+    captions = Collection("Captions", ("en", "de"), *texts, judged)
+    with pytest.raises(ValueError, match="Captions has no query with an answer in its own lang"):
+        ParallelRetrievalEvaluator(captions, keep_monolingual_within=0.1)
 
 
 def sparse(transformer):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,18 +85,31 @@ def train(
             _train(wanted, folder, resume)
 
 
+@contextmanager
+def _needing_the_extra() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise ImportError(
+            f'training needs {missing}, of an extra: pip install "mteb-hybrid[train]"'
+        ) from error
+
+
 def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
     from rich.console import Console
 
-    from mteb_hybrid.training.run.dry_run import dry_run
-    from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
+    with _needing_the_extra():
+        from mteb_hybrid.training.run.dry_run import dry_run
+        from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
 
-    found = dry_run(recipe)
+    run = RunFolder(folder)
+    found = dry_run(recipe, run.precision() if resume else None)
     if not _is_main():
         return
     state = ""
     try:
-        if not RunFolder(folder).check(recipe, resume=resume):
+        if not run.check(recipe, resume=resume):
             state = ": finished, nothing to do"
     except RunFolderError as error:
         found.problems.append(str(error))
@@ -109,16 +124,11 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
 
 
 def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
-    try:
+    with _needing_the_extra():
         import datasets
         from transformers.utils import logging
 
         from mteb_hybrid.training.run.train import train as run
-    except ModuleNotFoundError as error:
-        missing = str(error.name).partition(".")[0]
-        raise ImportError(
-            f'training needs {missing}, of an extra: pip install "mteb-hybrid[train]"'
-        ) from error
     # Loading and saving a model takes seconds; the bars would stand between the lines of the log.
     datasets.disable_progress_bars()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

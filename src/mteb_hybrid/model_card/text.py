@@ -12,7 +12,7 @@ from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
 from mteb_hybrid.models.load import CARD_FOLDER
 from mteb_hybrid.recipes.kept_run import Run
-from mteb_hybrid.recipes.recipe import Data, Recipe
+from mteb_hybrid.recipes.recipe import Data
 from mteb_hybrid.results.cells import COLUMNS, cell_text
 from mteb_hybrid.results.table import LEGEND
 
@@ -64,7 +64,7 @@ def card_text(
         run=run,
         folder=Markdown(CARD_FOLDER),
         recipe=run.recipe.name if run else "",
-        settings=_settings(run.recipe) if run else "",
+        settings=_settings(run) if run else "",
         corpora=[_corpus(data) for data in run.recipe.data] if run else [],
         versions=_versions(run) if run else "",
         curves=run is not None and run.has_curves,
@@ -178,7 +178,8 @@ def _citations(evaluation: Evaluation | None) -> list[Markdown]:
     return [fence(entry, "bibtex") for entry in entries if entry]
 
 
-def _settings(recipe: Recipe) -> str:
+def _settings(run: Run) -> str:
+    recipe = run.recipe
     batches, training = recipe.batches, recipe.training
     length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
     parts = [
@@ -189,7 +190,7 @@ def _settings(recipe: Recipe) -> str:
         f"alpha {batches.alpha}" if batches.method == "hybrid" else "",
         f"loss {training.loss} at scale {training.scale:g}",
         f"learning rate {training.learning_rate:g}",
-        training.precision,
+        run.versions[-1].get("precision", training.precision),
         f"LoRA of rank {recipe.model.lora.r}" if recipe.model.lora else "",
         f"frozen: {', '.join(recipe.model.freeze)}" if recipe.model.freeze else "",
     ]

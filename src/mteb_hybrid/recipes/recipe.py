@@ -204,7 +204,8 @@ class Training(_Strict):
         max_steps: Optimizer steps. Either this or `epochs`.
         epochs: Passes over the data; fractions are allowed.
         seed: Of everything that is drawn.
-        precision: ``bf16`` and ``fp16`` are autocast; parameters stay float32.
+        precision: ``bf16`` and ``fp16`` are autocast; parameters stay float32. ``auto`` is bf16
+            where the device computes it natively, else fp32.
         save_steps: Steps between checkpoints; without it, only the trained model is kept, and
             an interrupted run begins again.
         logging_steps: Steps between entries of the log.
@@ -219,7 +220,7 @@ class Training(_Strict):
     max_steps: PositiveInt | None = None
     epochs: PositiveFloat | None = None
     seed: NonNegativeInt = 1
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     save_steps: PositiveInt | None = None
     logging_steps: PositiveInt = 10
 
@@ -242,6 +243,8 @@ class Evaluation(_Strict):
         metric: What decides which checkpoint is best.
         patience: Stop after that many evaluations without a better one, and keep the best
             checkpoint; by default the last weights are kept.
+        keep_monolingual_within: How far below the untrained model's monolingual map the best
+            checkpoint may be, as in 0.005. Goes with `patience` and `multilingual_map`.
     """
 
     collection: CollectionName
@@ -251,6 +254,17 @@ class Evaluation(_Strict):
         "multilingual_map"
     )
     patience: PositiveInt | None = None
+    keep_monolingual_within: NonNegativeFloat | None = None
+
+    @model_validator(mode="after")
+    def _keeps_the_best(self) -> "Evaluation":
+        chooses = self.patience is not None and self.metric == "multilingual_map"
+        if self.keep_monolingual_within is not None and not chooses:
+            raise ValueError(
+                "keep_monolingual_within restricts which checkpoint is best: give patience, and "
+                "leave metric at 'multilingual_map'"
+            )
+        return self
 
 
 class Recipe(_Strict):

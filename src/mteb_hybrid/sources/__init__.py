@@ -9,6 +9,7 @@ import os
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, parallel
@@ -28,18 +29,21 @@ QUERY_READERS = {"miracl": miracl.read_queries}
 _recent: dict[tuple[str, str, str | None], Collection] = {}
 
 
-def load_collection(card: TaskCard) -> Collection:
+def load_collection(card: TaskCard | str) -> Collection:
     """Read the collection that a card declares. The last four stay in memory for further tasks.
 
     Args:
-        card: The card.
+        card: The card, or the name of its file, as in ``xquad-r``.
 
     Returns:
         The collection, in all languages of the card, without translated queries.
 
     Raises:
+        ValueError: If no card has that name.
         DataError: If a file is missing, altered, or not in the format that the card names.
     """
+    if isinstance(card, str):
+        card = collection_card(card)
     key = (str(card.file), card.model_dump_json(), os.environ.get(DATA_VARIABLE))
     if key not in _recent:
         _recent[key] = READERS[card.source.format](card)

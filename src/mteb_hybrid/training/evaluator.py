@@ -6,6 +6,7 @@ arXiv:2305.09025.
 
 import csv
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
@@ -25,8 +26,10 @@ from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.views import Qrels, Setting, View, view_passages, view_queries, views
 
 CONFIG = (
-    "languages", "max_groups", "seed", "query_prompt", "passage_prompt", "similarity_fn_name",
+    "languages", "max_groups", "seed", "keep_monolingual_within", "query_prompt", "passage_prompt",
+    "similarity_fn_name",
 )  # fmt: skip
+CONSTRAINED = f"constrained_{MAP.name}"
 NEEDED = ("encode_query", "encode_document", "similarity")
 
 
@@ -50,7 +53,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
     `MultiVectorEncoder` can be evaluated.
 
     The training arguments take ``f"eval_{evaluator.primary_metric}"`` as
-    ``metric_for_best_model``.
+    ``metric_for_best_model``. With `keep_monolingual_within`, the untrained model has to be
+    evaluated first: by a call before ``trainer.train()``, which a script that resumes repeats,
+    or by ``eval_on_start=True``.
 
     Args:
         collection: Passages, queries and judgments.
@@ -59,6 +64,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
             by default all. The pool stays whole, so that the values estimate those of all
             queries; subsets that the draw leaves without a query are left out of the mean.
         seed: Decides which groups are drawn.
+        keep_monolingual_within: How much of the untrained model's monolingual map a better pool
+            may cost, as in 0.005. The primary metric then holds to it, and so do
+            ``load_best_model_at_end`` and ``EarlyStoppingCallback``.
         batch_size: Texts per batch.
         query_prompt: Put before every query; by default the model's own prompt "query", if it has
             one. The empty string is no prompt.
@@ -70,13 +78,17 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
             at every call that has an output path.
 
     Attributes:
-        primary_metric: ``NAME_multilingual_map``, from the start.
+        primary_metric: ``NAME_multilingual_map``, or ``NAME_constrained_map`` with
+            `keep_monolingual_within`; from the start.
         greater_is_better: True.
         similarity_fn_name: The similarity of the last model evaluated.
+        texts: How many texts a call encodes.
+        monolingual_before: Monolingual map of the untrained model, that of the first call.
 
     Raises:
-        ValueError: If a language is unknown, `max_groups` is below 1, or no query has a relevant
-            passage in `languages`.
+        ValueError: If a language is unknown, `max_groups` is below 1, no query has a relevant
+            passage in `languages`, or `keep_monolingual_within` is negative or without any
+            monolingual query.
     """
 
     primary_metric: str | None
@@ -88,6 +100,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         languages: Sequence[str] | None = None,
         max_groups: int | None = None,
         seed: int = 0,
+        keep_monolingual_within: float | None = None,
         batch_size: int = 32,
         query_prompt: str | None = None,
         passage_prompt: str | None = None,
@@ -97,7 +110,6 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.name = name or re.sub(r"\W+", "-", collection.name.lower()).strip("-")
-        self.primary_metric = f"{self.name}_{Setting.MULTILINGUAL}_map"
         self.csv_file = f"Parallel-Retrieval_evaluation_{self.name}_results.csv"
         known = {language: language for language in collection.languages}
         asked = collection.languages if languages is None else languages
@@ -109,6 +121,24 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         self.similarity_fn_name: str | None = None
         self._queries_are_passages = collection.queries.equals(collection.passages)
         self._problems = _problems(collection.part(self.languages, max_groups, seed))
+        queries = {text for problem in self._problems for text in problem.queries}
+        passages = {text for problem in self._problems for text in problem.passages}
+        self.texts = len(queries) + len(passages)
+        self.keep_monolingual_within = keep_monolingual_within
+        self.monolingual_before: float | None = None
+        self.primary_metric = f"{self.name}_{Setting.MULTILINGUAL}_{MAP.name}"
+        if keep_monolingual_within is not None:
+            self.primary_metric = f"{self.name}_{CONSTRAINED}"
+            if not keep_monolingual_within >= 0:
+                raise ValueError(
+                    f"keep_monolingual_within is {keep_monolingual_within}; expected a difference "
+                    "of maps from 0, such as 0.005"
+                )
+            if all(problem.setting != Setting.MONOLINGUAL for problem in self._problems):
+                raise ValueError(
+                    f"keep_monolingual_within: {collection.name} has no query with an answer in "
+                    "its own language; take another collection, or leave it out"
+                )
 
     def __call__(
         self, model: Any, output_path: str | None = None, epoch: int = -1, steps: int = -1
@@ -123,11 +153,16 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
 
         Returns:
             ``NAME_monolingual_map``, ``NAME_crosslingual_map`` and ``NAME_multilingual_map``,
-            from 0 to 1; ``NAME_rank_distance``, in ranks; and, for every query language,
+            from 0 to 1; ``NAME_rank_distance``, in ranks; what the call cost: ``NAME_texts``
+            that were encoded, and ``NAME_seconds``; and, for every query language,
             ``NAME_multilingual_map_LANGUAGE``. NaN where there is nothing to measure: crosslingual
-            retrieval in one language, or the distance of a single relevant passage.
+            retrieval in one language, or the distance of a single relevant passage. With
+            `keep_monolingual_within` also ``NAME_constrained_map``: the multilingual map if the
+            monolingual one is kept; else, below 0, what that falls short by.
 
         Raises:
+            ValueError: If a model that is in training comes before the untrained one, with
+                `keep_monolingual_within`.
             TypeError: If the model cannot encode queries and passages apart from each other.
             EncoderError: If it returns NaN or infinity, as after training has diverged.
         """
@@ -136,7 +171,30 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
                 f"cannot evaluate a {type(model).__name__}: it has no {' and no '.join(missing)}. "
                 "Expected a SentenceTransformer, SparseEncoder or MultiVectorEncoder."
             )
+        constrained = self.keep_monolingual_within is not None
+        if constrained and self.monolingual_before is None and steps > 0:
+            raise ValueError(
+                f"keep_monolingual_within: this is step {steps}, and the untrained model was not "
+                "evaluated; call the evaluator with it before trainer.train(), also in a script "
+                "that resumes"
+            )
+        start = time.perf_counter()
         self.similarity_fn_name = getattr(model, "similarity_fn_name", None)
+        metrics = self._measure(model)
+        if constrained:
+            metrics[CONSTRAINED] = self._constrained(metrics)
+        cost = {"texts": self.texts, "seconds": time.perf_counter() - start}
+        if output_path is not None and self.write_csv:
+            self._append(Path(output_path), {"epoch": epoch, "steps": steps, **metrics, **cost})
+        named = self._named(metrics)
+        self.store_metrics_in_model_card_data(model, named, epoch, steps)
+        return named | self._named(cost)
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What the values depend on beside model and collection, for the model card."""
+        return {key: getattr(self, key) for key in CONFIG if getattr(self, key) is not None}
+
+    def _measure(self, model: Any) -> dict[str, float]:
         texts = [text for problem in self._problems for text in problem.queries]
         queries = self._encode(model.encode_query, self.query_prompt, texts)
         texts = [text for problem in self._problems for text in problem.passages]
@@ -163,15 +221,23 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         metrics[RANK_DISTANCE.name] = fmean(there) if there else nan
         for view, value in maps[Setting.MULTILINGUAL].items():
             metrics[f"{Setting.MULTILINGUAL}_{MAP.name}_{view.query_language}"] = value
-        if output_path is not None and self.write_csv:
-            self._append(Path(output_path), {"epoch": epoch, "steps": steps, **metrics})
-        metrics = {f"{self.name}_{key}": value for key, value in metrics.items()}
-        self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
         return metrics
 
-    def get_config_dict(self) -> dict[str, Any]:
-        """What the values depend on beside model and collection, for the model card."""
-        return {key: getattr(self, key) for key in CONFIG if getattr(self, key) is not None}
+    def _named(self, values: dict[str, float]) -> dict[str, float]:
+        return {f"{self.name}_{key}": value for key, value in values.items()}
+
+    def _constrained(self, metrics: dict[str, float]) -> float:
+        """What orders models: by the pool those that keep enough, behind them by what they lack.
+
+        The rule is that of Deb (2000) for constraints, doi:10.1016/S0045-7825(99)00389-8.
+        """
+        monolingual = metrics[f"{Setting.MONOLINGUAL}_{MAP.name}"]
+        if self.monolingual_before is None:
+            self.monolingual_before = monolingual
+        least = self.monolingual_before - (self.keep_monolingual_within or 0)
+        if monolingual < least:
+            return monolingual - least
+        return metrics[f"{Setting.MULTILINGUAL}_{MAP.name}"]
 
     def _encode(
         self, encode: Callable[..., Any], prompt: str | None, texts: list[str]

@@ -198,6 +198,16 @@ def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, mon
     assert card.read_text(encoding="utf-8").endswith("mine\n")
 
 
+@pytest.mark.parametrize("dry", [("--dry-run",), ()])
+def test_without_the_extra_it_is_named(recipe_file, tmp_path, monkeypatch, dry):
+    for module in [name for name in sys.modules if name.startswith("mteb_hybrid.training.")]:
+        monkeypatch.delitem(sys.modules, module)
+    for module in [name for name in sys.modules if name.partition(".")[0] == "accelerate"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    said = command(recipe_file, "-o", tmp_path / "run", *dry)
+    assert 'training needs accelerate, of an extra: pip install "mteb-hybrid[train]"' in said
+
+
 def test_an_adapter(recipe_file, tmp_path, tiny_model):
     adapter = "model.lora={r=2, alpha=4, target_modules=['query', 'value']}"
     recipe = read_recipe(recipe_file, [adapter, "evaluation="])
@@ -249,6 +259,7 @@ def test_dry_run(recipe_file, tmp_path):
         "first 12 batches 100.0% monolingual, 2 pairs",
         "GiB: parameters",
         "keeps the best",
+        "1,067 to encode each time",
     ):
         assert part in " ".join(said.split())
 
@@ -272,6 +283,7 @@ def test_a_dry_run_says_what_alpha_and_languages_cannot_have(recipe_file, tmp_pa
         ("model.pooling=cls", "has modules.json: remove model.pooling"),
         ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
         ("model.revision='0'", "the recipe expects 0"),
+        ("evaluation.collection=xquad-r", "xquad-r"),
         ("batches.size=65", "64 groups that fit the plan, but the batches need 65"),
     ],
 )

@@ -65,10 +65,8 @@ def linked(table: pa.Table, own: Ints, name: str, shown: Mapping[str, str]) -> I
     """
     _, labels = np.unique(own, return_inverse=True)
     before = labels = labels.astype(np.int32)
-    for role in ("query", "passage"):
-        columns = [column for column in table.column_names if column.startswith(f"{role}_")]
-        if columns:
-            labels = _joined_by_texts(table, columns, labels, name, shown)
+    columns = [name for name in table.column_names if name.startswith(("query_", "passage_"))]
+    labels = _joined_by_texts(table, columns, labels, name, shown)
     smallest = np.full(labels.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(smallest, labels, own)
     if len(smallest) < before.max(initial=-1) + 1:

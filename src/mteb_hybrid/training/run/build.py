@@ -18,11 +18,12 @@ from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.models.load import ModelError, folder_hash
-from mteb_hybrid.models.offline import load_encoder
+from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
-from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.precision import device
 
 
 def load_data(recipe: Recipe) -> ParallelDataset:
@@ -87,7 +88,7 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
-        return load_encoder()
+        return load_offline_encoder()
     folder = Path(wanted.name).expanduser()
     if not wanted.on_hub:
         if not folder.is_dir():
@@ -135,7 +136,7 @@ def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
-        raise ImportError("model.lora needs peft: pip install peft") from error
+        raise ImportError('model.lora needs peft: pip install "mteb-hybrid[train]"') from error
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -165,29 +166,36 @@ def make_evaluator(recipe: Recipe) -> ParallelRetrievalEvaluator | None:
         return None
     collection = load_collection(collection_card(wanted.collection))
     return ParallelRetrievalEvaluator(
-        collection, max_groups=wanted.max_groups, name=wanted.collection, write_csv=False
+        collection,
+        max_groups=wanted.max_groups,
+        keep_monolingual_within=wanted.keep_monolingual_within,
+        name=wanted.collection,
+        write_csv=False,
     )
 
 
 def make_arguments(
-    recipe: Recipe, folder: Path, *, resuming: bool = False
+    recipe: Recipe, folder: Path, precision: str, *, resuming: bool = False
 ) -> SentenceTransformerTrainingArguments:
     """The arguments of the trainer.
 
     Args:
         recipe: The recipe.
         folder: Where checkpoints go.
+        precision: What the run computes in: ``fp32``, ``bf16`` or ``fp16``.
         resuming: Whether the run goes on from a checkpoint.
     """
     training, evaluation = recipe.training, recipe.evaluation
     options: dict[str, Any] = {}
     if evaluation is not None:
+        constrained = evaluation.keep_monolingual_within is not None
+        metric = CONSTRAINED if constrained else evaluation.metric
         options |= {
             "eval_strategy": "steps",
             "eval_steps": evaluation.every,
             # A resumed run has its first evaluation in the log already.
             "eval_on_start": not resuming,
-            "metric_for_best_model": f"eval_{evaluation.collection}_{evaluation.metric}",
+            "metric_for_best_model": f"eval_{evaluation.collection}_{metric}",
             "greater_is_better": evaluation.metric != "rank_distance",
             "load_best_model_at_end": evaluation.patience is not None,
         }
@@ -197,7 +205,6 @@ def make_arguments(
     for data in recipe.data[:1]:
         numbers = range(1, data.negatives + 1)
         prompts |= {f"negative_{number}": prompts["passage"] for number in numbers}
-    accelerator = getattr(torch, "accelerator", torch.cuda)  # torch 2.4 has no torch.accelerator
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=training.max_steps or -1,
@@ -208,9 +215,9 @@ def make_arguments(
         weight_decay=training.weight_decay,
         warmup_steps=training.warmup,
         seed=training.seed,
-        bf16=training.precision == "bf16",
-        fp16=training.precision == "fp16",
-        use_cpu=not accelerator.is_available(),
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=device().type == "cpu",
         save_strategy="no" if training.save_steps is None else "steps",
         logging_steps=training.logging_steps,
         report_to=[],

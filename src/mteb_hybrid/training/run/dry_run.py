@@ -16,7 +16,8 @@ from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.training.batches.factory import make_sampler
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.dataset import ParallelDataset
-from mteb_hybrid.training.run.build import load_data, load_model
+from mteb_hybrid.training.run.build import load_data, load_model, make_evaluator
+from mteb_hybrid.training.run.precision import choose_precision
 
 MOST_BATCHES = 500
 """How many batches are drawn to show what they consist of."""
@@ -44,11 +45,12 @@ class DryRun:
         return table
 
 
-def dry_run(recipe: Recipe) -> DryRun:
+def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
     """Find out what a recipe would do: reads model and data, trains nothing, writes nothing.
 
     Args:
         recipe: The recipe.
+        began: The precision in which the run to be resumed began.
 
     Returns:
         Data, counts of languages, steps, what batches consist of, and memory. What cannot be
@@ -67,16 +69,18 @@ def dry_run(recipe: Recipe) -> DryRun:
         found.problems.append(str(error))
     training = recipe.training
     batches = {key: value for key, value in recipe.plan.settings().items() if key != "languages"}
+    _describe_precision(training.precision, began, found)
     found.lines += [
         ("batch plan", ", ".join(f"{key} {value}" for key, value in batches.items())),
         ("loss", f"{training.loss}, scale {training.scale:g}, seed {training.seed}"),
         (
             "optimizer",
             f"AdamW, learning rate {training.learning_rate:g}, weight decay "
-            f"{training.weight_decay:g}, warm-up {training.warmup:.0%}, {training.precision}",
+            f"{training.weight_decay:g}, warm-up {training.warmup:.0%}",
         ),
         ("evaluation", _evaluation(recipe)),
     ]
+    _describe_evaluator(recipe, found)
     return found
 
 
@@ -101,6 +105,17 @@ def _describe_parameters(recipe: Recipe, found: DryRun) -> None:
         share = trained / total
         found.lines.append(("parameters", f"{total:,}, of which {trained:,} train ({share:.1%})"))
         found.lines.append(("memory", _memory(total, trained)))
+
+
+def _describe_precision(wanted: str, began: str | None, found: DryRun) -> None:
+    try:
+        chosen = choose_precision(wanted, began)
+    except ValueError as error:
+        found.lines.append(("precision", f"impossible: {error}"))
+        found.problems.append(str(error))
+    else:
+        how = chosen.warning or chosen.reason
+        found.lines.append(("precision", f"{chosen.name}, {how}"))
 
 
 def _count(model: SentenceTransformer) -> tuple[int, int]:
@@ -215,6 +230,18 @@ def _groups(sampler: HybridBatchSampler, wanted: int, per_epoch: int) -> Iterato
         yield sampler.examples.pop(group)
 
 
+def _describe_evaluator(recipe: Recipe, found: DryRun) -> None:
+    """What an evaluation costs, or why there cannot be one."""
+    try:
+        evaluator = make_evaluator(recipe)
+    except (ValueError, OSError) as error:
+        found.lines.append(("  texts", f"unknown: {error}"))
+        found.problems.append(str(error))
+    else:
+        if evaluator is not None:
+            found.lines.append(("  texts", f"{evaluator.texts:,} to encode each time"))
+
+
 def _evaluation(recipe: Recipe) -> str:
     wanted = recipe.evaluation
     if wanted is None:
@@ -224,4 +251,8 @@ def _evaluation(recipe: Recipe) -> str:
         said += f", on {wanted.max_groups} groups of queries"
     if wanted.patience is None:
         return f"{said}; the last weights are kept"
-    return f"{said}; stops after {wanted.patience} without a better {wanted.metric}, keeps the best"
+    said += f"; stops after {wanted.patience} without a better {wanted.metric}, keeps the best"
+    if wanted.keep_monolingual_within is None:
+        return said
+    kept = wanted.keep_monolingual_within
+    return f"{said} of those that lose at most {kept:g} of the untrained model's monolingual_map"

@@ -40,6 +40,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.model = path / "model"
         self.recipe = path / "recipe.toml"
+        self.versions = path / "versions.json"
 
     @property
     def is_finished(self) -> bool:
@@ -92,14 +93,27 @@ class RunFolder:
             )
         return True
 
-    def begin(self, recipe: Recipe) -> None:
-        """Write the resolved recipe, and the versions that this part of the run is made with."""
+    def precision(self) -> str | None:
+        """What the last checkpoint was computed in; None if there is none, or it is not known."""
+        parts = self._parts() if self.last_checkpoint() else []
+        return parts[-1].get("precision") if parts else None
+
+    def begin(self, recipe: Recipe, precision: str) -> None:
+        """Write the recipe, and the versions and precision that this part of the run is made with.
+
+        Args:
+            recipe: The recipe.
+            precision: What this part computes in.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.recipe, to_toml(recipe.settings()))
-        file = self.path / "versions.json"
-        before = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         last = self.last_checkpoint()
-        write_json(file, [*before, {"from": last.name if last else "start", **_versions()}])
+        part = {"from": last.name if last else "start", "precision": precision, **_versions()}
+        write_json(self.versions, [*self._parts(), part])
+
+    def _parts(self) -> list[dict[str, Any]]:
+        file = self.versions
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
     def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Write the trainer's log, an entry per line."""

@@ -2,11 +2,13 @@
 
 import time
 from datetime import timedelta
+from math import isnan, nan
 from typing import Any
 
 from transformers import TrainerCallback
 
 from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.training.evaluator import CONSTRAINED
 from mteb_hybrid.training.run.folder import RunFolder
 
 
@@ -42,6 +44,7 @@ class RunLog(TrainerCallback):
             ends = f"_{setting}_map"
             found = [value for key, value in logs.items() if key.endswith(ends)]
             said += [f"{setting} map {value:.4f}" for value in found]
+        said += _evaluated(logs)
         if said and state.is_world_process_zero:
             print(f"step {state.global_step}/{state.max_steps}: {', '.join(said)}", flush=True)
 
@@ -50,3 +53,17 @@ class RunLog(TrainerCallback):
         pace = (time.monotonic() - then) / max(1, state.global_step - step)
         left = timedelta(seconds=round(pace * (state.max_steps - state.global_step)))
         return f"{left} left"
+
+
+def _evaluated(logs: dict[str, Any]) -> list[str]:
+    """What an evaluation found beside maps, and what it cost; of the keys the ends are known."""
+    found = {key.rpartition("_")[2]: value for key, value in logs.items()}
+    said = []
+    if not isnan(found.get("distance", nan)):
+        said.append(f"rank distance {found['distance']:.1f}")
+    constrained = next((logs[key] for key in logs if key.endswith(f"_{CONSTRAINED}")), 0)
+    if constrained < 0:
+        said.append(f"monolingual map {-constrained:.4f} too low to be kept")
+    if {"texts", "seconds"} <= found.keys():
+        said.append(f"{found['texts']:,} texts in {found['seconds']:.1f} s")
+    return said

@@ -4,14 +4,14 @@ Works alike in one process, under ``torchrun`` and under ``accelerate launch``: 
 out by itself, and only the main process writes.
 """
 
-import json
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
+from accelerate import PartialState
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, set_seed
+from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.models.load import folder_hash
@@ -29,6 +29,11 @@ from mteb_hybrid.training.run.build import (
 from mteb_hybrid.training.run.folder import META, RunFolder
 from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.meta import model_meta
+from mteb_hybrid.training.run.patience import Patience
+from mteb_hybrid.training.run.precision import device, shared_precision
+
+WAIT = timedelta(minutes=30)
+"""How long processes wait for one another, as the trainer's."""
 
 
 def train(
@@ -57,25 +62,34 @@ def train(
     """
     run = RunFolder(folder)
     checkpoint = run.last_checkpoint() if resume else None
-    arguments = make_arguments(recipe, run.checkpoints, resuming=checkpoint is not None)
-    with arguments.main_process_first(local=False, desc="preparing the run"):
+    processes = PartialState(cpu=device().type == "cpu", timeout=WAIT)
+    with processes.main_process_first():
         # The others would find what the main process has begun to write.
-        if arguments.process_index == 0:
+        if processes.is_main_process:
             run.check(recipe, resume=resume)
         if run.is_finished:
             return False
         data = load_data(recipe)
+    precision = shared_precision(recipe.training.precision, run.precision() if resume else None)
+    arguments = make_arguments(
+        recipe, run.checkpoints, precision.name, resuming=checkpoint is not None
+    )
     set_seed(recipe.training.seed)
     model = load_model(recipe)
+    evaluator = make_evaluator(recipe)
     if arguments.process_index == 0:
-        run.begin(recipe)
+        print(f"precision: {precision.name}, {precision.reason}", flush=True)
+        if precision.warning:
+            print(f"precision: {precision.warning}", file=sys.stderr)
+        run.begin(recipe, precision.name)
+    patience = recipe.evaluation.patience if recipe.evaluation else None
     trainer_class = SentenceTransformerTrainer if recipe.model.lora is None else AdapterTrainer
     trainer = trainer_class(
         model=model,
         args=arguments,
         train_dataset=data,
         loss=make_loss(recipe, model),
-        evaluator=make_evaluator(recipe),
+        evaluator=evaluator,
         callbacks=[
             HybridBatchCallback(
                 recipe.batches.alpha,
@@ -84,7 +98,7 @@ def train(
                 crosslingual=recipe.batches.crosslingual,
                 languages=tuple(recipe.languages),
             ),
-            *_stopping(recipe, checkpoint),
+            *([Patience(patience, evaluator)] if evaluator and patience else []),
             RunLog(run),
             *callbacks,
         ],
@@ -92,29 +106,25 @@ def train(
     trainer.remove_callback(PrinterCallback)  # RunLog prints instead
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.is_world_process_zero():
-        _finish(run, recipe, model, trainer.state.log_history)
+        _finish(run, recipe, model, trainer.state)
     # A process that ends early, and badly, would make torchrun stop the one that still writes.
     trainer.accelerator.wait_for_everyone()
     return True
 
 
-def _stopping(recipe: Recipe, checkpoint: Path | None) -> list[EarlyStoppingCallback]:
-    if recipe.evaluation is None or recipe.evaluation.patience is None:
-        return []
-    stopping = EarlyStoppingCallback(recipe.evaluation.patience)
-    if checkpoint is not None:
-        # The trainer can restore it, but only together with all others, by making new ones.
-        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        stored = state["stateful_callbacks"][EarlyStoppingCallback.__name__]
-        for name, value in stored["attributes"].items():
-            setattr(stopping, name, value)
-    return [stopping]
-
-
 def _finish(
-    run: RunFolder, recipe: Recipe, model: SentenceTransformer, history: list[dict[str, Any]]
+    run: RunFolder, recipe: Recipe, model: SentenceTransformer, state: TrainerState
 ) -> None:
+    history = state.log_history
     run.write_log(history)
+    kept = recipe.evaluation and recipe.evaluation.keep_monolingual_within
+    if kept is not None and state.best_metric is not None and state.best_metric < 0:
+        print(
+            f"no checkpoint kept the monolingual map within {kept:g} of the untrained model's; the "
+            f"model is that of step {state.best_global_step}, which is too low by least: "
+            f"{-state.best_metric:.4f}",
+            file=sys.stderr,
+        )
     try:
         from mteb_hybrid.training.run.curves import draw_curves
     except ModuleNotFoundError as error:
