@@ -305,7 +305,7 @@ class ParallelDataset(TablelessDataset):
             ParallelDataError: If the function asks for a column that is not there, or keeps no row.
         """
         options.setdefault("keep_in_memory", True)
-        with all_texts("filter"):
+        with all_texts("filter", self.column_names):
             kept = self.wide().filter(function, *args, **options)
         return self._like(self._chosen(kept._indices.column(0).to_numpy().astype(np.int64)))
 
@@ -369,7 +369,7 @@ class ParallelDataset(TablelessDataset):
             ParallelDataError: If the function asks for a column that is not there or gives one
                 that parallel data do not have, or a row is left without a question or passage.
         """
-        with all_texts("map"):
+        with all_texts("map", self.column_names):
             return self._changed(lambda part, own: part.map(function, *args, **options))
 
     def add_column(self, name: str, column: Any, **options: Any) -> "ParallelDataset":
