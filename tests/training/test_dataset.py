@@ -1,6 +1,7 @@
 import os
 import pickle
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -346,3 +347,21 @@ def test_counts_respect_a_selection(corpus):
         for row in range(0, 40, 2)
     ]
     assert first == sum(there)
+
+
+def test_choosing_rows_of_a_large_corpus_handles_numbers_not_objects():
+    """A million Python integers alone take 36 MB, and a loop over them seconds."""
+    size = 1_000_000
+    texts = pa.array(["text"]).take(pa.array(np.zeros(size, dtype=np.int32)))
+    columns = {"query_en": texts, "passage_en": texts, "group": pa.array(np.arange(size) // 2)}
+    data = ParallelDataset([Corpus("large", InMemoryTable(pa.table(columns)))])
+    half = np.random.default_rng(0).permutation(size)[: size // 2]
+    tracemalloc.start()
+    chosen = data.select(half)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    parts = data.train_test_split(0.1)
+    used_for_split = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 20e6 and used_for_split < 120e6
+    assert len(chosen) == size // 2 and len(parts["train"]) == 9 * size // 10
