@@ -1,22 +1,19 @@
 """Row-parallel training data as a `datasets.Dataset` that the stock trainers accept."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
-from datasets import Dataset, DatasetDict
-from datasets.table import InMemoryTable
+from datasets import Dataset
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.training.corpus import Corpus, Ints, has
-
-ROW = "row"
+from mteb_hybrid.training.joined import joined
+from mteb_hybrid.training.rows import ParallelRows, texts
+from mteb_hybrid.training.saved import load
 
 
 class Example(NamedTuple):
@@ -27,16 +24,20 @@ class Example(NamedTuple):
     passage_language: int
 
 
-class ParallelDataset(Dataset):  # type: ignore[misc]
+class ParallelDataset(ParallelRows):
     """Questions and passages in several languages, any of them missing in a row.
 
     It is a `datasets.Dataset` of rows. A batch sampler of ours asks for (row, query language,
     passage language), packed into one number, so that all language pairs are at hand and none is
-    ever written out. Read plainly (``dataset[0]``, iteration, the trainer's model card), a row
-    shows itself in the first language that it has for both sides.
+    ever written out. Read plainly (``dataset[0]``, ``dataset["query"]``, iteration, `to_pandas`
+    and the like, the trainer's model card), a row shows itself in the first language that it has
+    for both sides.
 
-    `select`, `shuffle` and `train_test_split` keep the parallel form; `map` and `filter` give a
-    plain dataset, which the callback refuses.
+    What chooses or orders rows (`select`, `filter`, `shuffle`, `sort`, `train_test_split`, `take`,
+    `skip`, `shard`, `repeat`, `concatenate`) gives parallel data, and so do `map`, `add_column`
+    and `save_to_disk` with `load_from_disk`. The functions of `filter` and `map` get all texts of
+    a row, as the columns ``query_en``, ``passage_de``, … of `wide`. Everything else that a
+    `datasets.Dataset` can do is refused with what to do instead.
 
     Args:
         corpora: One or more corpora. Each batch is drawn from one of them.
@@ -53,31 +54,9 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
 
     Raises:
         ParallelDataError: If there is no row, two corpora share a name, the weights do not name
-            every corpus or are not positive, or the corpora carry different numbers of negatives.
+            every corpus or are not positive, or the corpora carry different numbers of negatives
+            or different labels.
     """
-
-    def __init__(
-        self,
-        corpora: Sequence[Corpus],
-        weights: Mapping[str, float] | None = None,
-        rows: Ints | None = None,
-    ) -> None:
-        self.corpora = tuple(corpora)
-        self.languages: tuple[str, ...] = tuple(
-            dict.fromkeys(code for corpus in corpora for code in corpus.languages)
-        )
-        self.rows = None if rows is None else np.asarray(rows, dtype=np.int64)
-        self.starts = np.cumsum([0, *map(len, corpora)])
-        self._check()
-        self.weights = self._checked_weights(weights)
-        size = int(self.starts[-1]) if self.rows is None else len(self.rows)
-        positions = np.arange(size) if self.rows is None else self.rows
-        super().__init__(
-            InMemoryTable(pa.table({ROW: pa.array(positions, pa.int32())})), fingerprint=self.digest
-        )
-        # Set directly: set_transform() would hash every corpus to find a new fingerprint.
-        self._format_type = "custom"
-        self._format_kwargs = {"transform": partial(_first_languages, self.corpora, self.starts)}
 
     @classmethod
     def from_json(
@@ -151,60 +130,49 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
             ParallelDataError: If a data set has several corpora, or for the reasons that the
                 class gives.
         """
-        corpora, rows, start = [], [], 0
+        parts = []
         for name, dataset in datasets.items():
             if len(dataset.corpora) != 1:
                 raise ParallelDataError(f"{name}: is a mix already; mix its parts instead")
-            corpora.append(dataset.corpora[0].renamed(name))
-            own = np.arange(len(dataset.corpora[0])) if dataset.rows is None else dataset.rows
-            rows.append(own + start)
-            start += len(dataset.corpora[0])
-        whole = all(dataset.rows is None for dataset in datasets.values())
-        return cls(corpora, weights, None if whole else np.concatenate(rows))
+            parts.append(([dataset.corpora[0].renamed(name)], dataset.rows))
+        return cls._joined(parts, weights)
 
-    def _check(self) -> None:
-        names = [corpus.name for corpus in self.corpora]
-        if len(set(names)) < len(names):
-            raise ParallelDataError(f"corpora need different names, found {names}")
-        if not self.starts[-1] or (self.rows is not None and not len(self.rows)):
-            raise ParallelDataError(f"{', '.join(names) or 'no corpus'}: no rows to train on")
-        if self.starts[-1] >= 2**31 or len(self.languages) > 64:
-            raise ParallelDataError(
-                f"{self.starts[-1]:,} rows in {len(self.languages)} languages; at most 2^31 rows "
-                "and 64 languages are supported"
-            )
-        if len({corpus.negatives for corpus in self.corpora}) > 1:
-            raise ParallelDataError(
-                "corpora carry different numbers of hard negatives: "
-                f"{ {corpus.name: corpus.negatives for corpus in self.corpora} }; choose one"
-            )
+    @classmethod
+    def concatenate(cls, datasets: Sequence["ParallelDataset"]) -> "ParallelDataset":
+        """Put the rows of data sets one after another.
 
-    def _checked_weights(self, weights: Mapping[str, float] | None) -> dict[str, float] | None:
-        if weights is None:
-            return None
-        names = {corpus.name for corpus in self.corpora}
-        if set(weights) != names or any(not weight > 0 for weight in weights.values()):
-            raise ParallelDataError(
-                f"weights {dict(weights)} must give a positive number for each of {sorted(names)}"
-            )
-        total = sum(weights.values())
-        return {corpus.name: weights[corpus.name] / total for corpus in self.corpora}
+        Parts of the same data (of a split, say) become one again. Corpora that differ stay apart,
+        as in `mix`: each batch comes from one of them.
 
-    @property
-    def digest(self) -> str:
-        """Fingerprint of the content, for comparing the data of a checkpoint with this."""
-        digest = hashlib.sha256("".join(corpus.digest for corpus in self.corpora).encode())
-        if self.rows is not None:
-            digest.update(self.rows.tobytes())
-        return digest.hexdigest()[:16]
+        Args:
+            datasets: Data sets, with the same weights if any has weights.
 
-    def locate(self, row: int) -> tuple[Corpus, int]:
-        """The corpus of a row, and its position there."""
-        return _locate(self.corpora, self.starts, self.corpus_row(row))
+        Raises:
+            ParallelDataError: If one is not parallel, they have different weights, or for the
+                reasons that the class gives.
+        """
+        for number, dataset in enumerate(datasets):
+            if not isinstance(dataset, ParallelDataset):
+                raise ParallelDataError(
+                    f"data set {number} is a {type(dataset).__name__}, expected a ParallelDataset; "
+                    "make it one with ParallelDataset.from_dataset or from_pairs"
+                )
+            if dataset.weights != datasets[0].weights:
+                raise ParallelDataError(
+                    f"data sets 0 and {number} have the weights {datasets[0].weights} and "
+                    f"{dataset.weights}; expected the same, or use ParallelDataset.mix"
+                )
+        weights = datasets[0].weights if datasets else None
+        return cls._joined([(dataset.corpora, dataset.rows) for dataset in datasets], weights)
 
-    def corpus_row(self, row: int) -> int:
-        """Position of a row in the corpora put one after another."""
-        return row if self.rows is None else int(self.rows[row])
+    @classmethod
+    def _joined(
+        cls,
+        parts: Sequence[tuple[Sequence[Corpus], Ints | None]],
+        weights: Mapping[str, float] | None,
+    ) -> "ParallelDataset":
+        corpora, rows = joined(parts)
+        return cls(corpora, weights)._chosen(rows)
 
     def key(self, example: Example) -> int:
         """Pack an example into the number that `__getitems__` takes.
@@ -220,7 +188,7 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         rest, passage = divmod(-1 - key, len(self.languages))
         return Example(*divmod(rest, len(self.languages)), passage)
 
-    def __getitems__(self, keys: Sequence[int]) -> list[dict[str, str]]:
+    def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
         """The examples of one batch: what torch's data loader calls.
 
         Raises:
@@ -232,57 +200,28 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
                 "train with callbacks=[HybridBatchCallback()], or set "
                 "args.batch_sampler=HybridBatchSampler"
             )
-        return [self._texts(self.example(key)) for key in keys]
+        examples = [self._texts(self.example(key)) for key in keys]
+        if not self._format_kwargs:
+            return examples
+        columns = self._transformed(examples)
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _texts(self, example: Example) -> dict[str, str]:
+    def _texts(self, example: Example) -> dict[str, Any]:
         corpus, row = self.locate(example.row)
-        return _texts(
-            corpus,
-            row,
-            self.languages[example.query_language],
-            self.languages[example.passage_language],
-        )
+        query, passage = (self.languages[language] for language in example[1:])
+        return texts(corpus, row, query, passage)
 
-    def select(self, indices: Iterable[int], *args: Any, **kwargs: Any) -> "ParallelDataset":
-        """Keep some rows, in the order given; the arguments are those of `datasets.Dataset`."""
-        chosen = super().select(indices, *args, **kwargs)
-        rows = chosen.with_format("numpy", columns=[ROW])[:][ROW]
-        return ParallelDataset(self.corpora, self.weights, np.asarray(rows, dtype=np.int64))
-
-    def train_test_split(
-        self, test_size: float | int = 0.1, *, seed: int = 0, **unsupported: Any
-    ) -> DatasetDict:
-        """Split at random by groups, so that no group has rows in both parts.
-
-        Args:
-            test_size: Share of the groups (below 1), or their number.
-            seed: Seed of the choice.
-            **unsupported: Other arguments of `datasets.Dataset.train_test_split`, refused.
-
-        Returns:
-            ``{"train": …, "test": …}``, both parallel.
+    @classmethod
+    def load_from_disk(
+        cls, dataset_path: Path | str, keep_in_memory: bool | None = None
+    ) -> "ParallelDataset":
+        """Read, memory-mapped, what `save_to_disk` wrote.
 
         Raises:
-            ParallelDataError: If a part would be empty, or another argument is given.
+            ParallelDataError: If the folder holds something else, or is damaged.
         """
-        if unsupported:
-            raise ParallelDataError(
-                f"train_test_split of parallel data takes test_size and seed, not {[*unsupported]}"
-            )
-        located = [self.locate(row) for row in range(len(self))]
-        groups = [(corpus.name, corpus.group(row)) for corpus, row in located]
-        distinct = sorted(set(groups))
-        held_out = int(test_size if test_size >= 1 else round(test_size * len(distinct)))
-        if not 0 < held_out < len(distinct):
-            raise ParallelDataError(
-                f"test_size={test_size} of {len(distinct)} groups leaves a part empty"
-            )
-        order = np.random.default_rng(seed).permutation(len(distinct))
-        test = {distinct[position] for position in order[:held_out]}
-        is_test = np.array([group in test for group in groups])
-        return DatasetDict(
-            train=self.select(np.flatnonzero(~is_test)), test=self.select(np.flatnonzero(is_test))
-        )
+        saved = load(Path(dataset_path), keep_in_memory)
+        return cls(saved.corpora, saved.weights, saved.rows)
 
     def counts(self) -> pl.DataFrame:
         """How many rows each corpus has for each pair of languages.
@@ -308,33 +247,3 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
     def __repr__(self) -> str:
         corpora = ", ".join(f"{corpus.name}: {len(corpus):,}" for corpus in self.corpora)
         return f"ParallelDataset({len(self):,} rows [{corpora}], languages={list(self.languages)})"
-
-
-def _locate(corpora: tuple[Corpus, ...], starts: Ints, row: int) -> tuple[Corpus, int]:
-    if len(corpora) == 1:
-        return corpora[0], row
-    position = int(np.searchsorted(starts, row, side="right")) - 1
-    return corpora[position], row - int(starts[position])
-
-
-def _texts(corpus: Corpus, row: int, query: str, passage: str) -> dict[str, str]:
-    texts = {
-        "query": corpus.text("query", query, row),
-        "passage": corpus.text("passage", passage, row),
-    }
-    if corpus.negatives:
-        negatives = corpus.negative_texts(passage, row)
-        texts |= {f"negative_{n}": text for n, text in enumerate(negatives, start=1)}
-    return texts
-
-
-def _first_languages(
-    corpora: tuple[Corpus, ...], starts: Ints, batch: Mapping[str, Sequence[int]]
-) -> dict[str, list[str]]:
-    """The transform behind plain reading: each row in its first pair of languages."""
-    rows = []
-    for position in batch[ROW]:
-        corpus, row = _locate(corpora, starts, position)
-        query, passage = corpus.first_pair(row)
-        rows.append(_texts(corpus, row, query, passage))
-    return {column: [row[column] for row in rows] for column in rows[0]} if rows else {}

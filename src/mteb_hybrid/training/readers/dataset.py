@@ -11,6 +11,7 @@ from datasets import Dataset
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
+from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.readers.cache import cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
     checked_count,
@@ -38,7 +39,8 @@ def from_dataset(
 
     Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. It is
     copied only if rows were shuffled or filtered before (in the cache of `datasets`), or must be
-    left out (in ours). Groups of a dataset on disk are computed once, and cached.
+    left out (in ours). Groups of a dataset on disk are computed once, and cached. A
+    column ``label``, ``labels``, ``score`` or ``scores`` is carried along.
 
     Args:
         dataset: Texts in columns of strings, null where a translation is missing.
@@ -77,6 +79,7 @@ def from_dataset(
         if (column := patterns[role].replace("{language}", code)) in dataset.column_names
         and not _is_empty(dataset.data.schema.field(column).type)
     }
+    renamed |= {column: column for column in LABELS if column in dataset.column_names}
     if group in dataset.column_names:
         grouped: str | None = group
     elif group == GROUP:
@@ -97,7 +100,8 @@ def from_pairs(
 ) -> Corpus:
     """Use a dataset of questions and passages in one language, such as an English training set.
 
-    Columns are renamed, not copied.
+    Columns are renamed, not copied. A column ``label``, ``labels``, ``score`` or ``scores`` is
+    carried along.
 
     Args:
         dataset: Texts in columns of strings.
@@ -121,7 +125,8 @@ def from_pairs(
     for column in (query, passage, *([] if group is None else [group])):
         if column not in dataset.column_names:
             raise no_column(dataset, column, stem)
-    renamed = {query: f"query_{code}", passage: f"passage_{code}"}
+    labels = {column: column for column in LABELS if column in dataset.column_names}
+    renamed = {**labels, query: f"query_{code}", passage: f"passage_{code}"}
     return _settled(dataset, renamed, group, stem)
 
 
