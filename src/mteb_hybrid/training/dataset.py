@@ -218,7 +218,10 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
                 "train with callbacks=[HybridBatchCallback()], or set "
                 "args.batch_sampler=HybridBatchSampler"
             )
-        return [self._texts(self.example(key)) for key in keys]
+        rows = [self._texts(self.example(key)) for key in keys]
+        # A trainer of several data sets wraps the transform, to tell losses where a batch is from.
+        name = getattr(self._format_kwargs["transform"], "keywords", {}).get("dataset_name")
+        return rows if name is None else [{**row, "dataset_name": name} for row in rows]
 
     def _texts(self, example: Example) -> dict[str, str]:
         corpus, row = self.locate(example.row)
