@@ -35,7 +35,7 @@ class BatchPlan:
         language_weights: How the language of a monolingual batch (and with `crosslingual="pair"`
             the pair of a cross-lingual one) is drawn: ``uniform``, ``size`` (by rows that have
             it), or a temperature T: by rows to the power 1/T. A language with too few rows for
-            its share gets what it has, spread over the epoch.
+            its share gets what it has, spread over the epoch, whatever alpha is.
         crosslingual: ``mixed``: every example of a cross-lingual batch draws its own pair of
             different languages, uniformly from those that its row has; ``pair``: one pair for
             the whole batch.
@@ -77,10 +77,18 @@ class BatchPlan:
             return [(0.0, self.alpha)]
         return [(step, alpha) for step, alpha in self.alpha]
 
-    def alpha_at(self, step: float) -> float:
-        """Alpha of the batch that optimizer step `step` (0-based, fractions allowed) draws."""
-        steps, alphas = zip(*self.points, strict=True)
-        return float(np.interp(step, steps, alphas))
+    def alpha_at(self, steps: Floats) -> Floats:
+        """Alpha of batches.
+
+        Args:
+            steps: Shape (N,), the optimizer steps that they serve, from 0, fractions allowed.
+
+        Returns:
+            Shape (N,).
+        """
+        places, alphas = zip(*self.points, strict=True)
+        alpha: Floats = np.interp(steps, places, alphas)
+        return alpha
 
     @property
     def may_be_monolingual(self) -> bool:
@@ -159,28 +167,3 @@ def _plain_languages(languages: Any) -> tuple[str, ...] | None:
             f"languages is a list of codes such as ['en', 'de'], or None for all, not {languages!r}"
         )
     return tuple(str(code) for code in codes)
-
-
-def capped(weights: Floats, caps: Floats) -> Floats:
-    """Weights that are nowhere above a cap; what is cut off goes to the others in proportion.
-
-    Args:
-        weights: Shape (N,), summing to 1.
-        caps: Shape (N,), upper bounds; if they sum to less than 1, so does the result.
-
-    Returns:
-        Shape (N,).
-    """
-    result = np.zeros_like(weights)
-    open_ = weights > 0
-    left = 1.0
-    while open_.any() and left > 1e-12:
-        share = np.where(open_, weights, 0)
-        share *= left / share.sum()
-        over = open_ & (share >= caps)
-        if not over.any():
-            return np.where(open_, share, result)
-        result[over] = caps[over]
-        left = max(0.0, 1.0 - result.sum())
-        open_ &= ~over
-    return result

@@ -205,6 +205,14 @@ class Corpus:
             return ()
         return tuple(self._value(NEGATIVE_GROUPS, row) or ())
 
+    def all_negative_groups(self) -> tuple[Ints, Ints] | None:
+        """`negative_groups` of all rows: how many each has, and all of them one after another."""
+        if NEGATIVE_GROUPS not in self._table.column_names:
+            return None
+        column = self._table.column(NEGATIVE_GROUPS)
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        return np.asarray(lengths, dtype=np.int64), np.asarray(pc.list_flatten(column))
+
     def _value(self, column: str, row: int) -> Any:
         starts, chunks = self._columns[column]
         chunk = bisect_right(starts, row) - 1

@@ -305,7 +305,7 @@ def test_two_trainers_that_share_arguments_are_refused(trainer, arguments):
 def test_fewer_groups_than_a_batch_are_refused(trainer):
     data = ParallelDataset([make_corpus(64, LANGUAGES, groups=5)])
     with pytest.raises(ValueError, match="per_device_train_batch_size to at most 5"):
-        trainer(train_dataset=data).train()
+        trainer(train_dataset=data, dataloader_drop_last=True).train()
 
 
 def test_loss_and_rank_distance_fall_on_the_sample(sample_card, arguments):

@@ -1,192 +1,188 @@
-"""The rows of one corpus, each taken once per pass: the inner part of the batch sampler."""
+"""Passes over one corpus, planned as a whole: first what each row serves in, then the order."""
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.training.corpus import Masks, has
-from mteb_hybrid.training.dataset import Example, ParallelDataset
-
-Rows: TypeAlias = npt.NDArray[np.int32]
-
-BLOCK = 512
-"""How many rows are looked at in one go: a few batches' worth."""
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.recipes.plan import Floats
+from mteb_hybrid.training.batches.assignment import (
+    WAITING,
+    Assignment,
+    Rows,
+    most_batches,
+    rank_in_group,
+)
+from mteb_hybrid.training.batches.deal import deal, part
+from mteb_hybrid.training.batches.serving import Serving
+from mteb_hybrid.training.corpus import Ints
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What all examples of a batch have in common.
+class Pass:
+    """The batches of one pass over a corpus, or of a part of one.
 
     Attributes:
-        name: ``monolingual`` (one language, `pair` holds it twice), ``pair`` (one pair of
-            different languages), ``crosslingual`` (a pair of different languages for each
-            example) or ``mixed`` (one language for each example).
-        pair: Positions of the query's and the passage's language, if the batch has but one pair.
+        kinds: Shape (B,), the kind of each batch.
+        rows: Shape (B, size), rows as `Serving` counts them; -1 where an example had to be left
+            out.
+        rest: The kind of the short batch at the end, and its rows; None if there is none.
     """
 
-    name: Literal["monolingual", "pair", "crosslingual", "mixed"]
-    pair: tuple[int, int] | None = None
-
-    def allowed(self, queries: Masks, passages: Masks) -> npt.NDArray[np.bool_]:
-        """Which rows can serve in such a batch.
-
-        Args:
-            queries: Shape (N,), the languages of the rows' questions.
-            passages: Shape (N,), those of their passages.
-
-        Returns:
-            Shape (N,).
-        """
-        if self.pair is not None:
-            return has(queries, self.pair[0]) & has(passages, self.pair[1])
-        if self.name == "mixed":
-            both: npt.NDArray[np.bool_] = (queries & passages) != 0
-            return both
-        one = queries.dtype.type(1)
-        single = (queries == passages) & ((queries & (queries - one)) == 0)
-        allowed: npt.NDArray[np.bool_] = (queries != 0) & (passages != 0) & ~single
-        return allowed
-
-    def draw(self, query: int, passage: int, chance: float) -> tuple[int, int]:
-        """Choose the languages of one example, uniformly from what its row has.
-
-        Args:
-            query: Languages of the question, as a mask.
-            passage: Languages of the passage.
-            chance: A random number from [0, 1).
-        """
-        if self.pair is not None:
-            return self.pair
-        if self.name == "mixed":
-            both = _bits(query & passage)
-            language = both[int(chance * len(both))]
-            return language, language
-        xs, ys = _bits(query), _bits(passage)
-        place = int(chance * (len(xs) * len(ys) - len(_bits(query & passage))))
-        for x in xs:
-            others = [y for y in ys if y != x]
-            if place < len(others):
-                return x, others[place]
-            place -= len(others)
-        raise AssertionError("a row without a cross-lingual pair was let through")
-
-
-@lru_cache(maxsize=2**16)
-def _bits(mask: int) -> tuple[int, ...]:
-    return tuple(bit for bit in range(mask.bit_length()) if mask >> bit & 1)
-
-
-@dataclass
-class Taken:
-    """Examples for a batch that were found, not yet taken.
-
-    Attributes:
-        examples: What the batch holds.
-        places: Where they stand in the order of the pass.
-        resume: Where the next search for this kind begins.
-    """
-
-    examples: list[Example]
-    places: list[int]
-    resume: int
-
-
-@dataclass
-class Turns:
-    """One pass over the rows of a corpus in random order, each row taken once.
-
-    A row that cannot serve in a batch (its language is missing, or something like it is in the
-    batch already) keeps its place and is looked at again for the next batch.
-
-    Attributes:
-        dataset: The data.
-        rows: Shape (N,), the rows of the corpus that can serve, as positions in the dataset.
-        queries: Languages of the question, for every row of the dataset.
-        passages: Languages of the passage.
-        random: Source of all chance.
-        repeated: How many passes were begun beyond the first.
-    """
-
-    dataset: ParallelDataset
+    kinds: Ints
     rows: Rows
-    queries: Masks
-    passages: Masks
-    random: np.random.Generator
-    repeated: int = 0
-    _starts: dict[Kind, int] = field(default_factory=dict)
+    rest: tuple[int, Rows] | None = None
 
-    def __post_init__(self) -> None:
-        self._begin()
+    def batches(self) -> Iterator[tuple[int, Rows]]:
+        """The kind and the rows of each batch, in order."""
+        for kind, rows in zip(self.kinds.tolist(), self.rows, strict=True):
+            yield kind, rows[rows >= 0]
+        if self.rest is not None:
+            yield self.rest[0], self.rest[1][self.rest[1] >= 0]
 
-    def _begin(self) -> None:
-        self._order = self.random.permutation(self.rows)
-        self._used = np.zeros(len(self.rows), dtype=bool)
-        self._starts.clear()
 
-    def begin_again(self) -> None:
-        """Begin another pass."""
-        self.repeated += 1
-        self._begin()
+class Passes:
+    """All passes over a corpus.
 
-    @property
-    def left(self) -> int:
-        """Rows not taken in this pass."""
-        return len(self._used) - int(np.count_nonzero(self._used))
+    A pass gives every row at most one turn. Rows take turns in being left out: those that a pass
+    has no place for come first in the next, and a group with more rows than there are batches
+    sends others each time.
 
-    def find(self, kind: Kind, need: int) -> Taken:
-        """Look for examples that can share a batch.
+    Args:
+        serving: The rows.
+        size: Examples of a batch, over all processes.
+        keep_rest: Whether rows that do not fill a batch make a short one.
+        alphas: Alpha of the first batches, at least of one pass.
+        seed: Seed of all chance.
+        may_drop: Whether a batch may be short of examples that can stand in none.
 
-        No two of them share a group, a question or a passage text.
+    Attributes:
+        batches: How many batches a pass has, the same for all.
+        rest: How many rows the short batch has at most; 0 if there is none.
+        wanted: Shape (kinds,), batches that were drawn for the first pass.
+        planned: Shape (kinds,), batches that it has.
+        waiting: How many rows wait in every pass because their groups are too big.
+    """
+
+    def __init__(
+        self, serving: Serving, size: int, keep_rest: bool, alphas: Floats, seed: list[int],
+        may_drop: bool,
+    ) -> None:  # fmt: skip
+        self.serving, self.size = serving, size
+        self._seed, self._may_drop = seed, may_drop
+        count = len(serving.rows)
+        self._cycle = np.random.default_rng(seed).permutation(count).astype(np.int32)
+        self._group_sizes = np.bincount(serving.groups)
+        self.batches = most_batches(self._group_sizes, size)
+        self._keep_rest, self._cap = keep_rest, self.batches + keep_rest
+        turns = self._turns(self._cap)
+        self.waiting = count - turns
+        self.wanted = self._first_wanted(alphas)
+        self.planned = self._first()[0].batches
+        self.batches = int(self.planned.sum())
+        self.rest = min(size, turns - self.batches * size) if keep_rest else 0
+
+    def _turns(self, batches: int) -> int:
+        """How many rows can have a turn in some batches: one of each group in each."""
+        return int(np.minimum(self._group_sizes, batches).sum())
+
+    def _first_wanted(self, alphas: Floats) -> Ints:
+        drawn = self.serving.draw(alphas[: self.batches], np.random.default_rng([*self._seed, 1]))
+        return np.bincount(drawn, minlength=len(self.serving.kinds))
+
+    def _first(self) -> tuple[Assignment, Rows]:
+        """The assignment that says how many batches a pass has; it can always be had again."""
+        return self._assign(self.wanted, 0, 0, np.random.default_rng([*self._seed, 2]))
+
+    def plan(self, number: int, done: int, alphas: Floats, random: np.random.Generator) -> Pass:
+        """Plan a pass.
 
         Args:
-            kind: What the batch is to be.
-            need: How many are wanted.
-
-        Returns:
-            At most `need` of them.
+            number: Its number, from 0.
+            done: Batches in all passes before.
+            alphas: Shape (B,), alpha of each batch; B is at most `batches`.
+            random: Source of chance.
         """
-        place = self._starts.get(kind, 0)
-        taken = Taken([], [], place)
-        skipped: int | None = None
-        seen: set[Any] = set()
-        while place < len(self._order) and len(taken.examples) < need:
-            block = self._order[place : place + BLOCK]
-            free = ~self._used[place : place + BLOCK]
-            queries, passages = self.queries[block], self.passages[block]
-            hits = np.flatnonzero(free & kind.allowed(queries, passages))
-            chances = self.random.random(len(hits))
-            for hit, chance in zip(hits.tolist(), chances.tolist(), strict=True):
-                if len(taken.examples) == need:
-                    skipped = place + hit if skipped is None else skipped
-                    break
-                pair = kind.draw(int(queries[hit]), int(passages[hit]), chance)
-                example = Example(int(block[hit]), *pair)
-                marks = self._marks(example)
-                if seen.isdisjoint(marks):
-                    seen.update(marks)
-                    taken.examples.append(example)
-                    taken.places.append(place + hit)
-                elif skipped is None:
-                    skipped = place + hit
-            place += len(block)
-        taken.resume = place if skipped is None else skipped
-        return taken
+        drawn = self.serving.draw(alphas, random)
+        count = len(self.serving.kinds)
+        wanted = np.bincount(drawn, minlength=count)
+        assignment, order = self._assign(wanted, number, done, random)
+        planned: Ints = assignment.batches
+        if planned.sum() < len(drawn):
+            assignment, order = self._first()
+            planned = random.multivariate_hypergeometric(assignment.batches, len(drawn))
+        if self.rest:
+            assignment.place_rest(self.rest)
+        kinds = _change(drawn, planned, random)
+        rows = np.full((len(drawn), self.size), -1, dtype=np.int32)
+        for kind in np.flatnonzero(planned).tolist():
+            table = self._deal(order[assignment.rows(kind)], int(assignment.batches[kind]), random)
+            rows[kinds == kind] = table[: planned[kind]]
+        if not self.rest:
+            return Pass(kinds, rows)
+        short = self._deal(order[assignment.rows(count)], 1, random)[0]
+        return Pass(kinds, rows, (self.serving.kinds.index(assignment.kinds[-1]), short))
 
-    def take(self, kind: Kind, taken: Taken) -> list[Example]:
-        """Take what was found: its rows have had their turn."""
-        self._used[taken.places] = True
-        self._starts[kind] = taken.resume
-        return taken.examples
+    def _assign(
+        self, wanted: Ints, number: int, done: int, random: np.random.Generator
+    ) -> tuple[Assignment, Rows]:
+        """Which rows serve in what; with them the order in which the assignment knows the rows."""
+        serving = self.serving
+        order = np.roll(self._cycle, -((done * self.size) % len(self._cycle)))
+        turns = self._have_turns(number)[order]
+        order = np.concatenate([order[turns], order[~turns]])
+        # Those at the end wait, unless the others cannot fill the batches.
+        have = np.count_nonzero(turns)
+        now = have if self._keep_rest else min(have, int(wanted.sum()) * self.size)
+        order[:now] = random.permutation(order[:now])
+        assignment = Assignment(
+            serving.kinds, serving.queries[order], serving.passages[order],
+            serving.groups[order], self.size,
+        )  # fmt: skip
+        assignment.to[now:] = WAITING
+        assignment.place(wanted, serving.crosslingual, serving.weights, random)
+        return assignment, order
 
-    def _marks(self, example: Example) -> tuple[Any, ...]:
-        corpus, row = self.dataset.locate(example.row)
-        query = self.dataset.languages[example.query_language]
-        passage = self.dataset.languages[example.passage_language]
-        return (
-            corpus.group(row),
-            "q" + corpus.text("query", query, row),
-            "p" + corpus.text("passage", passage, row),
-        )
+    def _have_turns(self, number: int) -> npt.NDArray[np.bool_]:
+        """Which rows have a turn in a pass: of too big a group, others each time."""
+        groups = self.serving.groups
+        turns = np.ones(len(groups), dtype=bool)
+        if not self.waiting:
+            return turns
+        crowded = self._cycle[self._group_sizes[groups[self._cycle]] > self._cap]
+        sizes = self._group_sizes[groups[crowded]]
+        ranks = rank_in_group(groups[crowded])
+        turns[crowded] = (ranks - number * self._cap) % sizes < self._cap
+        return turns
+
+    def _deal(self, rows: Rows, batches: int, random: np.random.Generator) -> Rows:
+        serving = self.serving
+        table = deal(random.permutation(rows), serving.groups, batches, random)
+        if serving.links is None:
+            return table
+        left = part(table, serving.groups, serving.links, random)
+        if len(left) and not self._may_drop:
+            row = int(serving.rows[table[tuple(left[0])]])
+            raise ParallelDataError(
+                f"{serving.name}: {len(left)} examples, such as row {row}, are hard negatives of "
+                "the others of every batch that they could stand in; set "
+                f"per_device_train_batch_size lower, or train without these hard negatives"
+            )
+        table[tuple(left.T)] = -1
+        return table
+
+
+def _change(drawn: Ints, planned: Ints, random: np.random.Generator) -> Ints:
+    """Give batches at random places another kind, until there are as many of each as planned."""
+    kinds = drawn.copy()
+    more = planned - np.bincount(drawn, minlength=len(planned))
+    vacated = [
+        random.choice(np.flatnonzero(drawn == kind), -more[kind], replace=False)
+        for kind in np.flatnonzero(more < 0)
+    ]
+    if vacated:
+        places = random.permutation(np.concatenate(vacated))
+        kinds[places] = np.repeat(np.arange(len(more)), np.maximum(more, 0))
+    return kinds

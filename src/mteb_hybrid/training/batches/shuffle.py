@@ -1,12 +1,13 @@
 """The plain baseline: translated data, shuffled."""
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
-from mteb_hybrid.training.batches.sampler import CorpusKinds, HybridBatchSampler
-from mteb_hybrid.training.corpus import Ints, has
+from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.batches.serving import read_serving
+from mteb_hybrid.training.corpus import has
 from mteb_hybrid.training.dataset import Example
 
 
@@ -17,25 +18,29 @@ class TranslationShuffleSampler(HybridBatchSampler):
     they do where translated data are put one after another and shuffled.
     """
 
-    def _check_groups(self, corpus: CorpusKinds) -> None:
-        """Nothing to check: nothing is kept apart."""
+    def _prepare(self) -> None:
+        """Collect the examples: shape (examples, 2), row and language."""
+        found = []
+        for place in range(len(self.dataset.corpora)):
+            serving = read_serving(self.dataset, place, self.plan)
+            for language in range(len(self.dataset.languages)):
+                rows = serving.rows[has(serving.queries & serving.passages, language)]
+                found.append(np.stack([rows, np.full_like(rows, language)], axis=1))
+        self._pairs = np.concatenate(found)
+        needed = 1 if self.world_size == 1 and not self.drop_last else self.batch_size
+        if len(self._pairs) < needed * self.world_size:
+            raise ParallelDataError(
+                f"{len(self._pairs)} translations with a question and a passage do not fill a "
+                f"batch of {self.batch_size} in each of {self.world_size} process(es); set "
+                "per_device_train_batch_size lower"
+            )
 
-    @cached_property
-    def _pairs(self) -> Ints:
-        """Shape (examples, 2): row and language."""
-        both = self._queries & self._passages
-        languages = range(len(self.dataset.languages))
-        rows = [np.flatnonzero(has(both, language)) for language in languages]
-        codes = np.repeat(languages, [len(found) for found in rows])
-        return np.stack([np.concatenate(rows), codes], axis=1)
-
-    def __len__(self) -> int:
-        """Exact number of batches of an epoch, of all processes together."""
+    @property
+    def groups(self) -> int:
+        """Groups of batches in an epoch, one batch for each process."""
         needed = self.batch_size * self.world_size
         keep_rest = not self.drop_last and self.world_size == 1
-        return (len(self._pairs) // needed) * self.world_size + (
-            keep_rest and len(self._pairs) % needed > 0
-        )
+        return len(self._pairs) // needed + (keep_rest and len(self._pairs) % needed > 0)
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of this epoch, as keys of the dataset."""
@@ -44,6 +49,6 @@ class TranslationShuffleSampler(HybridBatchSampler):
         order = random.permutation(len(self._pairs))
         for batch in range(len(self)):
             chosen = self._pairs[order[batch * self.batch_size : (batch + 1) * self.batch_size]]
-            examples = [Example(int(row), int(code), int(code)) for row, code in chosen]
+            examples = [Example(row, code, code) for row, code in chosen.tolist()]
             self.examples.setdefault(batch // self.world_size, []).extend(examples)
             yield [self.dataset.key(example) for example in examples]

@@ -13,7 +13,6 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
 from mteb_hybrid.recipes.recipe import Recipe
-from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.batches.factory import make_sampler
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -164,8 +163,6 @@ def _describe_batches(recipe: Recipe, data: ParallelDataset, found: DryRun) -> N
         batches_per_step=batches.gradient_accumulation,
     )
     per_epoch = len(sampler) // processes
-    if not per_epoch:
-        raise HybridBatchError(f"the data do not fill one batch of {batches.size}")
     steps_per_epoch = math.ceil(per_epoch / batches.gradient_accumulation)
     steps = training.max_steps or math.ceil((training.epochs or 0) * steps_per_epoch)
     found.lines += [
@@ -176,6 +173,7 @@ def _describe_batches(recipe: Recipe, data: ParallelDataset, found: DryRun) -> N
         ),
         ("steps", f"{steps:,}, which is {steps / steps_per_epoch:.2f} epochs"),
     ]
+    found.lines += [("  note", sentence) for sentence in sampler.sentences]
     wanted = min(MOST_BATCHES, steps * batches.gradient_accumulation)
     found.lines += _composition(sampler, wanted, per_epoch)
 

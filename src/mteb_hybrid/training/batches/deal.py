@@ -1,0 +1,182 @@
+"""Rows of one kind into its batches, so that none meets what would be a false negative."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mteb_hybrid.training.batches.assignment import Rows
+from mteb_hybrid.training.corpus import Ints
+
+TRIES = 200
+"""Exchanges that are tried for a row before it is given up."""
+
+
+def deal(rows: Rows, groups: Rows, batches: int, random: np.random.Generator) -> Rows:
+    """Deal rows round, group by group, so that no two of a group come into one batch.
+
+    Args:
+        rows: Shape (batches * size,), in random order, no more than `batches` of one group.
+        groups: Groups of all rows.
+        batches: How many batches.
+        random: Source of chance.
+
+    Returns:
+        Shape (batches, size).
+    """
+    own = groups[rows]
+    counts = np.bincount(own)
+    together = counts[own] > 1
+    # Numbers of groups say what lies near each other in the data; those must be able to meet.
+    names = random.permutation(len(counts))[own[together]]
+    order = np.lexsort((names, -counts[own[together]]))
+    dealt = np.concatenate([rows[together][order], rows[~together]])
+    table = np.ascontiguousarray(dealt.reshape(-1, batches).T)
+    random.permuted(table, axis=1, out=table)
+    return table
+
+
+@dataclass(frozen=True)
+class Links:
+    """The groups that each row has among its hard negatives.
+
+    Attributes:
+        starts: Shape (N + 1,), where the groups of each row begin.
+        groups: Shape (links,).
+    """
+
+    starts: Ints
+    groups: Rows
+
+    def of(self, row: int) -> Rows:
+        """The groups of one row."""
+        return self.groups[self.starts[row] : self.starts[row + 1]]
+
+    def of_all(self, rows: Rows) -> tuple[Ints, Rows]:
+        """The groups of some rows, one after another, each with the place of its row."""
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        places = np.repeat(np.arange(len(rows)), lengths)
+        ends = np.cumsum(lengths)
+        within = np.arange(len(places)) - np.repeat(ends - lengths, lengths)
+        return places, self.groups[self.starts[rows][places] + within]
+
+
+def clashes(table: Rows, groups: Rows, links: Links) -> Ints:
+    """Which examples have a hard negative that is of the group of another in their batch.
+
+    Args:
+        table: Shape (batches, size), rows.
+        groups: Groups of all rows.
+        links: Their hard negatives.
+
+    Returns:
+        Shape (N, 2): batch and place, each once.
+    """
+    found = []
+    block = max(1, 2**20 // table.shape[1])  # a bound on memory
+    for start in range(0, len(table), block):
+        rows = table[start : start + block].ravel()
+        batch = np.arange(len(rows)) // table.shape[1]
+        span = int(groups.max()) + 1
+        places, negatives = links.of_all(rows)
+        meets = np.isin(batch[places] * span + negatives, batch * span + groups[rows])
+        found.append(np.unique(places[meets]) + start * table.shape[1])
+    return np.stack(np.divmod(np.concatenate(found), table.shape[1]), axis=1)
+
+
+def part(table: Rows, groups: Rows, links: Links, random: np.random.Generator) -> Ints:
+    """Exchange examples between batches until none meets a passage of its hard negatives.
+
+    Args:
+        table: Shape (batches, size), rows of one kind; changed in place.
+        groups: Groups of all rows.
+        links: Their hard negatives.
+        random: Source of chance.
+
+    Returns:
+        Shape (N, 2): batch and place of examples for which no exchange was found; without them,
+        all is well.
+    """
+    state = _Batches(table, groups, links)
+    for batch, place in clashes(table, groups, links).tolist():
+        while met := state.met(batch, place):
+            # The one with fewer ties is easier to place, and less is lost if it cannot be placed.
+            for moving in (place, met[0]):
+                places = random.integers(table.shape, size=(TRIES, 2)).tolist()
+                if any(state.exchange(batch, moving, *there) for there in places):
+                    break
+            else:
+                state.drop(batch, place if len(met) > 1 else met[0])
+    return np.array(sorted(state.dropped), dtype=np.int64).reshape(-1, 2)
+
+
+@dataclass
+class _Batches:
+    """Batches with the groups and the hard negatives in them, counted where somebody looked."""
+
+    table: Rows
+    groups: Rows
+    links: Links
+
+    def __post_init__(self) -> None:
+        self._held: dict[int, tuple[Counter[Any], Counter[Any]]] = {}
+        self.dropped: set[tuple[int, int]] = set()
+
+    def _counts(self, batch: int) -> tuple[Counter[Any], Counter[Any]]:
+        if batch not in self._held:
+            rows = self.table[batch]
+            negatives = self.links.of_all(rows)[1]
+            self._held[batch] = Counter(self.groups[rows].tolist()), Counter(negatives.tolist())
+        return self._held[batch]
+
+    def met(self, batch: int, place: int) -> list[int]:
+        """The places of a batch that hold a passage of an example's hard negatives."""
+        groups, _ = self._counts(batch)
+        negatives = set(self.links.of(int(self.table[batch, place])).tolist())
+        if (batch, place) in self.dropped or not any(groups[group] for group in negatives):
+            return []
+        return [
+            other
+            for other, group in enumerate(self.groups[self.table[batch]].tolist())
+            if group in negatives and (batch, other) not in self.dropped
+        ]
+
+    def drop(self, batch: int, place: int) -> None:
+        """Take an example out."""
+        self._change(batch, int(self.table[batch, place]), -1)
+        self.dropped.add((batch, place))
+
+    def _change(self, batch: int, row: int, by: int) -> None:
+        """Count a row that comes (1) or leaves (-1)."""
+        groups, negatives = self._counts(batch)
+        groups[int(self.groups[row])] += by
+        for group in self.links.of(row).tolist():
+            negatives[group] += by
+
+    def _is_free(self, batch: int, row: int, leaving: int) -> bool:
+        """Whether a row may stand in a batch once another has left it."""
+        self._change(batch, leaving, -1)
+        groups, negatives = self._counts(batch)
+        own = int(self.groups[row])
+        free = not groups[own] and not negatives[own]
+        free = free and not any(groups[group] for group in self.links.of(row).tolist())
+        self._change(batch, leaving, 1)
+        return free
+
+    def exchange(self, batch: int, place: int, other: int, there: int) -> bool:
+        """Exchange two examples if both are well where they come to."""
+        if batch == other or (other, there) in self.dropped:
+            return False
+        one, two = int(self.table[batch, place]), int(self.table[other, there])
+        if not (self._is_free(batch, two, one) and self._is_free(other, one, two)):
+            return False
+        for where, row, by in (
+            (batch, one, -1),
+            (batch, two, 1),
+            (other, two, -1),
+            (other, one, 1),
+        ):
+            self._change(where, row, by)
+        self.table[batch, place], self.table[other, there] = two, one
+        return True

@@ -1,0 +1,160 @@
+"""The rows of a corpus that can serve by a plan, read from its columns without its texts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mteb_hybrid.recipes.plan import BatchPlan, Floats
+from mteb_hybrid.training.batches.assignment import Rows
+from mteb_hybrid.training.batches.deal import Links
+from mteb_hybrid.training.batches.kinds import Kind, kinds_of
+from mteb_hybrid.training.corpus import Corpus, Ints, Masks
+from mteb_hybrid.training.dataset import ParallelDataset
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The rows of a corpus that can serve.
+
+    Attributes:
+        name: The corpus.
+        rows: Shape (N,), positions in the dataset.
+        queries: Shape (N,), languages of the question.
+        passages: Shape (N,), languages of the passage.
+        groups: Shape (N,), from 0.
+        links: Groups among the hard negatives of each row; None if there are none.
+        kinds: Kinds of batches that some rows fit.
+        weights: Shape (kinds,), their shares among the kinds of their side.
+    """
+
+    name: str
+    rows: Rows
+    queries: Masks
+    passages: Masks
+    groups: Rows
+    links: Links | None
+    kinds: list[Kind]
+    weights: Floats
+
+    @property
+    def crosslingual(self) -> npt.NDArray[np.bool_]:
+        """Shape (kinds,): which kinds are cross-lingual."""
+        return np.array([kind.is_crosslingual for kind in self.kinds], dtype=bool)
+
+    def draw(self, alphas: Floats, random: np.random.Generator) -> Ints:
+        """Draw the kind of each batch, as if there were rows for all.
+
+        Args:
+            alphas: Shape (B,), the probability that each is monolingual.
+            random: Source of chance.
+
+        Returns:
+            Shape (B,), positions in `kinds`.
+        """
+        chances = random.random((2, len(alphas)))
+        crosslingual = chances[0] >= alphas
+        drawn = np.zeros(len(alphas), dtype=np.int64)
+        for side in (False, True):
+            own = np.flatnonzero(self.crosslingual == side)
+            if not len(own):
+                crosslingual[:] = not side
+                continue
+            edges = np.cumsum(self.weights[own])
+            places = np.searchsorted(edges, chances[1] * edges[-1], "right")
+            drawn = np.where(crosslingual == side, own[np.minimum(places, len(own) - 1)], drawn)
+        return drawn
+
+    def apart(self) -> int:
+        """The most rows of different groups that some kind has."""
+        most = 0
+        for kind in self.kinds:
+            own = self.groups[kind.allowed(self.queries, self.passages)]
+            most = max(most, int(np.count_nonzero(np.bincount(own))))
+        return most
+
+
+def read_serving(dataset: ParallelDataset, position: int, plan: BatchPlan) -> Serving:
+    """Find the rows of one corpus of a dataset that can serve, and in what.
+
+    Args:
+        dataset: The data.
+        position: Which of its corpora.
+        plan: What batches consist of.
+    """
+    corpus = dataset.corpora[position]
+    places, own = _own_rows(dataset, position)
+    queries, passages = (
+        _masks(corpus, role, dataset.languages, plan)[own] for role in ("query", "passage")
+    )
+    kinds = kinds_of(plan, len(dataset.languages), queries, passages)
+    fits = np.zeros(len(queries), dtype=bool)
+    sizes = []
+    for kind in kinds:
+        allowed = kind.allowed(queries, passages)
+        sizes.append(np.count_nonzero(allowed))
+        fits |= allowed
+    if not fits.all():
+        places, own = places[fits], np.arange(len(corpus), dtype=np.int32)[own][fits]
+        queries, passages = queries[fits], passages[fits]
+    numbers = pa.array(corpus.groups()[own]).dictionary_encode()
+    return Serving(
+        corpus.name,
+        places,
+        queries,
+        passages,
+        np.asarray(numbers.indices),
+        _links(corpus, own, numbers),
+        kinds,
+        _weights(plan, kinds, np.array(sizes, dtype=np.float64)),
+    )
+
+
+def _own_rows(dataset: ParallelDataset, position: int) -> tuple[Rows, Any]:
+    """The rows of a corpus, as positions in the dataset, and in the corpus."""
+    start, end = (int(edge) for edge in dataset.starts[position : position + 2])
+    if dataset.rows is None:
+        return np.arange(start, end, dtype=np.int32), slice(None)
+    places = np.flatnonzero((dataset.rows >= start) & (dataset.rows < end)).astype(np.int32)
+    return places, dataset.rows[places] - start
+
+
+def _masks(corpus: Corpus, role: str, languages: tuple[str, ...], plan: BatchPlan) -> Masks:
+    masks = corpus.masks(role, languages)
+    if plan.languages is None:
+        return masks
+    chosen = sum(1 << languages.index(code) for code in set(plan.languages))
+    return masks & masks.dtype.type(chosen)
+
+
+def _weights(plan: BatchPlan, kinds: list[Kind], sizes: Floats) -> Floats:
+    weights = np.zeros(len(kinds))
+    crosslingual = np.array([kind.is_crosslingual for kind in kinds], dtype=bool)
+    for side in (crosslingual, ~crosslingual):
+        weights[side] = plan.weights(sizes[side])
+    return weights
+
+
+def _links(corpus: Corpus, own: Any, numbers: pa.DictionaryArray) -> Links | None:
+    """The hard negatives that are passages of other rows that serve."""
+    found = corpus.all_negative_groups()
+    if found is None:
+        return None
+    lengths, values = found
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    place = np.full(len(lengths), -1, dtype=np.int32)
+    place[own] = np.arange(len(numbers), dtype=np.int32)
+    indices = pc.index_in(pa.array(values), value_set=numbers.dictionary)
+    groups = np.asarray(indices.fill_null(-1)).astype(np.int32)
+    serving = place[rows]
+    groups_of_rows = np.asarray(numbers.indices)
+    keep = (serving >= 0) & (groups >= 0)
+    keep[keep] = groups_of_rows[serving[keep]] != groups[keep]
+    if not keep.any():
+        return None
+    order = np.argsort(serving[keep], kind="stable")
+    counts = np.bincount(serving[keep], minlength=len(numbers))
+    return Links(np.concatenate([[0], np.cumsum(counts)]), groups[keep][order])
