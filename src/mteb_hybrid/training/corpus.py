@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from datasets.table import Table
 
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.training.labels import check_labels, label_column
 
 Masks: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 """One bit per language, in the order of a corpus' languages."""
@@ -40,12 +41,14 @@ class Corpus:
             ``negatives_xx`` (lists of strings), and ``group`` (64-bit integers): rows of one
             group may not meet in a batch. Optionally ``negative_groups`` (lists of 64-bit
             integers): the groups whose passages are among a row's hard negatives, which it may
-            not meet either.
+            not meet either. Optionally one of ``label``, ``labels``, ``score`` and ``scores``:
+            numbers or lists of numbers, which the loss gets as they are in every language.
         negatives: How many hard negatives every example carries. A language without that many in
             a row counts as missing for the passage side of that row.
 
     Attributes:
         languages: Language codes, in the order of the table's columns.
+        label_column: The column of labels, or None.
 
     Raises:
         ParallelDataError: If a column is missing or has another type, or there are more than 64
@@ -62,6 +65,9 @@ class Corpus:
             dict.fromkeys(code for role, _, code in found if role in ROLES[:2] and code)
         )
         self._check_columns()
+        self.label_column = label_column(name, columns)
+        if self.label_column:
+            check_labels(f"{name}: column {self.label_column!r}", table.column(self.label_column))
 
     def _check_columns(self) -> None:
         schema = self._table.schema
@@ -93,6 +99,11 @@ class Corpus:
     def renamed(self, name: str) -> "Corpus":
         """The same corpus by another name."""
         return Corpus(name, self._table, self.negatives)
+
+    @property
+    def table(self) -> Table:
+        """All texts, memory-mapped where they are."""
+        return self._table
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -212,6 +223,10 @@ class Corpus:
         column = self._table.column(NEGATIVE_GROUPS)
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         return np.asarray(lengths, dtype=np.int64), np.asarray(pc.list_flatten(column))
+
+    def label(self, row: int) -> Any:
+        """The label of a row, a number or a list; only if the corpus has a column of them."""
+        return self._value(str(self.label_column), row)
 
     def _value(self, column: str, row: int) -> Any:
         starts, chunks = self._columns[column]

@@ -1,22 +1,24 @@
 """Row-parallel training data as a `datasets.Dataset` that the stock trainers accept."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from datasets import Dataset, DatasetDict
-from datasets.table import InMemoryTable
+from datasets import Dataset, DatasetDict, Features
+from datasets.table import list_table_cache_files
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.training.corpus import Corpus, Ints, has
-
-ROW = "row"
+from mteb_hybrid.training.joined import check_corpora, checked_weights, joined, of_corpus
+from mteb_hybrid.training.labels import LABELS
+from mteb_hybrid.training.saved import load, save
+from mteb_hybrid.training.tableless import TablelessDataset
+from mteb_hybrid.training.wide import all_texts, changed, wide_dataset
 
 
 class Example(NamedTuple):
@@ -27,16 +29,20 @@ class Example(NamedTuple):
     passage_language: int
 
 
-class ParallelDataset(Dataset):  # type: ignore[misc]
+class ParallelDataset(TablelessDataset):
     """Questions and passages in several languages, any of them missing in a row.
 
     It is a `datasets.Dataset` of rows. A batch sampler of ours asks for (row, query language,
     passage language), packed into one number, so that all language pairs are at hand and none is
-    ever written out. Read plainly (``dataset[0]``, iteration, the trainer's model card), a row
-    shows itself in the first language that it has for both sides.
+    ever written out. Read plainly (``dataset[0]``, ``dataset["query"]``, iteration, `to_pandas`
+    and the like, the trainer's model card), a row shows itself in the first language that it has
+    for both sides.
 
-    `select`, `shuffle` and `train_test_split` keep the parallel form; `map` and `filter` give a
-    plain dataset, which the callback refuses.
+    What chooses or orders rows (`select`, `filter`, `shuffle`, `sort`, `train_test_split`, `take`,
+    `skip`, `shard`, `repeat`, `concatenate`) gives parallel data, and so do `map`, `add_column`
+    and `save_to_disk` with `load_from_disk`. The functions of `filter` and `map` get all texts of
+    a row, as the columns ``query_en``, ``passage_de``, … of `wide`. Everything else that a
+    `datasets.Dataset` can do is refused with what to do instead.
 
     Args:
         corpora: One or more corpora. Each batch is drawn from one of them.
@@ -53,7 +59,8 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
 
     Raises:
         ParallelDataError: If there is no row, two corpora share a name, the weights do not name
-            every corpus or are not positive, or the corpora carry different numbers of negatives.
+            every corpus or are not positive, or the corpora carry different numbers of negatives
+            or different labels.
     """
 
     def __init__(
@@ -66,18 +73,29 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         self.languages: tuple[str, ...] = tuple(
             dict.fromkeys(code for corpus in corpora for code in corpus.languages)
         )
-        self.rows = None if rows is None else np.asarray(rows, dtype=np.int64)
         self.starts = np.cumsum([0, *map(len, corpora)])
-        self._check()
-        self.weights = self._checked_weights(weights)
-        size = int(self.starts[-1]) if self.rows is None else len(self.rows)
-        positions = np.arange(size) if self.rows is None else self.rows
-        super().__init__(
-            InMemoryTable(pa.table({ROW: pa.array(positions, pa.int32())})), fingerprint=self.digest
-        )
-        # Set directly: set_transform() would hash every corpus to find a new fingerprint.
-        self._format_type = "custom"
-        self._format_kwargs = {"transform": partial(_first_languages, self.corpora, self.starts)}
+        self.rows = None if rows is None else np.ascontiguousarray(rows, dtype=np.int64)
+        check_corpora(self.corpora, self.languages)
+        if not len(self):
+            raise ParallelDataError(f"{', '.join(c.name for c in self.corpora)}: no rows are left")
+        self.weights = checked_weights(self.corpora, weights)
+        super().__init__(self._features())
+
+    def __len__(self) -> int:
+        return int(self.starts[-1]) if self.rows is None else len(self.rows)
+
+    @property
+    def _fingerprint(self) -> str:
+        return self.digest
+
+    def _features(self) -> Features:
+        corpus = self.corpora[0]
+        texts = ["query", "passage", *(f"negative_{n}" for n in range(1, corpus.negatives + 1))]
+        fields = [(text, pa.string()) for text in texts]
+        if corpus.label_column:
+            kind = corpus.table.schema.field(corpus.label_column).type
+            fields.append((corpus.label_column, kind))
+        return Features.from_arrow_schema(pa.schema(fields))
 
     @classmethod
     def from_json(
@@ -137,44 +155,49 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
             ParallelDataError: If a data set has several corpora, or for the reasons that the
                 class gives.
         """
-        corpora, rows, start = [], [], 0
+        parts = []
         for name, dataset in datasets.items():
             if len(dataset.corpora) != 1:
                 raise ParallelDataError(f"{name}: is a mix already; mix its parts instead")
-            corpora.append(dataset.corpora[0].renamed(name))
-            own = np.arange(len(dataset.corpora[0])) if dataset.rows is None else dataset.rows
-            rows.append(own + start)
-            start += len(dataset.corpora[0])
-        whole = all(dataset.rows is None for dataset in datasets.values())
-        return cls(corpora, weights, None if whole else np.concatenate(rows))
+            parts.append(([dataset.corpora[0].renamed(name)], dataset.rows))
+        return cls._joined(parts, weights)
 
-    def _check(self) -> None:
-        names = [corpus.name for corpus in self.corpora]
-        if len(set(names)) < len(names):
-            raise ParallelDataError(f"corpora need different names, found {names}")
-        if not self.starts[-1] or (self.rows is not None and not len(self.rows)):
-            raise ParallelDataError(f"{', '.join(names) or 'no corpus'}: no rows to train on")
-        if self.starts[-1] >= 2**31 or len(self.languages) > 64:
-            raise ParallelDataError(
-                f"{self.starts[-1]:,} rows in {len(self.languages)} languages; at most 2^31 rows "
-                "and 64 languages are supported"
-            )
-        if len({corpus.negatives for corpus in self.corpora}) > 1:
-            raise ParallelDataError(
-                "corpora carry different numbers of hard negatives: "
-                f"{ {corpus.name: corpus.negatives for corpus in self.corpora} }; choose one"
-            )
+    @classmethod
+    def concatenate(cls, datasets: Sequence["ParallelDataset"]) -> "ParallelDataset":
+        """Put the rows of data sets one after another.
 
-    def _checked_weights(self, weights: Mapping[str, float] | None) -> dict[str, float] | None:
-        if weights is None:
-            return None
-        names = {corpus.name for corpus in self.corpora}
-        if set(weights) != names or any(not weight > 0 for weight in weights.values()):
-            raise ParallelDataError(
-                f"weights {dict(weights)} must give a positive number for each of {sorted(names)}"
-            )
-        total = sum(weights.values())
-        return {corpus.name: weights[corpus.name] / total for corpus in self.corpora}
+        Parts of the same data (of a split, say) become one again. Corpora that differ stay apart,
+        as in `mix`: each batch comes from one of them.
+
+        Args:
+            datasets: Data sets, with the same weights if any has weights.
+
+        Raises:
+            ParallelDataError: If one is not parallel, they have different weights, or for the
+                reasons that the class gives.
+        """
+        for number, dataset in enumerate(datasets):
+            if not isinstance(dataset, ParallelDataset):
+                raise ParallelDataError(
+                    f"data set {number} is a {type(dataset).__name__}, expected a ParallelDataset; "
+                    "make it one with ParallelDataset.from_dataset or from_pairs"
+                )
+            if dataset.weights != datasets[0].weights:
+                raise ParallelDataError(
+                    f"data sets 0 and {number} have the weights {datasets[0].weights} and "
+                    f"{dataset.weights}; expected the same, or use ParallelDataset.mix"
+                )
+        weights = datasets[0].weights if datasets else None
+        return cls._joined([(dataset.corpora, dataset.rows) for dataset in datasets], weights)
+
+    @classmethod
+    def _joined(
+        cls,
+        parts: Sequence[tuple[Sequence[Corpus], Ints | None]],
+        weights: Mapping[str, float] | None,
+    ) -> "ParallelDataset":
+        corpora, rows = joined(parts)
+        return cls(corpora, weights)._chosen(rows)
 
     @property
     def digest(self) -> str:
@@ -186,7 +209,16 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
 
     def locate(self, row: int) -> tuple[Corpus, int]:
         """The corpus of a row, and its position there."""
-        return _locate(self.corpora, self.starts, self.corpus_row(row))
+        row = self.corpus_row(row)
+        if len(self.corpora) == 1:
+            return self.corpora[0], row
+        position = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return self.corpora[position], row - int(self.starts[position])
+
+    @property
+    def corpus_rows(self) -> Ints:
+        """Positions of all rows in the corpora put one after another, shape (rows,)."""
+        return np.arange(self.starts[-1]) if self.rows is None else self.rows
 
     def corpus_row(self, row: int) -> int:
         """Position of a row in the corpora put one after another."""
@@ -206,7 +238,7 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         rest, passage = divmod(-1 - key, len(self.languages))
         return Example(*divmod(rest, len(self.languages)), passage)
 
-    def __getitems__(self, keys: Sequence[int]) -> list[dict[str, str]]:
+    def __getitems__(self, keys: Sequence[int]) -> list[dict[str, Any]]:
         """The examples of one batch: what torch's data loader calls.
 
         Raises:
@@ -218,25 +250,64 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
                 "train with callbacks=[HybridBatchCallback()], or set "
                 "args.batch_sampler=HybridBatchSampler"
             )
-        rows = [self._texts(self.example(key)) for key in keys]
-        # A trainer of several data sets wraps the transform, to tell losses where a batch is from.
-        name = getattr(self._format_kwargs["transform"], "keywords", {}).get("dataset_name")
-        return rows if name is None else [{**row, "dataset_name": name} for row in rows]
+        examples = [self._texts(self.example(key)) for key in keys]
+        if not self._format_kwargs:
+            return examples
+        columns = self._transformed(examples)
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _texts(self, example: Example) -> dict[str, str]:
+    def _texts(self, example: Example) -> dict[str, Any]:
         corpus, row = self.locate(example.row)
-        return _texts(
-            corpus,
-            row,
-            self.languages[example.query_language],
-            self.languages[example.passage_language],
-        )
+        query, passage = (self.languages[language] for language in example[1:])
+        return _texts(corpus, row, query, passage)
 
-    def select(self, indices: Iterable[int], *args: Any, **kwargs: Any) -> "ParallelDataset":
-        """Keep some rows, in the order given; the arguments are those of `datasets.Dataset`."""
-        chosen = super().select(indices, *args, **kwargs)
-        rows = chosen.with_format("numpy", columns=[ROW])[:][ROW]
-        return ParallelDataset(self.corpora, self.weights, np.asarray(rows, dtype=np.int64))
+    def shown(self, row: int) -> dict[str, Any]:
+        """A row in its first pair of languages."""
+        corpus, row = self.locate(row)
+        return _texts(corpus, row, *corpus.first_pair(row))
+
+    @property
+    def cache_files(self) -> list[dict[str, str]]:
+        """The files that are memory-mapped."""
+        files = [file for corpus in self.corpora for file in list_table_cache_files(corpus.table)]
+        return [{"filename": file} for file in files]
+
+    def wide(self) -> Dataset:
+        """All texts of the rows, as a plain `datasets.Dataset` that copies nothing.
+
+        Returns:
+            The columns ``query_xx``, ``passage_xx`` and ``negatives_xx`` of each language, null
+            where a row lacks it, ``group``, and labels.
+        """
+        return wide_dataset(self.corpora, self.rows)
+
+    def _kept(self, rows: Ints) -> "ParallelDataset":
+        return self._chosen(rows if self.rows is None else self.rows[rows])
+
+    def _chosen(self, rows: Ints) -> "ParallelDataset":
+        """These of the corpora's rows."""
+        all_rows = len(rows) == self.starts[-1] and np.array_equal(rows, np.arange(len(rows)))
+        return ParallelDataset(self.corpora, self.weights, None if all_rows else rows)
+
+    def filter(
+        self, function: Callable[..., Any] | None = None, *args: Any, **options: Any
+    ) -> "ParallelDataset":
+        """Keep the rows for which a function is true.
+
+        Args:
+            function: Gets a row with all its texts, as `wide` has them: ``row["query_en"]``, or
+                ``row[f"query_{code}"] for code in data.languages``. One that is missing is None.
+            *args: See the next.
+            **options: Those of `datasets.Dataset.filter`, such as `batched`, `input_columns`,
+                `with_indices` and `num_proc`. Nothing is written unless ``keep_in_memory=False``.
+
+        Raises:
+            ParallelDataError: If the function asks for a column that is not there, or keeps no row.
+        """
+        options.setdefault("keep_in_memory", True)
+        with all_texts("filter"):
+            kept = self.wide().filter(function, *args, **options)
+        return self._like(self._chosen(kept._indices.column(0).to_numpy().astype(np.int64)))
 
     def train_test_split(
         self, test_size: float | int = 0.1, *, seed: int = 0, **unsupported: Any
@@ -258,20 +329,115 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
             raise ParallelDataError(
                 f"train_test_split of parallel data takes test_size and seed, not {[*unsupported]}"
             )
-        located = [self.locate(row) for row in range(len(self))]
-        groups = [(corpus.name, corpus.group(row)) for corpus, row in located]
-        distinct = sorted(set(groups))
-        held_out = int(test_size if test_size >= 1 else round(test_size * len(distinct)))
-        if not 0 < held_out < len(distinct):
+        groups = np.empty(len(self), dtype=np.int64)
+        distinct = 0
+        for position, corpus in enumerate(self.corpora):
+            own, rows = of_corpus(position, self.starts, self.corpus_rows)
+            found, numbers = np.unique(corpus.groups()[rows], return_inverse=True)
+            groups[own] = numbers + distinct
+            distinct += len(found)
+        is_share = not isinstance(test_size, (int, np.integer))
+        held_out = int(round(test_size * distinct) if is_share else test_size)
+        if not 0 < held_out < distinct:
             raise ParallelDataError(
-                f"test_size={test_size} of {len(distinct)} groups leaves a part empty"
+                f"test_size={test_size} of {distinct} groups leaves a part empty"
             )
-        order = np.random.default_rng(seed).permutation(len(distinct))
-        test = {distinct[position] for position in order[:held_out]}
-        is_test = np.array([group in test for group in groups])
+        is_test = np.zeros(distinct, dtype=bool)
+        is_test[np.random.default_rng(seed).permutation(distinct)[:held_out]] = True
+        test = is_test[groups]
         return DatasetDict(
-            train=self.select(np.flatnonzero(~is_test)), test=self.select(np.flatnonzero(is_test))
+            train=self.select(np.flatnonzero(~test)), test=self.select(np.flatnonzero(test))
         )
+
+    def map(
+        self, function: Callable[..., Any] | None = None, *args: Any, **options: Any
+    ) -> "ParallelDataset":
+        """Change texts, add languages or labels, by a function of the rows.
+
+        The result is read again like a dataset that `from_dataset` takes, so that rows whose texts
+        have become equal get one group. It lies where `datasets.Dataset.map` puts it: in its cache
+        if the data are memory-mapped, else in memory.
+
+        Args:
+            function: Gets a row with all its texts, as `wide` has them, and gives those that it
+                changes or adds: ``{"query_de": row["query_de"].lower()}``, ``{"label": 0.7}``.
+            *args: See the next.
+            **options: Those of `datasets.Dataset.map`. Positions (`with_indices`) count within
+                each corpus.
+
+        Raises:
+            ParallelDataError: If the function asks for a column that is not there or gives one
+                that parallel data do not have, or a row is left without a question or passage.
+        """
+        with all_texts("map"):
+            return self._changed(lambda part, own: part.map(function, *args, **options))
+
+    def add_column(self, name: str, column: Any, **options: Any) -> "ParallelDataset":
+        """Give every row a label.
+
+        Args:
+            name: ``label``, ``labels``, ``score`` or ``scores``.
+            column: Numbers, or lists of them of one length, one for each row; or an array.
+            **options: Those of `datasets.Dataset.add_column`.
+
+        Raises:
+            ParallelDataError: If it has another name, number of rows or kind, or there are labels.
+        """
+        if name not in LABELS or len(column) != len(self):
+            raise ParallelDataError(
+                f"column {name!r} with {len(column):,} values; expected one of {', '.join(LABELS)} "
+                f"with {len(self):,}. Texts are changed with map"
+            )
+        values = Dataset.from_dict({name: column})
+        return self._changed(
+            lambda part, own: part.add_column(name, values[own.tolist()][name], **options)
+        )
+
+    def remove_columns(self, column_names: str | Sequence[str]) -> "ParallelDataset":
+        """Take the labels away; other columns are refused."""
+        names = [column_names] if isinstance(column_names, str) else [*column_names]
+        if any(name not in LABELS or name not in self.column_names for name in names):
+            raise ParallelDataError(
+                f"cannot remove {names}: only a column of labels can be; the columns are "
+                f"{self.column_names}"
+            )
+        return self._changed(lambda part, own: part.remove_columns(names))
+
+    def _changed(self, change: Callable[[Dataset, Ints], Dataset]) -> "ParallelDataset":
+        corpora, rows = changed(self.corpora, self.starts, self.rows, change)
+        weights = self.weights and {corpus.name: self.weights[corpus.name] for corpus in corpora}
+        return self._like(ParallelDataset(corpora, weights, rows))
+
+    def save_to_disk(self, dataset_path: Path | str, **options: Any) -> None:
+        """Write the rows that were kept, with all their texts, into a folder, whole or not at all.
+
+        `load_from_disk` reads it. `datasets.load_from_disk` gives the plain dataset `wide`.
+
+        Args:
+            dataset_path: A new or empty folder, or one that was written before.
+            **options: `max_shard_size`, `num_shards` and `num_proc` of
+                `datasets.Dataset.save_to_disk`.
+
+        Raises:
+            ParallelDataError: If something else is there, or the very data, or it is no local path.
+        """
+        if "://" in str(dataset_path) or options.pop("storage_options", None):
+            raise ParallelDataError(
+                f"{dataset_path}: expected a local folder; copy it from there when it is whole"
+            )
+        save(Path(dataset_path), self.corpora, self.weights, self.rows, **options)
+
+    @classmethod
+    def load_from_disk(
+        cls, dataset_path: Path | str, keep_in_memory: bool | None = None
+    ) -> "ParallelDataset":
+        """Read, memory-mapped, what `save_to_disk` wrote.
+
+        Raises:
+            ParallelDataError: If the folder holds something else, or is damaged.
+        """
+        saved = load(Path(dataset_path), keep_in_memory)
+        return cls(saved.corpora, saved.weights, saved.rows)
 
     def counts(self) -> pl.DataFrame:
         """How many rows each corpus has for each pair of languages.
@@ -299,31 +465,14 @@ class ParallelDataset(Dataset):  # type: ignore[misc]
         return f"ParallelDataset({len(self):,} rows [{corpora}], languages={list(self.languages)})"
 
 
-def _locate(corpora: tuple[Corpus, ...], starts: Ints, row: int) -> tuple[Corpus, int]:
-    if len(corpora) == 1:
-        return corpora[0], row
-    position = int(np.searchsorted(starts, row, side="right")) - 1
-    return corpora[position], row - int(starts[position])
-
-
-def _texts(corpus: Corpus, row: int, query: str, passage: str) -> dict[str, str]:
-    texts = {
+def _texts(corpus: Corpus, row: int, query: str, passage: str) -> dict[str, Any]:
+    texts: dict[str, Any] = {
         "query": corpus.text("query", query, row),
         "passage": corpus.text("passage", passage, row),
     }
     if corpus.negatives:
         negatives = corpus.negative_texts(passage, row)
         texts |= {f"negative_{n}": text for n, text in enumerate(negatives, start=1)}
+    if corpus.label_column:
+        texts[corpus.label_column] = corpus.label(row)
     return texts
-
-
-def _first_languages(
-    corpora: tuple[Corpus, ...], starts: Ints, batch: Mapping[str, Sequence[int]]
-) -> dict[str, list[str]]:
-    """The transform behind plain reading: each row in its first pair of languages."""
-    rows = []
-    for position in batch[ROW]:
-        corpus, row = _locate(corpora, starts, position)
-        query, passage = corpus.first_pair(row)
-        rows.append(_texts(corpus, row, query, passage))
-    return {column: [row[column] for row in rows] for column in rows[0]} if rows else {}

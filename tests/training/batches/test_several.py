@@ -130,7 +130,7 @@ def test_the_schedule_of_alpha_counts_steps_of_the_whole_run():
     first = build(step=2)
     per_epoch = len(first)
     change = -(-per_epoch // 2) + 4  # a step of the second epoch
-    sampler = build(step=2, alpha=[[change - 0.01, 1.0], [change, 0.0]])
+    sampler = build(step=2, alpha=[[change - 0.4, 1.0], [change - 0.3, 0.0]])
     for epoch in (0, 1):
         sampler.set_epoch(epoch)
         for position, batch in enumerate(sampler):

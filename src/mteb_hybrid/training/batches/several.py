@@ -11,6 +11,7 @@ import torch
 from sentence_transformers.base.sampler import MultiDatasetDefaultBatchSampler
 from torch.utils.data import BatchSampler, ConcatDataset
 
+from mteb_hybrid.recipes.plan import Floats
 from mteb_hybrid.training.batches.error import HybridBatchError
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.corpus import Ints
@@ -137,12 +138,16 @@ class SeveralDatasetsSampler(MultiDatasetDefaultBatchSampler):
         places = np.repeat(np.arange(len(self.counts)), self.counts)
         return np.random.default_rng([self.seed, epoch, len(self.counts)]).permutation(places)
 
-    def alpha(self, epoch: int, position: int) -> float:
-        """Alpha of a group of batches of an epoch, by the optimizer steps of the whole run."""
+    def steps(self, epoch: int, positions: Ints) -> Floats:
+        """The optimizer steps that groups of batches of an epoch serve, over the whole run."""
         per_epoch = -(-sum(self.counts) // self.batches_per_step)
-        step = epoch * per_epoch + position // self.batches_per_step
+        steps: Floats = epoch * per_epoch + positions / self.batches_per_step
+        return steps
+
+    def alpha(self, epoch: int, position: int) -> float:
+        """Alpha of a group of batches of an epoch."""
         plans = (own.plan for own in self.batch_samplers if isinstance(own, HybridBatchSampler))
-        return next(plans).alpha_at(step)
+        return float(next(plans).alpha_at(self.steps(epoch, np.array([position])))[0])
 
     def __iter__(self) -> Iterator[list[Key]]:  # type: ignore[override]
         """The batches of this epoch, as keys of the data set."""
@@ -195,14 +200,15 @@ class Stream:
             self.sampler.set_epoch(own.epoch * most + self._passes)
         if isinstance(self.sampler, HybridBatchSampler):
             # The schedule counts steps of the whole run, not batches of this data set.
-            self.sampler.alpha = partial(self._alpha, self._taken)  # type: ignore[method-assign]
+            self.sampler.clock = partial(self._steps, self._taken)
         self._batches = iter(self.sampler)
         self._passes += 1
         self._group = 0
 
-    def _alpha(self, start: int, _: int, group: int) -> float:
-        position = self.positions[min(start + group, len(self.positions) - 1)]
-        return self.owner.alpha(self.owner.epoch, int(position))
+    def _steps(self, start: int, groups: Ints) -> Floats:
+        """The optimizer steps of groups of batches of a pass; those not reached have the last."""
+        places = np.minimum(start + groups, len(self.positions) - 1)
+        return self.owner.steps(self.owner.epoch, self.positions[places])
 
     def take(self) -> tuple[list[list[int]], list[Example]]:
         """The next batch of every process, and what they hold if the data are parallel."""
