@@ -14,6 +14,7 @@ from mteb_hybrid.training.batches.error import HybridBatchError as HybridBatchEr
 from mteb_hybrid.training.batches.fingerprint import check_resumable, fingerprint
 from mteb_hybrid.training.batches.install import (
     Found,
+    check_evaluation,
     check_parts,
     find_sampler,
     install,
@@ -125,6 +126,7 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
         self._sampler = find_sampler(loader)
         self._parts = _parts(self._sampler)
         check_parts(args, self.plan, self._parts)
+        check_evaluation(args, getattr(self._trainer, "eval_dataset", None))
         self._settle_prompts(args, getattr(loader, "collate_fn", None), kwargs["model"])
         per_step = args.gradient_accumulation_steps
         self._fingerprint = {

@@ -7,6 +7,7 @@ from accelerate.data_loader import DataLoaderDispatcher
 from datasets import IterableDataset, IterableDatasetDict
 from sentence_transformers.base.sampler import MultiDatasetBatchSamplers
 
+from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.error import HybridBatchError
 from mteb_hybrid.training.batches.factory import SamplerFactory, SeveralFactory, plan_for
@@ -164,3 +165,23 @@ def check_parts(args: Any, plan: BatchPlan, parts: Mapping[str, Any]) -> None:
                 f"{args.train_batch_size} in each of {args.world_size} process(es) without "
                 f"duplicates; set per_device_train_batch_size to at most {own.batch_size}"
             )
+
+
+def check_evaluation(args: Any, dataset: Any) -> None:
+    """Find out before training whether it could be evaluated, rather than in the middle of it.
+
+    Raises:
+        HybridBatchError: If an evaluation set that is parallel gives no batch.
+    """
+    for name, part in (dataset if isinstance(dataset, dict) else {"": dataset}).items():
+        if not isinstance(part, ParallelDataset):
+            continue
+        try:
+            args.batch_sampler(
+                part,
+                batch_size=args.eval_batch_size,
+                drop_last=args.dataloader_drop_last,
+                seed=args.seed,
+            )
+        except ParallelDataError as error:
+            raise HybridBatchError(f"eval_dataset {name and repr(name)}: {error}") from error
