@@ -31,11 +31,7 @@ def fingerprint(samplers: Mapping[str, Any], processes: int, per_step: int) -> d
     if len(samplers) > 1:
         found["datasets"] = list(samplers)
     for name, sampler in samplers.items():
-        own = {
-            "seed": sampler.seed,
-            "batch_size": sampler.batch_size,
-            "drop_last": sampler.drop_last,
-        }
+        own = {key: getattr(sampler, key, None) for key in ("seed", "batch_size", "drop_last")}
         if isinstance(sampler, HybridBatchSampler):
             dataset = sampler.dataset
             own |= {

@@ -61,10 +61,9 @@ def install_several(args: Any, dataset: Any, weights: Mapping[str, float] | None
     for name, part in parts.items():
         if isinstance(part, IterableDataset) or isinstance(dataset, IterableDatasetDict):
             raise HybridBatchError(
-                f"{name} is an {type(part).__name__}, which is read in its own order; hybrid "
-                "batches choose rows by language: ParallelDataset.from_dataset takes the same "
-                "data as a Dataset (load_dataset without streaming=True, or "
-                "Dataset.from_generator), memory-mapped and never read as a whole"
+                f"{name} is an {type(part).__name__}, which is read in its own order, but hybrid "
+                "batches choose rows by language; ParallelDataset.from_dataset(stream, name='…') "
+                "writes it to disk once and maps it from there"
             )
     if not isinstance(dataset, dict):
         if weights is not None:
