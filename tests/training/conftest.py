@@ -44,3 +44,25 @@ def make_corpus(rows, languages, missing=0.0, name="corpus", groups=None, seed=0
 @pytest.fixture
 def corpus():
     return make_corpus
+
+
+def tagged_corpus(has, groups=None, negative_groups=None, negatives=0):
+    """A corpus whose rows have the languages that are told; a text says what it is.
+
+    Args:
+        has: For each language, which rows have it: one array, or one for each side.
+        groups: Groups of the rows; by default each is its own.
+        negative_groups: For each row, the groups of its hard negatives.
+        negatives: How many hard negatives an example carries.
+    """
+    columns = {}
+    for code, sides in has.items():
+        sides = sides if isinstance(sides, tuple) else (sides, sides)
+        for role, side in zip(("query", "passage"), sides, strict=True):
+            texts = [f"{role} {code} {row}" if there else None for row, there in enumerate(side)]
+            columns[f"{role}_{code}"] = pa.array(texts, pa.string())
+    rows = len(texts)
+    columns["group"] = pa.array(np.arange(rows) if groups is None else groups)
+    if negative_groups is not None:
+        columns["negative_groups"] = pa.array(negative_groups, pa.list_(pa.int64()))
+    return Corpus("corpus", InMemoryTable(pa.table(columns)), negatives)

@@ -48,6 +48,18 @@ def most_batches(group_sizes: Ints, size: int) -> int:
     return low
 
 
+def sizes_among(groups: Rows, group_sizes: Ints) -> Ints:
+    """How many of some rows each group has, without counting over all groups.
+
+    Args:
+        groups: Shape (N,), the groups of the rows.
+        group_sizes: Rows of each group in all.
+    """
+    shared = groups[group_sizes[groups] > 1]
+    counts = np.unique(shared, return_counts=True)[1]
+    return np.concatenate([counts, np.ones(len(groups) - len(shared), dtype=counts.dtype)])
+
+
 class Assignment:
     """A flow of rows into kinds of batches.
 
@@ -79,14 +91,14 @@ class Assignment:
         self.batches = np.zeros(len(self.kinds), dtype=np.int64)
         self._queries, self._passages = queries, passages
         self._groups = groups
-        self._group_sizes = np.bincount(groups).astype(np.int32) if len(groups) else groups
+        self._group_sizes: Ints = np.bincount(groups)
         self._largest = int(self._group_sizes.max(initial=0))
         self._sizes = np.full(len(self.kinds), size, dtype=np.int64)
         self._filled = np.zeros(len(self.kinds), dtype=np.int64)
 
     def place(
         self, wanted: Ints, crosslingual: npt.NDArray[np.bool_], weights: Floats,
-        random: np.random.Generator,
+        barred: npt.NDArray[np.bool_], random: np.random.Generator,
     ) -> None:  # fmt: skip
         """Fill batches.
 
@@ -97,37 +109,44 @@ class Assignment:
             wanted: Shape (K,), how many batches of each kind.
             crosslingual: Shape (K,), the side of each kind.
             weights: Shape (K,), shares within the sides.
+            barred: Shape (K,), kinds that are to have no batch.
             random: Source of chance.
         """
-        spent = np.zeros(len(self.kinds), dtype=bool)
-        missing = wanted
-        while missing.any():
-            returned = self._add(missing)
-            spent |= returned > 0
-            missing = np.zeros_like(wanted)
+        spent = barred.copy()
+        returned = np.where(barred, wanted, 0)
+        missing = wanted - returned
+        while True:
             for side in (crosslingual, ~crosslingual):
                 for open_ in (side & ~spent, ~side & ~spent):
                     shares = np.where(open_, weights, 0)
                     if returned[side].any() and shares.any():
                         missing += random.multinomial(returned[side].sum(), shares / shares.sum())
                         break
+            if not missing.any():
+                break
+            returned = self._add(missing)
+            spent |= returned > 0
+            missing = np.zeros_like(wanted)
         # What kinds gave back at last may fill batches together, or with rows that waited.
-        self._add_singly(int(wanted.sum()), random)
-        if self.batches.sum() < wanted.sum():
-            self.to[self.to == WAITING] = FREE
-            self._add_singly(int(wanted.sum()), random)
+        for _ in range(2):
+            kinds = random.permutation(np.flatnonzero(~barred)).tolist()
+            while kinds and self.batches.sum() < wanted.sum():
+                if not self._add_one(kinds[-1]):
+                    kinds.pop()
+            if self.batches.sum() < wanted.sum():
+                self.to[self.to == WAITING] = FREE
 
-    def _add_singly(self, total: int, random: np.random.Generator) -> None:
-        kinds = random.permutation(len(self.kinds)).tolist()
-        while kinds and self.batches.sum() < total:
-            if np.count_nonzero(self.to == FREE) < self._sizes[0]:
-                return
-            before = self.to.copy(), self.batches, self._filled.copy()
-            one = np.zeros_like(self.batches)
-            one[kinds[-1]] = 1
-            if self._add(one).any():
-                self.to, self.batches, self._filled = before
-                kinds.pop()
+    def _add_one(self, kind: int) -> bool:
+        """Add a batch if all stay full."""
+        if np.count_nonzero(self.to == FREE) < self._sizes[kind]:
+            return False
+        before = self.to.copy(), self.batches, self._filled.copy()
+        one = np.zeros_like(self.batches)
+        one[kind] = 1
+        if not self._add(one).any():
+            return True
+        self.to, self.batches, self._filled = before
+        return False
 
     def place_rest(self, size: int) -> None:
         """Put the rows that are left into one short batch, of the kind that most of them fit.
@@ -246,7 +265,8 @@ class Assignment:
                 flexible |= self._fit(other, rows)
         rows = np.concatenate([rows[~flexible], rows[flexible]])
         groups = self._groups[rows]
-        batches = most_batches(np.bincount(groups), int(self._sizes[kind]))
+        sizes = sizes_among(groups, self._group_sizes)
+        batches = most_batches(sizes, int(self._sizes[kind]))
         ranks = rank_in_group(groups) if self._largest > batches else np.zeros_like(groups)
         keep = np.flatnonzero(ranks < batches)[: batches * self._sizes[kind]]
         self._move(np.delete(rows, keep), FREE)

@@ -7,59 +7,36 @@ from typing import Any
 import numpy as np
 
 from mteb_hybrid.training.batches.assignment import Rows
+from mteb_hybrid.training.batches.serving import Links, Serving
 from mteb_hybrid.training.corpus import Ints
 
-TRIES = 200
+TRIES = 500
 """Exchanges that are tried for a row before it is given up."""
 
 
-def deal(rows: Rows, groups: Rows, batches: int, random: np.random.Generator) -> Rows:
+def deal(rows: Rows, serving: Serving, batches: int, random: np.random.Generator) -> Rows:
     """Deal rows round, group by group, so that no two of a group come into one batch.
 
     Args:
         rows: Shape (batches * size,), in random order, no more than `batches` of one group.
-        groups: Groups of all rows.
+        serving: All rows.
         batches: How many batches.
         random: Source of chance.
 
     Returns:
         Shape (batches, size).
     """
-    own = groups[rows]
-    counts = np.bincount(own)
-    together = counts[own] > 1
+    together = serving.group_sizes[serving.groups[rows]] > 1
+    _, groups, counts = np.unique(
+        serving.groups[rows[together]], return_inverse=True, return_counts=True
+    )
     # Numbers of groups say what lies near each other in the data; those must be able to meet.
-    names = random.permutation(len(counts))[own[together]]
-    order = np.lexsort((names, -counts[own[together]]))
+    names = random.permutation(len(counts))[groups]
+    order = np.lexsort((names, -counts[groups]))
     dealt = np.concatenate([rows[together][order], rows[~together]])
     table = np.ascontiguousarray(dealt.reshape(-1, batches).T)
     random.permuted(table, axis=1, out=table)
     return table
-
-
-@dataclass(frozen=True)
-class Links:
-    """The groups that each row has among its hard negatives.
-
-    Attributes:
-        starts: Shape (N + 1,), where the groups of each row begin.
-        groups: Shape (links,).
-    """
-
-    starts: Ints
-    groups: Rows
-
-    def of(self, row: int) -> Rows:
-        """The groups of one row."""
-        return self.groups[self.starts[row] : self.starts[row + 1]]
-
-    def of_all(self, rows: Rows) -> tuple[Ints, Rows]:
-        """The groups of some rows, one after another, each with the place of its row."""
-        lengths = self.starts[rows + 1] - self.starts[rows]
-        places = np.repeat(np.arange(len(rows)), lengths)
-        ends = np.cumsum(lengths)
-        within = np.arange(len(places)) - np.repeat(ends - lengths, lengths)
-        return places, self.groups[self.starts[rows][places] + within]
 
 
 def clashes(table: Rows, groups: Rows, links: Links) -> Ints:
@@ -85,12 +62,21 @@ def clashes(table: Rows, groups: Rows, links: Links) -> Ints:
     return np.stack(np.divmod(np.concatenate(found), table.shape[1]), axis=1)
 
 
-def part(table: Rows, groups: Rows, links: Links, random: np.random.Generator) -> Ints:
-    """Exchange examples between batches until none meets a passage of its hard negatives.
+def part(
+    table: Rows,
+    kinds: Ints,
+    spare: Rows,
+    serving: Serving,
+    links: Links,
+    random: np.random.Generator,
+) -> Ints:
+    """Exchange examples until none meets a passage of its hard negatives.
 
     Args:
-        table: Shape (batches, size), rows of one kind; changed in place.
-        groups: Groups of all rows.
+        table: Shape (batches, size), rows; changed in place.
+        kinds: Shape (batches,), their kinds.
+        spare: Rows in no batch, which may come in.
+        serving: The rows.
         links: Their hard negatives.
         random: Source of chance.
 
@@ -98,15 +84,29 @@ def part(table: Rows, groups: Rows, links: Links, random: np.random.Generator) -
         Shape (N, 2): batch and place of examples for which no exchange was found; without them,
         all is well.
     """
-    state = _Batches(table, groups, links)
-    for batch, place in clashes(table, groups, links).tolist():
+    state = _Batches(table, serving.groups, links)
+    spares = spare.tolist()
+
+    def move(batch: int, place: int) -> bool:
+        row = table[batch, place]
+        mine = np.array([kind.allowed(*serving.languages(row)) for kind in serving.kinds])
+        others, theres = random.integers(table.shape, size=(TRIES, 2)).T
+        fit = serving.kinds[kinds[batch]].allowed(*serving.languages(table[others, theres]))
+        fit &= mine[kinds[others]]
+        for other, there in zip(others[fit].tolist(), theres[fit].tolist(), strict=True):
+            if state.exchange(batch, place, other, there):
+                return True
+        fit = serving.kinds[kinds[batch]].allowed(*serving.languages(np.array(spares, dtype=int)))
+        for number in np.flatnonzero(fit)[:TRIES].tolist():
+            if state.replace(batch, place, spares[number]):
+                spares[number] = int(row)
+                return True
+        return False
+
+    for batch, place in clashes(table, serving.groups, links).tolist():
         while met := state.met(batch, place):
             # The one with fewer ties is easier to place, and less is lost if it cannot be placed.
-            for moving in (place, met[0]):
-                places = random.integers(table.shape, size=(TRIES, 2)).tolist()
-                if any(state.exchange(batch, moving, *there) for there in places):
-                    break
-            else:
+            if not move(batch, place) and not move(batch, met[0]):
                 state.drop(batch, place if len(met) > 1 else met[0])
     return np.array(sorted(state.dropped), dtype=np.int64).reshape(-1, 2)
 
@@ -163,6 +163,16 @@ class _Batches:
         free = free and not any(groups[group] for group in self.links.of(row).tolist())
         self._change(batch, leaving, 1)
         return free
+
+    def replace(self, batch: int, place: int, row: int) -> bool:
+        """Put another row in the place of an example if it is well there."""
+        leaving = int(self.table[batch, place])
+        if not self._is_free(batch, row, leaving):
+            return False
+        self._change(batch, leaving, -1)
+        self._change(batch, row, 1)
+        self.table[batch, place] = row
+        return True
 
     def exchange(self, batch: int, place: int, other: int, there: int) -> bool:
         """Exchange two examples if both are well where they come to."""

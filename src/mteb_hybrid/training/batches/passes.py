@@ -74,8 +74,7 @@ class Passes:
         self._seed, self._may_drop = seed, may_drop
         count = len(serving.rows)
         self._cycle = np.random.default_rng(seed).permutation(count).astype(np.int32)
-        self._group_sizes = np.bincount(serving.groups)
-        self.batches = most_batches(self._group_sizes, size)
+        self.batches = most_batches(self.serving.group_sizes, size)
         self._keep_rest, self._cap = keep_rest, self.batches + keep_rest
         turns = self._turns(self._cap)
         self.waiting = count - turns
@@ -86,7 +85,7 @@ class Passes:
 
     def _turns(self, batches: int) -> int:
         """How many rows can have a turn in some batches: one of each group in each."""
-        return int(np.minimum(self._group_sizes, batches).sum())
+        return int(np.minimum(self.serving.group_sizes, batches).sum())
 
     def _first_wanted(self, alphas: Floats) -> Ints:
         drawn = self.serving.draw(alphas[: self.batches], np.random.default_rng([*self._seed, 1]))
@@ -94,7 +93,8 @@ class Passes:
 
     def _first(self) -> tuple[Assignment, Rows]:
         """The assignment that says how many batches a pass has; it can always be had again."""
-        return self._assign(self.wanted, 0, 0, np.random.default_rng([*self._seed, 2]))
+        barred = np.zeros(len(self.serving.kinds), dtype=bool)
+        return self._assign(self.wanted, 0, 0, barred, np.random.default_rng([*self._seed, 2]))
 
     def plan(self, number: int, done: int, alphas: Floats, random: np.random.Generator) -> Pass:
         """Plan a pass.
@@ -106,9 +106,37 @@ class Passes:
             random: Source of chance.
         """
         drawn = self.serving.draw(alphas, random)
-        count = len(self.serving.kinds)
+        barred = np.zeros(len(self.serving.kinds), dtype=bool)
+        while True:
+            found, left = self._plan(number, done, drawn, barred, random)
+            if not len(left):
+                return found
+            # Where a kind has but a batch or two, there is little to exchange with.
+            failed = np.isin(np.arange(len(barred)), found.kinds[left[:, 0]])
+            if (failed & barred).any() or (failed | barred).all():
+                break
+            barred |= failed
+        if self._may_drop:
+            return found
+        row = int(self.serving.rows[found.rows[tuple(left[0])]])
+        raise ParallelDataError(
+            f"{self.serving.name}: {len(left)} examples, such as row {row}, meet their hard "
+            "negatives in every batch that they could stand in; set "
+            "per_device_train_batch_size lower, or train without these hard negatives"
+        )
+
+    def _plan(
+        self,
+        number: int,
+        done: int,
+        drawn: Ints,
+        barred: npt.NDArray[np.bool_],
+        random: np.random.Generator,
+    ) -> tuple[Pass, Ints]:
+        """Plan a pass without some kinds; with it the examples that had to be left out."""
+        serving, count = self.serving, len(self.serving.kinds)
         wanted = np.bincount(drawn, minlength=count)
-        assignment, order = self._assign(wanted, number, done, random)
+        assignment, order = self._assign(wanted, number, done, barred, random)
         planned: Ints = assignment.batches
         if planned.sum() < len(drawn):
             assignment, order = self._first()
@@ -116,17 +144,26 @@ class Passes:
         if self.rest:
             assignment.place_rest(self.rest)
         kinds = _change(drawn, planned, random)
-        rows = np.full((len(drawn), self.size), -1, dtype=np.int32)
+        rows = np.empty((len(drawn), self.size), dtype=np.int32)
         for kind in np.flatnonzero(planned).tolist():
-            table = self._deal(order[assignment.rows(kind)], int(assignment.batches[kind]), random)
+            own = random.permutation(order[assignment.rows(kind)])
+            table = deal(own, serving, int(assignment.batches[kind]), random)
             rows[kinds == kind] = table[: planned[kind]]
+        left = self._part(rows, kinds, order[assignment.to < 0], random)
         if not self.rest:
-            return Pass(kinds, rows)
-        short = self._deal(order[assignment.rows(count)], 1, random)[0]
-        return Pass(kinds, rows, (self.serving.kinds.index(assignment.kinds[-1]), short))
+            return Pass(kinds, rows), left
+        short = random.permutation(order[assignment.rows(count)])
+        kind = serving.kinds.index(assignment.kinds[-1])
+        self._part(short[None], np.array([kind]), short[:0], random)
+        return Pass(kinds, rows, (kind, short)), left
 
     def _assign(
-        self, wanted: Ints, number: int, done: int, random: np.random.Generator
+        self,
+        wanted: Ints,
+        number: int,
+        done: int,
+        barred: npt.NDArray[np.bool_],
+        random: np.random.Generator,
     ) -> tuple[Assignment, Rows]:
         """Which rows serve in what; with them the order in which the assignment knows the rows."""
         serving = self.serving
@@ -142,7 +179,7 @@ class Passes:
             serving.groups[order], self.size,
         )  # fmt: skip
         assignment.to[now:] = WAITING
-        assignment.place(wanted, serving.crosslingual, serving.weights, random)
+        assignment.place(wanted, serving.crosslingual, serving.weights, barred, random)
         return assignment, order
 
     def _have_turns(self, number: int) -> npt.NDArray[np.bool_]:
@@ -151,27 +188,25 @@ class Passes:
         turns = np.ones(len(groups), dtype=bool)
         if not self.waiting:
             return turns
-        crowded = self._cycle[self._group_sizes[groups[self._cycle]] > self._cap]
-        sizes = self._group_sizes[groups[crowded]]
+        crowded = self._cycle[self.serving.group_sizes[groups[self._cycle]] > self._cap]
+        sizes = self.serving.group_sizes[groups[crowded]]
         ranks = rank_in_group(groups[crowded])
         turns[crowded] = (ranks - number * self._cap) % sizes < self._cap
         return turns
 
-    def _deal(self, rows: Rows, batches: int, random: np.random.Generator) -> Rows:
+    def _part(self, table: Rows, kinds: Ints, spare: Rows, random: np.random.Generator) -> Ints:
+        """Part examples that are hard negatives of each other, or leave them out.
+
+        Returns:
+            Shape (N, 2): batch and place of those left out, which become -1 where that may be.
+        """
         serving = self.serving
-        table = deal(random.permutation(rows), serving.groups, batches, random)
         if serving.links is None:
-            return table
-        left = part(table, serving.groups, serving.links, random)
-        if len(left) and not self._may_drop:
-            row = int(serving.rows[table[tuple(left[0])]])
-            raise ParallelDataError(
-                f"{serving.name}: {len(left)} examples, such as row {row}, are hard negatives of "
-                "the others of every batch that they could stand in; set "
-                f"per_device_train_batch_size lower, or train without these hard negatives"
-            )
-        table[tuple(left.T)] = -1
-        return table
+            return np.empty((0, 2), dtype=np.int64)
+        left = part(table, kinds, spare, serving, serving.links, random)
+        if self._may_drop:
+            table[tuple(left.T)] = -1
+        return left
 
 
 def _change(drawn: Ints, planned: Ints, random: np.random.Generator) -> Ints:

@@ -142,7 +142,7 @@ class HybridBatchSampler(DefaultBatchSampler):
     def _size(self, serving: Serving, *, alone: bool) -> int:
         """How many examples a group of batches of a corpus has."""
         asked = self.batch_size * self.world_size
-        most = serving.apart()
+        most = serving.apart(asked)
         if most >= asked:
             return asked
         if most < self.world_size or self.drop_last or (self.world_size > 1 and not alone):

@@ -1,6 +1,7 @@
 """The rows of a corpus that can serve by a plan, read from its columns without its texts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mteb_hybrid.recipes.plan import BatchPlan, Floats
-from mteb_hybrid.training.batches.assignment import Rows
-from mteb_hybrid.training.batches.deal import Links
+from mteb_hybrid.training.batches.assignment import Rows, sizes_among
 from mteb_hybrid.training.batches.kinds import Kind, kinds_of
 from mteb_hybrid.training.corpus import Corpus, Ints, Masks
 from mteb_hybrid.training.dataset import ParallelDataset
+
+
+@dataclass(frozen=True)
+class Links:
+    """The groups that each row has among its hard negatives.
+
+    Attributes:
+        starts: Shape (N + 1,), where the groups of each row begin.
+        groups: Shape (links,).
+    """
+
+    starts: Ints
+    groups: Rows
+
+    def of(self, row: int) -> Rows:
+        """The groups of one row."""
+        return self.groups[self.starts[row] : self.starts[row + 1]]
+
+    def of_all(self, rows: Rows) -> tuple[Ints, Rows]:
+        """The groups of some rows, one after another, each with the place of its row."""
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        places = np.repeat(np.arange(len(rows)), lengths)
+        ends = np.cumsum(lengths)
+        within = np.arange(len(places)) - np.repeat(ends - lengths, lengths)
+        return places, self.groups[self.starts[rows][places] + within]
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,10 @@ class Serving:
         """Shape (kinds,): which kinds are cross-lingual."""
         return np.array([kind.is_crosslingual for kind in self.kinds], dtype=bool)
 
+    def languages(self, rows: Any) -> tuple[Masks, Masks]:
+        """Languages of the questions and the passages of some rows."""
+        return self.queries[rows], self.passages[rows]
+
     def draw(self, alphas: Floats, random: np.random.Generator) -> Ints:
         """Draw the kind of each batch, as if there were rows for all.
 
@@ -68,12 +97,19 @@ class Serving:
             drawn = np.where(crosslingual == side, own[np.minimum(places, len(own) - 1)], drawn)
         return drawn
 
-    def apart(self) -> int:
-        """The most rows of different groups that some kind has."""
+    @cached_property
+    def group_sizes(self) -> Ints:
+        """Shape (groups,), rows of each group."""
+        return np.bincount(self.groups)
+
+    def apart(self, enough: int) -> int:
+        """The most rows of different groups that some kind has, or more than is enough."""
         most = 0
         for kind in self.kinds:
             own = self.groups[kind.allowed(self.queries, self.passages)]
-            most = max(most, int(np.count_nonzero(np.bincount(own))))
+            most = max(most, len(sizes_among(own, self.group_sizes)))
+            if most >= enough:
+                break
         return most
 
 
