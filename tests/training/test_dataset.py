@@ -1,12 +1,16 @@
+import os
 import pickle
+import tempfile
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets, load_from_disk
 from datasets.table import InMemoryTable
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mteb_hybrid import ParallelDataset
@@ -136,10 +140,31 @@ def test_mixed_corpora_keep_their_texts_and_select_keeps_the_parallel_form(two):
     )
 
 
-def test_shuffle_keeps_the_parallel_form_and_map_loses_it(two):
-    data = ParallelDataset([two])
-    assert isinstance(data.shuffle(seed=0), ParallelDataset)
-    assert not isinstance(data.map(lambda row: row), ParallelDataset)
+def test_parts_put_together_are_the_data_again(corpus):
+    data = ParallelDataset([corpus(20, ["en", "de"], groups=7)])
+    parts = data.train_test_split(3, seed=1)
+    joined = ParallelDataset.concatenate([parts["train"], parts["test"]])
+    assert joined.corpora == data.corpora and joined.languages == data.languages
+    assert joined.to_list() == parts["train"].to_list() + parts["test"].to_list()
+    assert sorted(joined.corpus_rows) == [*range(20)]
+    assert ParallelDataset.concatenate([data]).rows is None
+    other = ParallelDataset([corpus(5, ["th"], name="other")])
+    both = ParallelDataset.concatenate([other.select([4, 1]), data.take(2), other.take(1)])
+    assert [c.name for c in both.corpora] == ["other", "corpus"]
+    assert both.to_list() == [other[4], other[1], data[0], data[1], other[0]]
+
+
+def test_what_cannot_be_put_together_is_refused(corpus):
+    data = ParallelDataset([corpus(5, ["en"])])
+    weighted = ParallelDataset([corpus(5, ["en"], name="other")], {"other": 1})
+    for parts, said in (
+        ([data, data.wide()], "data set 1 is a Dataset"),
+        ([data, weighted], r"weights None and \{'other': 1.0\}"),
+        ([data, ParallelDataset([corpus(6, ["en"])])], "different names"),
+        ([], "no rows"),
+    ):
+        with pytest.raises(ParallelDataError, match=said):
+            ParallelDataset.concatenate(parts)
 
 
 def test_a_split_keeps_groups_together(corpus):
@@ -155,6 +180,25 @@ def test_a_split_keeps_groups_together(corpus):
         data.train_test_split(20)
     with pytest.raises(ParallelDataError, match="shuffle"):
         data.train_test_split(0.5, shuffle=False)
+    with pytest.raises(ParallelDataError, match="leaves a part empty"):
+        data.train_test_split(1.0)
+
+
+def test_a_split_of_a_mix_keeps_groups_of_corpora_apart(corpus):
+    mix = ParallelDataset.mix(
+        {
+            "a": ParallelDataset([corpus(12, ["en"], groups=6)]),
+            "b": ParallelDataset([corpus(9, ["en", "de"], groups=3)]).select([0, 3, 1, 4, 2, 5]),
+        }
+    ).shuffle(seed=4)
+    parts = mix.train_test_split(0.5, seed=2)
+    groups = {
+        name: {(c.name, c.group(row)) for c, row in map(part.locate, range(len(part)))}
+        for name, part in parts.items()
+    }
+    assert len(groups["test"]) == 4 and len(groups["train"]) == 5
+    assert not groups["test"] & groups["train"]
+    assert len(parts["train"]) + len(parts["test"]) == 18
 
 
 @pytest.mark.parametrize(
@@ -184,6 +228,93 @@ def test_the_digest_tells_data_apart(corpus):
         data.select(list(reversed(range(30)))),
     ]
     assert len({data.digest, *(other.digest for other in others)}) == 5
+
+
+ROWS = st.integers(0, 10**6)
+STEPS = st.one_of(
+    st.tuples(st.just("select"), st.lists(ROWS, min_size=1, max_size=12)),
+    st.tuples(st.just("filter"), st.integers(2, 5)),
+    st.tuples(st.just("map"), st.sampled_from("abc")),
+    st.tuples(st.sampled_from(["shuffle", "take", "skip", "shard", "cut"]), ROWS),
+    st.tuples(st.sampled_from(["sort", "repeat", "join", "save", "pickle", "reverse"])),
+)
+
+
+def apply(step, data, join, load):
+    """One step on any `datasets.Dataset`; those that would leave nothing change nothing."""
+    name, *values = step
+    size, value = len(data), values[0] if values else None
+    if name == "select":
+        return data.select([place % size for place in value])
+    if name == "filter":
+        kept = [len(row["query_en"] or "") % value > 0 for row in wide(data)]
+        return data.filter(lambda row, n: kept[n], with_indices=True) if any(kept) else data
+    if name == "map":
+        return data.map(lambda row: {"query_en": f"{value}{row['query_en']}"})
+    if name == "shuffle":
+        return data.shuffle(seed=value)
+    if name in ("take", "skip"):
+        return getattr(data, name)(min(value % size + (name == "take"), size))
+    if name == "shard":
+        return data.shard(min(3, size), value % min(3, size), contiguous=bool(value % 2))
+    if name == "cut":
+        return data.select(range(value % size, size))
+    if name == "sort":
+        return data.sort("score", reverse=True)
+    if name == "repeat":
+        return data.repeat(2)
+    if name == "join":
+        return join([data, data.take(1)])
+    if name == "save":
+        with tempfile.TemporaryDirectory() as folder:
+            data.save_to_disk(Path(folder) / "saved")
+            return load(str(Path(folder) / "saved"), keep_in_memory=True)
+    if name == "reverse":
+        return data.select(np.arange(size)[::-1])
+    return pickle.loads(pickle.dumps(data))  # noqa: S301
+
+
+def wide(data):
+    return data.wide() if isinstance(data, ParallelDataset) else data
+
+
+@settings(max_examples=20 * int(os.environ.get("MTEB_HYBRID_SOAK", "1")), deadline=None)
+@given(steps=st.lists(STEPS, max_size=5), is_mix=st.booleans())
+def test_any_steps_give_the_rows_that_a_stock_dataset_gives(steps, is_mix):
+    """The oracle is `datasets` itself, on the same texts written out."""
+    first = make_corpus(7, ["en", "de"], missing=0.3, negatives=int(not is_mix))
+    parts = [first, make_corpus(4, ["th", "en"])]
+    parts = [
+        ParallelDataset([part]).add_column("score", [(n * 5) % 7 / 2 for n in range(len(part))])
+        for part in (parts if is_mix else parts[:1])
+    ]
+    data = ParallelDataset.mix(dict(zip("ab", parts, strict=False)))
+    stock = Dataset.from_list(data.wide().to_list())
+    for step in steps:
+        data = apply(step, data, ParallelDataset.concatenate, ParallelDataset.load_from_disk)
+        stock = apply(step, stock, concatenate_datasets, load_from_disk)
+        texts = [name for name in stock.column_names if name != "group"]
+        there = [{name: row.get(name) for name in texts} for row in data.wide()]
+        assert there == stock.select_columns(texts).to_list(), step
+    for number, row in enumerate(stock):
+        corpus, place = data.locate(number)
+        query, passage = corpus.first_pair(place)
+        shown = data[number]
+        assert shown["query"] == row[f"query_{query}"] and shown["score"] == row["score"]
+        key = data.key(Example(number, *map(data.languages.index, (query, passage))))
+        assert data.__getitems__([key]) == [shown]
+        assert shown["passage"] == row[f"passage_{passage}"]
+
+
+@given(
+    first=st.lists(st.integers(0, 19), min_size=1), second=st.lists(st.integers(0, 19), min_size=1)
+)
+def test_digests_are_equal_where_selections_are(first, second):
+    data = ParallelDataset([make_corpus(20, ["en", "de"])])
+    digests = [data.select(rows).digest for rows in (first, second)]
+    assert (digests[0] == digests[1]) == (first == second)
+    assert data.select(range(20)).digest == data.digest
+    assert data.select(first).select(range(len(first))).digest == digests[0]
 
 
 def test_it_survives_pickling_as_for_worker_processes(corpus):
@@ -216,3 +347,21 @@ def test_counts_respect_a_selection(corpus):
         for row in range(0, 40, 2)
     ]
     assert first == sum(there)
+
+
+def test_choosing_rows_of_a_large_corpus_handles_numbers_not_objects():
+    """A million Python integers alone take 36 MB, and a loop over them seconds."""
+    size = 1_000_000
+    texts = pa.array(["text"]).take(pa.array(np.zeros(size, dtype=np.int32)))
+    columns = {"query_en": texts, "passage_en": texts, "group": pa.array(np.arange(size) // 2)}
+    data = ParallelDataset([Corpus("large", InMemoryTable(pa.table(columns)))])
+    half = np.random.default_rng(0).permutation(size)[: size // 2]
+    tracemalloc.start()
+    chosen = data.select(half)
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    parts = data.train_test_split(0.1)
+    used_for_split = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert used < 20e6 and used_for_split < 120e6
+    assert len(chosen) == size // 2 and len(parts["train"]) == 9 * size // 10

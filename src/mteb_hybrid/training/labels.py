@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.files.lines import ParallelDataError, shown
 
 LABELS = ("label", "labels", "score", "scores")
 """The columns that the trainers of sentence-transformers give to a loss as its labels."""
@@ -86,7 +86,8 @@ def label_type(where: str, value: Any) -> tuple[pa.DataType, tuple[int, ...]]:
         array = np.array(None)
     if array.dtype.kind not in "biuf" or not array.size or not np.isfinite(array).all():
         raise ParallelDataError(
-            f"{where}: label {str(value)[:60]!r}; expected a number, or a list of numbers"
+            f"{where}: the label is {shown(value)}; expected a number, or a list of numbers, in "
+            "every row; give it another name if it is no label"
         )
     kind = pa.int64() if array.dtype.kind in "biu" and not array.ndim else pa.float64()
     for _ in array.shape:

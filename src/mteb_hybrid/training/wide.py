@@ -49,11 +49,13 @@ def _larger(first: pa.DataType, second: pa.DataType) -> pa.DataType:
 
 
 @contextmanager
-def all_texts(method: str) -> Iterator[None]:
-    """Explain why a user's function finds no column ``query``."""
+def all_texts(method: str, shown: Sequence[str]) -> Iterator[None]:
+    """Explain why a user's function finds none of the columns that rows show."""
     try:
         yield
     except KeyError as error:
+        if error.args[0] not in shown:
+            raise
         raise ParallelDataError(
             f"the function given to {method} asks for {error}; it gets a row with all its texts: "
             "query_en, passage_de, … for each language, None where one is missing"

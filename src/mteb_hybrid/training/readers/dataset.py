@@ -12,6 +12,7 @@ from datasets.table import InMemoryTable, Table, concat_tables
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
 from mteb_hybrid.training.corpus import GROUP, Corpus
+from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.readers.checks import (
     check_dataset,
     checked_languages,
@@ -37,7 +38,7 @@ def from_dataset(
 
     Columns are renamed, not copied: a dataset from a Parquet folder of the hub stays on disk. A
     copy in the cache of `datasets` is made only if rows were shuffled or filtered before, or must
-    be left out.
+    be left out. A column ``label``, ``labels``, ``score`` or ``scores`` is carried along.
 
     Args:
         dataset: Texts in columns of strings, null where a translation is missing.
@@ -74,6 +75,7 @@ def from_dataset(
         for role in roles
         if (column := patterns[role].replace("{language}", code)) in dataset.column_names
     }
+    renamed |= {column: column for column in LABELS if column in dataset.column_names}
     if group in dataset.column_names:
         grouped: str | None = group
     elif group == GROUP:
@@ -94,7 +96,8 @@ def from_pairs(
 ) -> Corpus:
     """Use a dataset of questions and passages in one language, such as an English training set.
 
-    Columns are renamed, not copied.
+    Columns are renamed, not copied. A column ``label``, ``labels``, ``score`` or ``scores`` is
+    carried along.
 
     Args:
         dataset: Texts in columns of strings.
@@ -117,7 +120,8 @@ def from_pairs(
     for column in (query, passage, *([] if group is None else [group])):
         if column not in dataset.column_names:
             raise no_column(dataset, column, name)
-    renamed = {query: f"query_{language}", passage: f"passage_{language}"}
+    labels = {column: column for column in LABELS if column in dataset.column_names}
+    renamed = {**labels, query: f"query_{language}", passage: f"passage_{language}"}
     return _usable(dataset, renamed, query if group is None else group, name, 0, drop=False)
 
 

@@ -18,6 +18,7 @@ from mteb_hybrid.files.parallel_json import (
     read_rows,
 )
 from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
+from mteb_hybrid.training.labels import label_column, label_type
 from mteb_hybrid.training.readers.cache import Batches, cached_table, stamp
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
@@ -27,7 +28,7 @@ from mteb_hybrid.training.readers.checks import (
     logger,
 )
 
-VERSION = 2
+VERSION = 3
 """Part of the cached files' names; raise it when the same input gives another table."""
 
 _BATCH_BYTES = 16 * 2**20
@@ -41,6 +42,7 @@ class _Row(NamedTuple):
     query: dict[str, str]
     passage: dict[str, str]
     negatives: dict[str, list[str]]
+    label: Any
 
 
 def read_json(
@@ -54,9 +56,11 @@ def read_json(
     """Read parallel JSON lines (format: jsonlines.org, in UTF-8, plain or gzip).
 
     A line is ``{"id": …, "group": …, "query": {"en": …}, "passage": {"en": …}}``, optionally with
-    ``"negatives": {"en": [text, …]}``. Other keys are ignored, and so are empty lines. A text that
-    is null counts as missing. Rows with the same ``group`` may not meet in a batch; it is a string
-    or an integer, by default the ``id``, and without both the row has a group of its own.
+    ``"negatives": {"en": [text, …]}`` and, if the first line has it, a ``label`` or ``score`` (also
+    ``labels``, ``scores``): a number, or a list of numbers or of such lists, of one kind in all
+    lines. Other keys are ignored, and so are empty lines. A text that is null counts as missing.
+    Rows with the same ``group`` may not meet in a batch; it is a string or an integer, by default
+    the ``id``, and without both the row has a group of its own.
 
     The files are converted once, in one pass if the languages are given and else in two, in some
     120 MB of memory plus 8 bytes per row; after that the result is memory-mapped from the cache.
@@ -103,6 +107,10 @@ def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) 
     ]
     if negatives:
         fields += [(f"negatives_{code}", pa.list_(pa.string())) for code in languages]
+    first = next(read_rows(files, ()), None)
+    label = label_column(first.where, list(first.content)) if first else None
+    if first and label:
+        fields.append((label, label_type(first.where, first.content[label])[0]))
     schema = pa.schema([*fields, (GROUP, pa.int64())])
     return schema, _batches(files, languages, negatives, schema)
 
@@ -112,9 +120,10 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     columns: dict[str, list[Any]] = {column: [] for column in schema.names}
     ids = array("q")
+    label = label_column(str(files[0]), schema.names)
     found: set[str] = set()
     size = kept = left_out = 0
-    for row in _rows(files, languages, negatives):
+    for row in _rows(files, languages, negatives, label):
         if row.id is not None:
             ids.append(group_number(row.id))
         found.update(row.query, row.passage)
@@ -127,6 +136,8 @@ def _batches(
                 columns[f"{role}_{code}"].append(texts.get(code))
         for code in languages if negatives else ():
             columns[f"negatives_{code}"].append(row.negatives.get(code))
+        if label:
+            columns[label].append(row.label)
         columns[GROUP].append(row.group)
         kept += 1
         size += row.size
@@ -173,15 +184,34 @@ def _refuse_repeated(files: list[Path], ids: Ints) -> None:
         first[row.id] = row.where
 
 
-def _rows(files: list[Path], languages: tuple[str, ...] | None, negatives: int) -> Iterator[_Row]:
+def _rows(
+    files: list[Path], languages: tuple[str, ...] | None, negatives: int, label: str | None = None
+) -> Iterator[_Row]:
     short = language_reader(languages)
+    kind = None
     for row in read_rows(files, languages):
         # A path would do as well, but then moving the file would change the data's digest.
         group = next(x for x in (row.group, row.id, f"\0{row.number}") if x is not None)
         lists = {}
         if negatives:
             lists = _negatives(row.where, row.content.get("negatives"), short, negatives)
-        yield _Row(row.where, row.size, row.id, group_number(group), row.query, row.passage, lists)
+        value = row.content.get(label) if label else None
+        if label:
+            found = label_type(row.where, value)
+            kind = kind or found
+            if found != kind:
+                raise ParallelDataError(
+                    f"{row.where}: {label} is {_described(*found)}, and {_described(*kind)} in the "
+                    "lines before; write all alike, such as 1.0 for 1"
+                )
+        number = group_number(group)
+        yield _Row(row.where, row.size, row.id, number, row.query, row.passage, lists, value)
+
+
+def _described(kind: pa.DataType, shape: tuple[int, ...]) -> str:
+    if shape:
+        return f"a list of shape {shape}"
+    return "a whole number" if kind == pa.int64() else "a fraction"
 
 
 def _negatives(
