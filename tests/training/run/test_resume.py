@@ -237,3 +237,15 @@ def test_a_checkpoint_without_hybrid_batches_is_refused(tiny_model, tmp_path):
     shutil.rmtree(tmp_path / "checkpoint-1")
     with pytest.raises(HybridBatchError, match="not trained with HybridBatchCallback"):
         training_script.train(tiny_model, tmp_path, resume=True)
+
+
+def test_callbacks_that_the_trainer_restores_resume_exactly_too(tiny_model, tmp_path):
+    """It makes new ones from what the checkpoint holds, which have not seen the trainer begin."""
+    weights = {"parallel": 1, "sts": 1, "other": 2}
+    options = {"num_train_epochs": 1, "several": {"dataset_weights": weights}}
+    whole = training_script.train(tiny_model, tmp_path / "whole", save_strategy="no", **options)
+    options["save_steps"] = 9
+    training_script.train(tiny_model, tmp_path / "parts", stop_after=9, **options)
+    options["restore_callback_states_from_checkpoint"] = True
+    resumed = training_script.train(tiny_model, tmp_path / "parts", resume=True, **options)
+    assert same(final(whole), final(resumed)) and logged(resumed)[9:] == logged(whole)[9:]

@@ -127,9 +127,9 @@ def find_sampler(loader: Any) -> Found:
         )
     raise HybridBatchError(
         f"train_dataset is a {', '.join(type(own).__name__ for own in several)}, expected a "
-        "ParallelDataset (see ParallelDataset.from_json and the readers beside it; several corpora "
-        "go into one by ParallelDataset.mix). select, shuffle and train_test_split keep the "
-        "parallel form, map and filter lose it"
+        "ParallelDataset: see ParallelDataset.from_json and the readers beside it; a Dataset with "
+        "columns such as query_en and passage_de goes to ParallelDataset.from_dataset, and several "
+        "corpora go into one by ParallelDataset.mix"
     )
 
 

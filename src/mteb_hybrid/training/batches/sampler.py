@@ -83,8 +83,7 @@ class HybridBatchSampler(DefaultBatchSampler):
         if not isinstance(dataset, ParallelDataset):
             raise ParallelDataError(
                 f"hybrid batches need a ParallelDataset, found {type(dataset).__name__}; "
-                "see ParallelDataset.from_json and the readers beside it. select, shuffle and "
-                "train_test_split keep the parallel form, map and filter lose it"
+                "see ParallelDataset.from_json and the readers beside it"
             )
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         self.dataset: ParallelDataset = dataset
