@@ -253,6 +253,16 @@ def test_dry_run(recipe_file, tmp_path):
         assert part in " ".join(said.split())
 
 
+def test_a_dry_run_says_what_alpha_and_languages_cannot_have(recipe_file, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows[9:]:
+        del row["query"]["de"], row["passage"]["de"]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    said = command(recipe_file, "--dry-run", "--set", "batches.alpha=0.5")
+    assert "too few rows for " in said and "instead of" in said
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
