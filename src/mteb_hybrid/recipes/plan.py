@@ -1,8 +1,11 @@
 """Which batches a training run consists of: the settings that a sampler and a callback share."""
 
+import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Real
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -38,8 +41,10 @@ class BatchPlan:
             the whole batch.
         languages: Use only these; None for all.
 
+    Numbers may be NumPy's or scalar tensors; all settings are kept as plain values.
+
     Raises:
-        ValueError: If a value is out of range.
+        ValueError: If a value is of another type or out of range.
     """
 
     method: Literal["hybrid", "mixed", "shuffle"] = "hybrid"
@@ -53,36 +58,24 @@ class BatchPlan:
             raise ValueError(f"method is 'hybrid', 'mixed' or 'shuffle', not {self.method!r}")
         if self.crosslingual not in ("mixed", "pair"):
             raise ValueError(f"crosslingual is 'mixed' or 'pair', not {self.crosslingual!r}")
-        if not self._known_weights():
+        weights = self.language_weights
+        named = isinstance(weights, str) and weights in ("uniform", "size")
+        temperature = plain_number(weights)
+        if not named and not (temperature or 0) > 0:
             raise ValueError(
                 "language_weights is 'uniform', 'size' or a temperature above 0, not "
                 f"{self.language_weights!r}"
             )
-        points = self.points
-        if any(not 0 <= alpha <= 1 for _, alpha in points):
-            raise ValueError(f"alpha is a probability from 0 to 1, not {self.alpha!r}")
-        if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
-            raise ValueError(f"the steps of a schedule must increase: {self.alpha!r}")
-
-    def _known_weights(self) -> bool:
-        if isinstance(self.language_weights, str):
-            return self.language_weights in ("uniform", "size")
-        return self.language_weights > 0
+        object.__setattr__(self, "language_weights", weights if named else temperature)
+        object.__setattr__(self, "alpha", _plain_schedule(self.alpha))
+        object.__setattr__(self, "languages", _plain_languages(self.languages))
 
     @property
     def points(self) -> list[tuple[float, float]]:
         """The schedule of alpha as (step, alpha); one point if it is constant."""
-        if isinstance(self.alpha, (int, float)):
-            return [(0.0, float(self.alpha))]
-        try:
-            points = [(float(step), float(alpha)) for step, alpha in self.alpha]
-        except (TypeError, ValueError):
-            points = []
-        if not points:
-            raise ValueError(
-                f"alpha is a number or points such as [[0, 1.0], [1000, 0.5]], not {self.alpha!r}"
-            )
-        return points
+        if isinstance(self.alpha, float):
+            return [(0.0, self.alpha)]
+        return [(step, alpha) for step, alpha in self.alpha]
 
     def alpha_at(self, steps: Floats) -> Floats:
         """Alpha of batches.
@@ -131,3 +124,46 @@ class BatchPlan:
         languages = None if self.languages is None else list(self.languages)
         listed = [list(point) for point in alpha] if isinstance(alpha, list) else alpha
         return {**asdict(self), "alpha": listed, "languages": languages}
+
+
+def plain_number(value: Any) -> float | None:
+    """A finite number as Python's own, from NumPy's and scalar tensors too; None for all else."""
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
+
+
+def _plain_schedule(alpha: Any) -> float | tuple[tuple[float, float], ...]:
+    number = plain_number(alpha)
+    try:
+        given = [(0, alpha)] if number is not None else [(step, value) for step, value in alpha]
+    except (TypeError, ValueError):
+        given = []
+    plain = [(plain_number(step), plain_number(value)) for step, value in given]
+    points = [(step, value) for step, value in plain if step is not None and value is not None]
+    if not points or len(points) < len(given):
+        raise ValueError(
+            f"alpha is a number or points such as [[0, 1.0], [1000, 0.5]], not {alpha!r}"
+        )
+    if any(not 0 <= value <= 1 for _, value in points):
+        raise ValueError(f"alpha is a probability from 0 to 1, not {alpha!r}")
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
+        raise ValueError(f"the steps of a schedule must increase: {alpha!r}")
+    return number if number is not None else tuple(points)
+
+
+def _plain_languages(languages: Any) -> tuple[str, ...] | None:
+    if languages is None:
+        return None
+    # The order of a set differs between the processes of a run.
+    ordered = sorted(languages, key=str) if isinstance(languages, AbstractSet) else languages
+    try:
+        codes = () if isinstance(languages, str) else tuple(dict.fromkeys(ordered))
+    except TypeError:
+        codes = ()
+    if not codes or not all(isinstance(code, str) for code in codes):
+        raise ValueError(
+            f"languages is a list of codes such as ['en', 'de'], or None for all, not {languages!r}"
+        )
+    return tuple(str(code) for code in codes)

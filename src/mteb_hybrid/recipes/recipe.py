@@ -182,10 +182,10 @@ class Batches(_Strict):
 
     @model_validator(mode="after")
     def _has_a_plan(self) -> "Batches":
-        self.plan(())
+        self.plan(None)
         return self
 
-    def plan(self, languages: tuple[str, ...]) -> BatchPlan:
+    def plan(self, languages: tuple[str, ...] | None) -> BatchPlan:
         """The plan of the batch sampler."""
         weights, pairs = self.language_weights, self.crosslingual
         return BatchPlan(self.method, self.alpha, weights, pairs, languages)

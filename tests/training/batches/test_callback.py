@@ -2,15 +2,20 @@ import json
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.base.sampler import BatchSamplers
+from sentence_transformers.base.sampler import (
+    BatchSamplers,
+    MultiDatasetBatchSamplers,
+    ProportionalBatchSampler,
+)
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
+    CoSENTLoss,
     MatryoshkaLoss,
     MultipleNegativesRankingLoss,
 )
@@ -60,7 +65,9 @@ def trainer(model, data, arguments):
             model=model,
             args=options.pop("args", None) or arguments(**options),
             train_dataset=train_dataset,
-            loss=loss(model),
+            loss={name: make(model) for name, make in loss.items()}
+            if isinstance(loss, dict)
+            else loss(model),
             callbacks=[HybridBatchCallback()] if callbacks is None else callbacks,
             **extra,
         )
@@ -155,14 +162,54 @@ def test_hard_negatives_reach_the_loss(trainer):
     assert columns == {"query", "passage", "negative_1", "negative_2"}
 
 
-def test_prompts_and_worker_processes(trainer):
+def test_prompts_reach_every_text_and_the_saved_model(trainer, model, tmp_path, monkeypatch):
+    """Texts as the tokenizer gets them, in training and in evaluation of the saved model."""
     run = trainer(
+        train_dataset=ParallelDataset([make_corpus(64, LANGUAGES, negatives=2)]),
         prompts={"query": "ask: ", "passage": "say: "},
         dataloader_num_workers=2,
         dataloader_prefetch_factor=4,
     )
+    assert model.prompts == {"query": "ask: ", "document": "say: "}
+    assert run.args.prompts["negative_2"] == "say: "
     run.train()
-    assert len(losses(run)) == 4
+    seen = []
+    monkeypatch.setattr(
+        run.data_collator,
+        "preprocess_fn",
+        lambda texts, prompt=None, task=None: seen.extend([(prompt, text) for text in texts]) or {},
+    )
+    run.data_collator(
+        run.train_dataset.__getitems__(next(iter(run._train_dataloader.batch_sampler)))
+    )
+    for prompt, text in seen:
+        assert prompt == ("ask: " if " query " in text else "say: "), text
+    model.save_pretrained(str(tmp_path / "saved"))
+    saved = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    assert (saved.encode_query("a text") == model.encode("ask: a text")).all()
+    assert (saved.encode_document("a text") == model.encode("say: a text")).all()
+    card = (tmp_path / "saved" / "README.md").read_text()
+    assert "- Prompts, in training and in evaluation: query `ask: `, document `say: `" in card
+
+
+def test_a_model_with_prompts_is_trained_with_them(trainer, model, caplog):
+    model.prompts |= {"query": "ask: ", "document": "say: "}
+    run = trainer(max_steps=1)
+    assert run.data_collator.prompts == {"query": "ask: ", "passage": "say: "} == run.args.prompts
+    assert "training uses the model's own, 'ask: '" in caplog.text
+    run.train()
+
+
+def test_prompts_that_contradict_the_model_are_refused_before_anything_is_trained(trainer, model):
+    model.prompts |= {"query": "ask: "}
+    with pytest.raises(HybridBatchError, match=r"'query: ' before every query .* with 'ask: '"):
+        trainer(prompts={"query": "query: ", "passage": "passage: "})
+    # A model that only comes into being when training begins.
+    model.prompts["query"] = ""
+    run = trainer(prompts={"query": "query: "})
+    run.model.prompts["query"] = "ask: "
+    with pytest.raises(HybridBatchError, match=r"'query: ' before every query .* with 'ask: '"):
+        run.train()
 
 
 def test_an_adapter_trains(model, trainer):
@@ -222,13 +269,14 @@ def test_sparse_and_multi_vector_trainers(tiny_model, data, tmp_path):
         callback = HybridBatchCallback()
         run = trainer(
             model=model,
-            args=arguments(str(tmp_path), **options),
+            args=arguments(str(tmp_path), prompts={"query": "q: ", "passage": "p: "}, **options),
             train_dataset=data,
             loss=loss(model),
             callbacks=[callback],
         )
         run.train()
         assert sum(callback.pair_counts.values()) == 16
+        assert model.prompts["query"] == "q: " and model.prompts["document"] == "p: "
 
 
 def test_an_evaluation_set_without_parallel_data_keeps_its_own_sampler(trainer, data):
@@ -248,6 +296,218 @@ def test_an_evaluation_set_without_parallel_data_keeps_its_own_sampler(trainer, 
         assert {"eval_plain_loss", "eval_parallel_loss"} <= keys
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("method", ["hybrid", "mixed", "shuffle"])
+def test_evaluation_sets_smaller_than_a_batch_are_one_small_batch(trainer, data, method, drop_last):
+    """They have holes, few groups, one language or one row."""
+    small = {
+        "holes": ParallelDataset([make_corpus(5, LANGUAGES, missing=0.7)]),
+        "group": ParallelDataset([make_corpus(40, LANGUAGES, groups=2)]),
+        "single": ParallelDataset([make_corpus(3, ["th"])]),
+        "row": data.select([7]),
+    }
+    run = trainer(
+        [HybridBatchCallback(method=method, languages=LANGUAGES)],
+        eval_dataset=small,
+        eval_strategy="steps",
+        eval_steps=2,
+        per_device_eval_batch_size=32,
+        dataloader_drop_last=drop_last,
+    )
+    run.train()
+    results = {}
+    for row in run.state.log_history:
+        results |= row
+    for name in small:
+        assert results[f"eval_{name}_loss"] >= 0
+    assert run.evaluate(data.select(range(3)))["eval_loss"] >= 0
+
+
+def test_an_evaluation_set_that_cannot_be_evaluated_on_is_refused_before_training(trainer):
+    run = trainer(
+        [HybridBatchCallback(languages=LANGUAGES)],
+        eval_dataset={"french": ParallelDataset([make_corpus(9, ["fr", "fi"])])},
+        eval_strategy="steps",
+        eval_steps=2,
+    )
+    with pytest.raises(HybridBatchError, match=r"eval_dataset 'french': languages \[.*not in the"):
+        run.train()
+    assert run.state.global_step == 0
+
+
+def test_training_data_smaller_than_a_batch_are_one_small_batch(trainer):
+    callback = HybridBatchCallback()
+    run = trainer([callback], train_dataset=ParallelDataset([make_corpus(5, LANGUAGES)]))
+    run.train()
+    assert sum(callback.pair_counts.values()) == 4 * 5
+
+
+def pairs(rows=20):
+    return Dataset.from_dict(
+        {
+            "sentence1": [f"a {row}" for row in range(rows)],
+            "sentence2": [f"b {row}" for row in range(rows)],
+            "score": [row / rows for row in range(rows)],
+        }
+    )
+
+
+LOSSES = {"parallel": MultipleNegativesRankingLoss, "sts": CoSENTLoss}
+
+
+def test_several_data_sets_train_each_with_its_loss(trainer, model, data, tmp_path, monkeypatch):
+    """Also as evaluation sets: the batches of each reach its own loss, and no other."""
+    reached = {}
+    for name, loss in LOSSES.items():
+
+        def spy(self, features, labels, name=name, forward=loss.forward):
+            reached.setdefault((name, torch.is_grad_enabled()), []).append(labels is not None)
+            return forward(self, features, labels)
+
+        monkeypatch.setattr(loss, "forward", spy)
+    callback = HybridBatchCallback(dataset_weights={"sts": 1, "parallel": torch.tensor(3)})
+    run = trainer(
+        [callback],
+        train_dataset={"parallel": data, "sts": pairs(64)},
+        eval_dataset=DatasetDict(sts=pairs(3), parallel=data.select(range(5))),
+        loss=LOSSES,
+        max_steps=16,
+        eval_strategy="steps",
+        eval_steps=16,
+        prompts={"parallel": {"query": "q: "}},
+    )
+    run.train()
+    # An epoch has 8 and 8 batches without weights: 12 and 4 with them.
+    assert {key: len(found) for key, found in reached.items()} == {
+        ("parallel", True): 12,
+        ("sts", True): 4,
+        ("parallel", False): 1,
+        ("sts", False): 1,
+    }
+    assert not any(reached["parallel", True]) and all(reached["sts", True])
+    assert sum(callback.pair_counts.values()) == 12 * 8
+    last = [row for row in run.state.log_history if "loss" in row][-1]
+    assert last["hybrid/examples/sts"] == 32 and last["hybrid/examples/parallel"] == 96
+    assert sum(value for key, value in last.items() if key.startswith("hybrid/pairs/")) == 96
+    assert model.prompts["query"] == "q: "
+    model.save_pretrained(str(tmp_path / "final"))
+    card = (tmp_path / "final" / "README.md").read_text()
+    assert "- Share of the examples of each data set: `parallel` 75.0%, `sts` 25.0%" in card
+    assert "- Parallel data `parallel`: corpus (64 rows)" in card
+
+
+@pytest.mark.parametrize("kind", [*MultiDatasetBatchSamplers, "round_robin"])
+def test_several_data_sets_in_the_stock_proportions_and_with_one_loss(trainer, data, kind):
+    callback = HybridBatchCallback()
+    french = ParallelDataset([make_corpus(24, ["fr", "de"])])
+    run = trainer(
+        [callback],
+        train_dataset={"a": data, "b": french},
+        max_steps=-1,
+        num_train_epochs=1,
+        multi_dataset_batch_sampler=kind,
+    )
+    run.train()
+    last = [row for row in run.state.log_history if "loss" in row][-1]
+    expected = (64, 24) if kind == "proportional" else (24, 24)
+    assert (last["hybrid/examples/a"], last["hybrid/examples/b"]) == expected
+    of_b = {key: n for key, n in last.items() if key.startswith("hybrid/pairs/b/")}
+    assert sum(of_b.values()) == 24 and "hybrid/pairs/b/fr-de" in of_b
+    assert sum(callback.pair_counts.values()) == sum(expected)
+    of_a = {key: n for key, n in last.items() if key.startswith("hybrid/pairs/a/")}
+    for pair, count in callback.pair_counts.items():
+        assert (
+            of_a.get(f"hybrid/pairs/a/{pair}", 0) + of_b.get(f"hybrid/pairs/b/{pair}", 0) == count
+        )
+
+
+def test_several_data_sets_of_which_one_is_too_small_for_its_batches(trainer, data):
+    few = ParallelDataset([make_corpus(64, LANGUAGES, groups=5)])
+    with pytest.raises(ValueError, match="to at most 5"):
+        trainer(train_dataset={"parallel": data, "few": few}, dataloader_drop_last=True).train()
+    with pytest.raises(HybridBatchError, match="sts: its rows do not fill one batch of 8"):
+        trainer(
+            train_dataset={"parallel": data, "sts": pairs(7)}, dataloader_drop_last=True
+        ).train()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"weights": {"parallel": 1}},
+            "a number for each data set of train_dataset: parallel, sts",
+        ),
+        ({"weights": {"parallel": 1, "stsb": 2}}, "must give a number for each"),
+        (
+            {"weights": {"parallel": 1, "sts": 2}, "multi_dataset_batch_sampler": "round_robin"},
+            "ROUND_ROBIN.*leave it out",
+        ),
+        ({"multi_dataset_batch_sampler": ProportionalBatchSampler}, "deal out the batches"),
+    ],
+    ids=["one", "name", "in-turn", "own"],
+)
+def test_proportions_that_do_not_fit_are_refused(trainer, data, options, said):
+    callback = HybridBatchCallback(dataset_weights=options.pop("weights", None))
+    with pytest.raises(HybridBatchError, match=said):
+        trainer([callback], train_dataset={"parallel": data, "sts": pairs()}, **options)
+
+
+def test_weights_of_one_data_set_are_refused(trainer):
+    with pytest.raises(HybridBatchError, match=r"found one ParallelDataset.*ParallelDataset.mix"):
+        trainer([HybridBatchCallback(dataset_weights={"parallel": 1})])
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [0.5, "parallel", ["parallel", 1], {}, {"a": 0}, {"a": None}, {"a": True}, {"a": float("nan")}],
+    ids=str,
+)
+def test_weights_of_wrong_type_are_refused_when_the_callback_is_made(weights):
+    with pytest.raises(ValueError, match="gives each data set a number above 0"):
+        HybridBatchCallback(dataset_weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"alpha": None}, "alpha is a number"),
+        ({"alpha": True}, "alpha is a number"),
+        ({"languages": "en"}, "languages is a list of codes"),
+        ({"language_weights": None}, "language_weights is"),
+    ],
+    ids=str,
+)
+def test_values_of_wrong_type_are_refused_when_the_callback_is_made(value, said):
+    with pytest.raises(ValueError, match=said):
+        HybridBatchCallback(**value)
+
+
+def test_a_stream_gets_the_remedy(trainer, data):
+    stream = pairs().to_iterable_dataset()
+    with pytest.raises(
+        HybridBatchError, match=r"train_dataset is an IterableDataset.*from_dataset"
+    ):
+        trainer(train_dataset=stream)
+    with pytest.raises(HybridBatchError, match="sts is an IterableDataset"):
+        trainer(train_dataset={"parallel": data, "sts": stream})
+
+
+def test_a_dictionary_without_parallel_data_is_refused(trainer):
+    with pytest.raises(HybridBatchError, match="train_dataset is a Dataset, Dataset, expected"):
+        trainer(train_dataset={"a": pairs(), "b": pairs()}, loss=CoSENTLoss).train()
+
+
+def test_languages_that_no_data_set_has_are_refused(trainer, data):
+    callback = HybridBatchCallback(languages=["en", "fi", "de"])
+    with pytest.raises(HybridBatchError, match=r"languages \['fi'\] are not in the data"):
+        trainer([callback]).train()
+    french = ParallelDataset([make_corpus(24, ["fr", "de"])])
+    callback = HybridBatchCallback(languages=["en", "fr", "de"])
+    trainer([callback], train_dataset={"a": data, "b": french}).train()
+    assert {code for pair in callback.pair_counts for code in pair.split("-")} == {"en", "fr", "de"}
+
+
 def test_the_model_card_has_a_section_and_checkpoints_the_settings(trainer, model, tmp_path):
     callback = HybridBatchCallback([[0, 1.0], [4, 0.5]], crosslingual="pair")
     trainer([callback], save_strategy="steps", save_steps=2).train()
@@ -261,6 +521,7 @@ def test_the_model_card_has_a_section_and_checkpoints_the_settings(trainer, mode
     state = json.loads((tmp_path / "checkpoint-2" / "trainer_state.json").read_text())
     stored = state["stateful_callbacks"]["HybridBatchCallback"]
     assert stored["args"] == callback.plan.settings()
+    assert stored["attributes"]["_fingerprint"]["drop_last"] is False
     assert stored["attributes"]["_fingerprint"]["batch_size"] == 8
     assert BatchPlan(**stored["args"]).settings() == callback.plan.settings()
 
@@ -290,7 +551,7 @@ def test_batches_that_are_taken_apart_are_refused(trainer, option):
 
 def test_data_that_lost_its_parallel_form_is_refused(trainer, data):
     plain = Dataset.from_dict(data.map(lambda row: row)[:])
-    with pytest.raises(HybridBatchError, match=r"train_dataset is a Dataset.*map and filter lose"):
+    with pytest.raises(HybridBatchError, match=r"train_dataset is a Dataset, .*from_dataset"):
         trainer(train_dataset=plain).train()
 
 

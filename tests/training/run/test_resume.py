@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mteb_hybrid import ParallelDataset
 from training import training_script
 from training.conftest import make_corpus
 
@@ -52,6 +53,37 @@ def test_resumed_parameters_are_bit_identical(tiny_model, tmp_path, accumulation
     assert counts and sum(logged(whole)[-1][key] for key in counts) == 3 * 48
 
 
+# 12, 6 and 5 batches are 23 an epoch: 12 steps with two a step.
+@pytest.mark.parametrize(
+    ("several", "accumulation", "step"),
+    [
+        ({}, 1, 31),
+        ({"dataset_weights": {"parallel": 1, "sts": 4, "other": 1}}, 2, 15),
+    ],
+    ids=["proportional", "weights"],
+)
+def test_several_data_sets_resume_exactly_in_a_later_epoch(
+    tiny_model, tmp_path, several, accumulation, step
+):
+    options = {
+        "num_train_epochs": 2,
+        "gradient_accumulation_steps": accumulation,
+        "several": several,
+        "alpha": [[0, 1.0], [20, 0.0]],
+    }
+    whole = training_script.train(tiny_model, tmp_path / "whole", save_strategy="no", **options)
+    options["save_steps"] = step
+    killed = training_script.train(tiny_model, tmp_path / "parts", stop_after=step, **options)
+    assert killed is None
+    resumed = training_script.train(tiny_model, tmp_path / "parts", resume=True, **options)
+    assert same(final(whole), final(resumed))
+    assert logged(resumed)[step:] == logged(whole)[step:]
+    counts = {key: n for key, n in logged(whole)[-1].items() if "hybrid/examples" in key}
+    assert set(counts) == {f"hybrid/examples/{name}" for name in ("parallel", "sts", "other")}
+    if not several:
+        assert list(counts.values()) == [2 * 17, 2 * 48, 2 * 22], "each row once an epoch"
+
+
 def test_an_untrained_and_a_trained_model_differ(tiny_model, tmp_path):
     """Guards the test above: equality would be no wonder if nothing were trained."""
     trained = training_script.train(tiny_model, tmp_path, save_strategy="no", num_train_epochs=1)
@@ -90,6 +122,20 @@ def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gat
     assert sum(counts) == 2 * 48, "of both processes together"
 
 
+def test_two_processes_resume_several_data_sets_exactly(tiny_model, tmp_path):
+    # 6, 2 and 2 batches for each process are 10 steps an epoch.
+    options = {"num_train_epochs": 2, "several": {}, "save_steps": 13}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    torchrun(tiny_model, (whole, options), (parts, {**options, "stop_after": 13}))
+    assert not (parts / "final.pt").exists()
+    torchrun(tiny_model, (parts, {**options, "resume": True}))
+    whole, parts = (torch.load(folder / "final.pt") for folder in (whole, parts))
+    assert same(whole, parts)
+    log = json.loads((tmp_path / "whole" / "log.json").read_text())[-2]
+    counts = {key: n for key, n in log.items() if key.startswith("hybrid/examples/")}
+    assert list(counts.values()) == [32, 96, 32], "of both processes together"
+
+
 def test_a_checkpoint_of_another_run_is_refused(tiny_model, tmp_path):
     from mteb_hybrid.training.batches.callback import HybridBatchError
 
@@ -113,6 +159,73 @@ def test_a_checkpoint_of_other_data_is_refused(tiny_model, tmp_path, monkeypatch
         training_script.train(tiny_model, tmp_path, resume=True)
 
 
+def test_each_difference_from_the_checkpoint_is_named(tiny_model, tmp_path):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    several = {"dataset_weights": {"parallel": 3, "sts": 1, "other": 1}}
+    training_script.train(tiny_model, tmp_path, stop_after=2, several=several)
+    several = {"dataset_weights": {"parallel": 2, "sts": 1, "other": 1}}
+    with pytest.raises(HybridBatchError, match=r"dataset_weights: .*'parallel': 3.0.* in the"):
+        training_script.train(tiny_model, tmp_path, resume=True, several=several)
+    with pytest.raises(HybridBatchError) as caught:
+        training_script.train(
+            tiny_model,
+            tmp_path,
+            resume=True,
+            several={},
+            prompts={"query": "q: "},
+            dataloader_drop_last=True,
+        )
+    for said in (
+        "dataset_weights: {'other': 1.0, 'parallel': 3.0, 'sts': 1.0} in the checkpoint, None now",
+        "sts: drop_last: False in the checkpoint, True now",
+        "sts: batches: 6 in the checkpoint, 5 now",
+        "prompts: {} in the checkpoint, {'query': 'q: '} now",
+    ):
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda a, b: ParallelDataset.mix({"a": a, "b": b}, {"a": 2, "b": 1}),
+            "weights: None in the checkpoint, {'a': 0.66",
+        ),
+        (
+            lambda a, b: ParallelDataset.mix({"a": a, "c": b}),
+            r"corpora: {'a': 24, 'b': 24} in the checkpoint, {'a': 24, 'c': 24} now",
+        ),
+        (lambda a, b: ParallelDataset.mix({"a": a, "b": b}).select(range(40)), "rows: 48 in the"),
+    ],
+    ids=["weights", "names", "rows"],
+)
+def test_a_mix_that_was_changed_is_refused(tiny_model, tmp_path, monkeypatch, change, said):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    parts = [ParallelDataset([make_corpus(24, ["en", "de"], seed=seed)]) for seed in (0, 1)]
+    mix = ParallelDataset.mix(dict(zip("ab", parts, strict=True)))
+    monkeypatch.setattr(training_script, "ParallelDataset", lambda corpora: mix)
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    monkeypatch.setattr(training_script, "ParallelDataset", lambda corpora: change(*parts))
+    with pytest.raises(HybridBatchError, match=said):
+        training_script.train(tiny_model, tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused_with_the_reason(tiny_model, tmp_path):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    state = tmp_path / "checkpoint-2" / "trainer_state.json"
+    content = json.loads(state.read_text())
+    stored = content["stateful_callbacks"]["HybridBatchCallback"]["attributes"]
+    keys = ("data", "rows", "seed", "batch_size", "processes", "batches_per_step")
+    stored["_fingerprint"] = {key: stored["_fingerprint"][key] for key in keys}  # as 0.1.0 did
+    state.write_text(json.dumps(content))
+    with pytest.raises(HybridBatchError, match="another version of mteb-hybrid, which draws other"):
+        training_script.train(tiny_model, tmp_path, resume=True)
+
+
 def test_a_checkpoint_without_hybrid_batches_is_refused(tiny_model, tmp_path):
     from mteb_hybrid.training.batches.callback import HybridBatchError
 
@@ -124,3 +237,15 @@ def test_a_checkpoint_without_hybrid_batches_is_refused(tiny_model, tmp_path):
     shutil.rmtree(tmp_path / "checkpoint-1")
     with pytest.raises(HybridBatchError, match="not trained with HybridBatchCallback"):
         training_script.train(tiny_model, tmp_path, resume=True)
+
+
+def test_callbacks_that_the_trainer_restores_resume_exactly_too(tiny_model, tmp_path):
+    """It makes new ones from what the checkpoint holds, which have not seen the trainer begin."""
+    weights = {"parallel": 1, "sts": 1, "other": 2}
+    options = {"num_train_epochs": 1, "several": {"dataset_weights": weights}}
+    whole = training_script.train(tiny_model, tmp_path / "whole", save_strategy="no", **options)
+    options["save_steps"] = 9
+    training_script.train(tiny_model, tmp_path / "parts", stop_after=9, **options)
+    options["restore_callback_states_from_checkpoint"] = True
+    resumed = training_script.train(tiny_model, tmp_path / "parts", resume=True, **options)
+    assert same(final(whole), final(resumed)) and logged(resumed)[9:] == logged(whole)[9:]

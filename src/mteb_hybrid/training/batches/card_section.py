@@ -1,13 +1,15 @@
 """The section on hybrid batches in the model card that sentence-transformers writes."""
 
 import atexit
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.recipes.plan import BatchPlan
-from mteb_hybrid.training.dataset import ParallelDataset
+from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.batches.tally import Tally
 
 HEADING = "### Hybrid Batches"
 PLACE = "### Framework Versions"
@@ -24,9 +26,9 @@ CITATION = """@misc{elmahdy2024synergistic,
 def add_section(
     model: Any,
     plan: BatchPlan,
-    dataset: ParallelDataset,
-    pair_counts: Mapping[str, int] | None = None,
-    monolingual_share: float | None = None,
+    parts: Mapping[str, Any],
+    prompts: Mapping[str, str],
+    tally: Tally | None = None,
 ) -> None:
     """Give a model's card a section on how its batches were made, in place of an earlier one.
 
@@ -36,9 +38,9 @@ def add_section(
     Args:
         model: A sentence-transformers model; left alone if it keeps no card.
         plan: What batches consist of.
-        dataset: The training data.
-        pair_counts: Examples of each language pair that were trained on.
-        monolingual_share: Share of the batches that were monolingual.
+        parts: The sampler of each data set, by its name; an empty name if there is but one.
+        prompts: What was put before texts in training, and is in evaluation.
+        tally: What was trained on.
     """
     data = getattr(model, "model_card_data", None)
     if data is None:
@@ -47,7 +49,7 @@ def add_section(
     if HEADING in template:
         before, _, rest = template.partition(HEADING)
         template = before + PLACE + rest.partition(PLACE)[2]
-    lines = [HEADING, "{% raw %}", *_lines(plan, dataset, pair_counts, monolingual_share)]
+    lines = [HEADING, "{% raw %}", *_lines(plan, parts, prompts, tally)]
     section = "\n".join([*lines, "{% endraw %}", "", PLACE])
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", prefix="model-card-", suffix=".md", delete=False
@@ -59,12 +61,10 @@ def add_section(
 
 
 def _lines(
-    plan: BatchPlan,
-    dataset: ParallelDataset,
-    pair_counts: Mapping[str, int] | None,
-    monolingual_share: float | None,
+    plan: BatchPlan, parts: Mapping[str, Any], prompts: Mapping[str, str], tally: Tally | None
 ) -> list[str]:
-    corpora = ", ".join(f"{corpus.name} ({len(corpus):,} rows)" for corpus in dataset.corpora)
+    hybrid = {name: own for name, own in parts.items() if isinstance(own, HybridBatchSampler)}
+    languages = dict.fromkeys(code for own in hybrid.values() for code in own.dataset.languages)
     lines = [
         "Each batch was monolingual with probability alpha, else cross-lingual "
         "([arXiv:2408.10536](https://arxiv.org/abs/2408.10536)), made by mteb-hybrid."
@@ -72,15 +72,31 @@ def _lines(
         else "Examples had both sides in one language; batches mixed languages (a baseline).",
         "",
         *(f"- `{key}`: {value}" for key, value in plan.settings().items() if value is not None),
-        f"- Languages: {', '.join(dataset.languages)}",
-        f"- Parallel data: {corpora}",
+        f"- Languages: {', '.join(languages)}",
     ]
-    if pair_counts:
-        top = sorted(pair_counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    for name, own in hybrid.items():
+        corpora = own.dataset.corpora
+        said = ", ".join(f"{corpus.name} ({len(corpus):,} rows)" for corpus in corpora)
+        lines.append(f"- Parallel data{f' `{name}`' if name else ''}: {said}")
+    if prompts:
+        said = ", ".join(f"{name} `{json.dumps(text)[1:-1]}`" for name, text in prompts.items())
+        lines.append(f"- Prompts, in training and in evaluation: {said}")
+    if tally is None or not tally.batches:
+        return lines
+    if len(parts) > 1:
+        total = tally.examples.total()
+        shares = (f"`{name}` {tally.examples[name] / total:.1%}" for name in parts)
+        lines.append(f"- Share of the examples of each data set: {', '.join(shares)}")
+        lines.append(
+            "- Without hybrid batches: "
+            + (", ".join(f"`{name}`" for name in parts if name not in hybrid) or "none")
+        )
+    lines += [f"- Share of monolingual batches: {tally.monolingual_share:.3f}", ""]
+    for name, counts in sorted(tally.pairs.items()):
+        top = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        where = f" of `{name}`" if name else ""
         lines += [
-            f"- Share of monolingual batches: {monolingual_share:.3f}",
-            "",
-            f"<details><summary>Examples per language pair ({len(top)} pairs)</summary>",
+            f"<details><summary>Examples per language pair{where} ({len(top)} pairs)</summary>",
             "",
             "| query-passage | examples |",
             "|:--|--:|",

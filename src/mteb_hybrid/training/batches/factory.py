@@ -1,6 +1,12 @@
-"""Which batch sampler a data set gets: what the callback puts into the training arguments."""
+"""Which batch sampler a data set gets: what the callback puts into the training arguments.
 
-from dataclasses import dataclass
+The factories are objects of a module, not closures, because the trainer pickles its arguments into
+every checkpoint.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sentence_transformers.base.sampler import (
@@ -9,10 +15,12 @@ from sentence_transformers.base.sampler import (
     GroupByLabelBatchSampler,
     NoDuplicatesBatchSampler,
 )
-from torch.utils.data import BatchSampler, RandomSampler
+from torch.utils.data import BatchSampler, ConcatDataset, RandomSampler
 
+from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.batches.several import SeveralDatasetsSampler
 from mteb_hybrid.training.batches.shuffle import TranslationShuffleSampler
 from mteb_hybrid.training.dataset import ParallelDataset
 
@@ -23,13 +31,17 @@ def make_sampler(dataset: ParallelDataset, plan: BatchPlan, **arguments: Any) ->
     return sampler(dataset, plan=plan, **arguments)
 
 
+def plan_for(plan: BatchPlan, dataset: ParallelDataset) -> BatchPlan:
+    """A plan with those of its languages that a data set has, if it has any of them."""
+    chosen = [code for code in plan.languages or () if code in dataset.languages]
+    return replace(plan, languages=chosen) if chosen else plan
+
+
 @dataclass(frozen=True)
 class SamplerFactory:
     """What stands in ``args.batch_sampler``: hybrid batches for parallel data.
 
-    Other data sets (an evaluation set, say) get the sampler that the user's arguments named. It
-    is an object of a module, not a closure, because the trainer pickles its arguments into every
-    checkpoint.
+    Other data sets get the sampler that the user's arguments named.
 
     Attributes:
         plan: What batches consist of.
@@ -46,13 +58,7 @@ class SamplerFactory:
     def __call__(self, dataset: Any, **arguments: Any) -> BatchSampler:
         """Make the batch sampler of a data set; called by the trainer."""
         if isinstance(dataset, ParallelDataset):
-            return make_sampler(
-                dataset,
-                self.plan,
-                world_size=self.world_size,
-                batches_per_step=self.batches_per_step,
-                **arguments,
-            )
+            return self._hybrid(dataset, **arguments)
         if callable(self.otherwise):
             return self.otherwise(dataset, **arguments)  # type: ignore[no-any-return]
         if self.otherwise == BatchSamplers.GROUP_BY_LABEL:
@@ -62,3 +68,73 @@ class SamplerFactory:
             return DefaultBatchSampler(shuffled, **arguments)
         hashed = self.otherwise == BatchSamplers.NO_DUPLICATES_HASHED
         return NoDuplicatesBatchSampler(dataset, precompute_hashes=hashed, **arguments)
+
+    def _hybrid(
+        self, dataset: ParallelDataset, batch_size: int, **arguments: Any
+    ) -> HybridBatchSampler:
+        """Hybrid batches, smaller ones if the data do not fill one: an evaluation set may be small.
+
+        The callback refuses smaller ones of training data that have the rows.
+        """
+
+        def make(size: int) -> HybridBatchSampler:
+            return make_sampler(
+                dataset,
+                plan_for(self.plan, dataset),
+                batch_size=size,
+                world_size=self.world_size,
+                batches_per_step=self.batches_per_step,
+                **arguments,
+            )
+
+        def fails(size: int) -> bool:
+            try:
+                make(size)
+            except ParallelDataError:
+                return True
+            return False
+
+        try:
+            return make(batch_size)
+        except ParallelDataError:
+            smaller = range(1, min(batch_size, len(dataset) + 1))
+            largest = bisect_left(smaller, True, key=fails)
+            if not largest:
+                raise
+            return make(largest)
+
+
+@dataclass(frozen=True)
+class SeveralFactory:
+    """What stands in ``args.multi_dataset_batch_sampler``.
+
+    Attributes:
+        otherwise: ``args.multi_dataset_batch_sampler`` as it was.
+        names: The names of the data sets that are trained on.
+        weights: Share of the batches of each; None for the rule of `otherwise`.
+        in_turn: Take a batch of each in turn.
+        world_size: Number of processes.
+        batches_per_step: Batches of one process per optimizer step.
+    """
+
+    otherwise: Any
+    names: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    in_turn: bool
+    world_size: int
+    batches_per_step: int
+
+    def __call__(
+        self, dataset: ConcatDataset[Any], batch_samplers: Sequence[BatchSampler], **arguments: Any
+    ) -> SeveralDatasetsSampler:
+        """Make the batch sampler of all data sets; called by the trainer."""
+        return SeveralDatasetsSampler(
+            dataset,
+            batch_samplers,
+            names=self.names,
+            weights=self.weights,
+            in_turn=self.in_turn,
+            world_size=self.world_size,
+            batches_per_step=self.batches_per_step,
+            **arguments,
+        )

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,8 @@ class HybridBatchSampler(DefaultBatchSampler):
         examples: What each group of batches of this epoch held, by its position; the callback
             reads them and takes them out.
         summary: What each corpus gives in an epoch, and what could not be had.
+        clock: The optimizer steps of groups of batches of this epoch, shape (N,) to (N,), for the
+            schedule of alpha; set where the batches of other data sets stand between them.
 
     Raises:
         ParallelDataError: If the dataset is not parallel, no row fits the plan, a corpus cannot
@@ -81,8 +83,7 @@ class HybridBatchSampler(DefaultBatchSampler):
         if not isinstance(dataset, ParallelDataset):
             raise ParallelDataError(
                 f"hybrid batches need a ParallelDataset, found {type(dataset).__name__}; "
-                "see ParallelDataset.from_json and the readers beside it. select, shuffle and "
-                "train_test_split keep the parallel form, map and filter lose it"
+                "see ParallelDataset.from_json and the readers beside it"
             )
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         self.dataset: ParallelDataset = dataset
@@ -91,6 +92,7 @@ class HybridBatchSampler(DefaultBatchSampler):
         self.batches_per_step = batches_per_step
         self.examples: dict[int, list[Example]] = {}
         self.summary: tuple[CorpusSummary, ...] = ()
+        self.clock: Callable[[Ints], Floats] | None = None
         unknown = set(self.plan.languages or ()) - set(dataset.languages)
         if unknown:
             raise ParallelDataError(
@@ -198,6 +200,8 @@ class HybridBatchSampler(DefaultBatchSampler):
         return float(self._alphas(epoch, np.array([group]))[0])
 
     def _alphas(self, epoch: int, groups: Ints) -> Floats:
+        if self.clock is not None:
+            return self.plan.alpha_at(self.clock(groups))
         steps = epoch * math.ceil(self.groups / self.batches_per_step)
         return self.plan.alpha_at(steps + groups / self.batches_per_step)
 

@@ -1,0 +1,146 @@
+"""Prompts: what is put before texts in training is put before them in evaluation."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mteb_hybrid.training.batches.error import HybridBatchError
+
+logger = logging.getLogger(__name__)
+
+Prompts: TypeAlias = str | Mapping[Any, Any] | None
+"""What ``args.prompts`` may be: one prompt, one for each column, or either for each data set."""
+
+NAMES = {"query": ("query",), "passage": ("document", "passage", "corpus")}
+"""For each side of an example, the names under which a model may have its prompt."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Prompts that agree.
+
+    Attributes:
+        training: For ``args.prompts``.
+        model: For ``model.prompts``, under the names ``query`` and ``document``.
+    """
+
+    training: Prompts
+    model: dict[str, str]
+
+
+def settle(
+    training: Prompts,
+    model: Mapping[str, str | None],
+    datasets: Mapping[str | None, int],
+    evaluated: Mapping[str | None, int] | None = None,
+) -> Settled:
+    """Make the prompts of training and those of the model agree.
+
+    What only one of them says goes for both: sentence-transformers does not use a model's own
+    prompts in training, nor those of training in evaluation. Negatives get the passage's.
+
+    Args:
+        training: ``args.prompts``, in any form that sentence-transformers takes.
+        model: ``model.prompts``.
+        datasets: How many negatives the examples of each parallel data set carry, by its name in
+            a dictionary of data sets, or None for the only one.
+        evaluated: The same for data sets that are evaluated on.
+
+    Returns:
+        Both, complete.
+
+    Raises:
+        HybridBatchError: If they contradict each other, or negatives the passage.
+    """
+    had = {
+        side: next((prompt for name in names if (prompt := model.get(name))), "")
+        for side, names in NAMES.items()
+    }
+    wanted: dict[str, dict[str, Any]] = {side: {} for side in NAMES}
+    for name, negatives in datasets.items():
+        said = _of(training, name)
+        training = _completed(training, name, negatives, had)
+        for side in NAMES:
+            prompt = _column(_of(training, name), side) or ""
+            wanted[side].setdefault(prompt, name)
+            if _column(said, side) is None and prompt:
+                logger.warning(
+                    "args.prompts has none for %r: training uses the model's own, %r", side, prompt
+                )
+    settled = {
+        names[0]: _agreed(side, wanted[side], had[side])
+        for side, names in NAMES.items()
+        if wanted[side]
+    }
+    for name, negatives in (evaluated or {}).items():
+        training = _completed(
+            training, name, negatives, {side: settled.get(NAMES[side][0], "") for side in NAMES}
+        )
+    return Settled(training, {name: prompt for name, prompt in settled.items() if prompt})
+
+
+def _of(prompts: Prompts, name: str | None) -> Prompts:
+    """What the collator looks up for a data set."""
+    if not isinstance(prompts, Mapping):
+        return prompts or None
+    if name in prompts:
+        return prompts[name]  # type: ignore[no-any-return]
+    by_dataset = any(isinstance(value, Mapping) for value in prompts.values())
+    return None if by_dataset else prompts
+
+
+def _column(prompts: Prompts, column: str) -> str | None:
+    return prompts.get(column) if isinstance(prompts, Mapping) else prompts
+
+
+def _completed(
+    prompts: Prompts, name: str | None, negatives: int, model: Mapping[str, str]
+) -> Prompts:
+    """Prompts for every column of a parallel data set."""
+    own = _of(prompts, name)
+    if isinstance(own, str):
+        return prompts
+    own = own or {}
+    full = {side: model[side] if own.get(side) is None else own[side] for side in NAMES}
+    for number in range(1, negatives + 1):
+        column = f"negative_{number}"
+        if own.get(column) not in (None, full["passage"]):
+            raise HybridBatchError(
+                f"args.prompts has {full['passage']!r} for 'passage' and {own[column]!r} for "
+                f"{column!r}; both are passages and need the same prompt: leave out {column!r}"
+            )
+        full[column] = full["passage"]
+    if not any(full.values()):
+        return prompts
+    if not isinstance(prompts, Mapping) or not prompts:
+        return full
+    if name in prompts:
+        return {**prompts, name: {**own, **full}}
+    by_column = own and not NAMES.keys().isdisjoint(prompts)
+    if not by_column and name is not None:
+        return {**prompts, name: full}
+    return {**prompts, **full} if own else prompts
+
+
+def _agreed(side: str, wanted: Mapping[str, str | None], had: str) -> str:
+    """The one prompt of a side, if there is one."""
+    if len(wanted) > 1:
+        said = ", ".join(f"{prompt!r} for {name!r}" for prompt, name in wanted.items())
+        logger.warning(
+            "the data sets have different prompts for %r (%s): the model %s; give "
+            "the right prompt when you evaluate it",
+            side,
+            said,
+            f"keeps {had!r}" if had else "gets none",
+        )
+        return had
+    (prompt,) = wanted
+    if had and prompt != had:
+        name = NAMES[side][0]
+        raise HybridBatchError(
+            f"training puts {prompt!r} before every {side} (args.prompts), the model is evaluated "
+            f"with {had!r} (model.prompts); write the same into both, such as "
+            f"model.prompts[{name!r}] = {prompt!r}"
+        )
+    return prompt
