@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
@@ -15,12 +16,13 @@ from typer.testing import CliRunner
 
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.commands.main import app
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import Example, ParallelDataset
 from mteb_hybrid.training.precompute.mine import mine
 from mteb_hybrid.training.precompute.pool import checked_from
 from mteb_hybrid.training.precompute.search import Choice
-from mteb_hybrid.training.precompute.source import read_source
+from mteb_hybrid.training.precompute.source import collection_source, read_source
 from mteb_hybrid.training.precompute.work import PrecomputeError
 from training.precompute.reference import chosen_languages, linked, nearest
 
@@ -176,6 +178,28 @@ def test_candidates_of_a_collection_are_all_its_passages_but_right_ones(hash_mod
             assert not wrong & right[query]
         others += len(wrong - answers)
     assert others  # passages that answer no question are candidates too
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_all_that_is_judged_relevant_and_its_translations_are_right(hash_model, tmp_path, judged):
+    """Right answers beside the one that is trained on are no negatives; judged wrong ones are."""
+    group = {"best": "a", "also right": "b" if judged else "a", "wrong": "c", "unjudged": "d"}
+    group |= {"translation": group["also right"]}
+    passages = pl.DataFrame(
+        [(text, text, "de" if text == "translation" else "en", of) for text, of in group.items()],
+        TEXTS, orient="row",
+    )  # fmt: skip
+    queries = pl.DataFrame([("q", "question", "en", "a")], TEXTS, orient="row")
+    qrels = pl.DataFrame(
+        [("q", "best", 2), ("q", "also right", 1), ("q", "wrong", 0)], QRELS, orient="row"
+    )
+    collection = Collection("toy", ("en", "de"), passages, queries, qrels if judged else None)
+    source = collection_source("toy", collection)
+    mine(source, hash_model(), tmp_path / "out.jsonl", "all", Choice(5))
+    (row,) = read(tmp_path / "out.jsonl")
+    assert row["passage"]["en"] == "best"
+    assert {*row["negatives"]} == {*row["passage"]}
+    assert all({*some} == {"wrong", "unjudged"} for some in row["negatives"].values())
 
 
 def test_readers_take_the_negatives(write, parallel_rows, hash_model, tmp_path):

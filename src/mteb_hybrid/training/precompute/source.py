@@ -56,12 +56,16 @@ def read_source(what: str) -> Source:
             f"{what}: neither a file of parallel JSON lines nor a collection "
             f"({', '.join(collections())})"
         )
-    collection = load_collection(collection_card(what))
+    return collection_source(what, load_collection(collection_card(what)))
+
+
+def collection_source(name: str, collection: Collection) -> Source:
+    """The questions of a collection with their answers, as `from_collection` takes them."""
     corpus = from_collection(collection)
     tables = [collection.queries, collection.passages, collection.qrels]
     parts = [table.write_json() for table in tables if table is not None]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return Source(what, digest, corpus, lambda: _rows(corpus), collection)
+    return Source(name, digest, corpus, lambda: _rows(corpus), collection)
 
 
 def _rows(corpus: Corpus) -> Iterator[ParallelRow]:

@@ -106,9 +106,10 @@ def teach_scores(
     """Write parallel JSON lines with the teacher's scores, as distillation of scores takes them.
 
     ``label`` is [score of the passage, of the first negative, …], which MarginMSELoss and
-    DistillKLDivLoss take. Kept are the negatives of that language alone: the scores are not those
-    of negatives in others, whose texts differ. Questions are kept in all languages. Rows that lack
-    a question, a passage or that many negatives in the language are left out.
+    DistillKLDivLoss take. So that the scores hold in all languages, the negatives in others become
+    the translations of those that were scored: the passages of their rows. A language that lacks
+    one of them has no negatives in that row. Rows that lack a question, a passage or that many
+    negatives in the teacher's language are left out.
 
     Args:
         source: The rows, with negatives.
@@ -137,10 +138,11 @@ def teach_scores(
         passages = [text for _, *others in some for text in others]
         return teacher.scores(queries, passages).reshape(len(some), 1 + negatives)
 
+    translated = _Translated(source, language)
     with new_output(output, about) as (work, part):
         labels = work.arrays("scores", texts, score)
         rows = (
-            row.content | {"negatives": {language: some[1:]}, LABEL: label.tolist()}
+            row.content | {"negatives": translated(row, some[1:]), LABEL: label.tolist()}
             for (row, some), label in zip(_scored(source, language, negatives), labels, strict=True)
         )
         write_rows(part, rows, gzipped=output.suffix == ".gz")
@@ -169,6 +171,26 @@ def _scored(
             for place, text in enumerate(found[:negatives]):
                 check_text(row.where, f"negatives.{language}[{place}]", text)
             yield row, [row.passage[language], *found[:negatives]]
+
+
+class _Translated:
+    """Negatives in one language, in all languages of a row in which there is each of them."""
+
+    def __init__(self, source: Source, language: str) -> None:
+        corpus = source.corpus
+        self._language, self._corpus = language, corpus
+        self._there = {code: corpus.masks("passage", [code]) > 0 for code in corpus.languages}
+        rows, texts = source.texts("passage", language)
+        self._row_of = dict(zip(reversed(texts), reversed(rows), strict=True))
+
+    def __call__(self, row: ParallelRow, negatives: list[str]) -> dict[str, list[str]]:
+        found = {self._language: negatives}
+        rows = [self._row_of.get(text) for text in negatives]
+        for code in row.passage:
+            here = [one for one in rows if one is not None and self._there[code][one]]
+            if code != self._language and len(here) == len(negatives):
+                found[code] = [self._corpus.text("passage", code, one) for one in here]
+        return found
 
 
 def _about(source: Source, teacher: TextModel, told: dict[str, Any]) -> dict[str, Any]:
