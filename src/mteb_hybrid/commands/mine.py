@@ -75,7 +75,8 @@ def mine(
         float | None, typer.Option(help="Lowest similarity of a negative.")
     ] = None,
     sampling: Annotated[
-        Sampling, typer.Option(help="Take the nearest of what is left, or some at random.")
+        Sampling,
+        typer.Option(help="Take the nearest of what is left, or some at random (of --range-max)."),
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(help="For --sampling random.", min=0)] = 0,
     data: DataOption = None,

@@ -233,7 +233,9 @@ def test_refuses_labels_that_would_be_for_other_negatives(write, hash_model, tmp
         mine(read_source(str(write([row]))), hash_model(), tmp_path / "out.jsonl")
 
 
-def test_refuses_unknown_languages_and_data():
+def test_refuses_unknown_languages_and_data_and_narrow_ranges():
+    with pytest.raises(PrecomputeError, match="range_max 10 leaves 2 candidates"):
+        Choice(3, range_min=8, range_max=10)
     with pytest.raises(PrecomputeError, match="expected same, other, all, or some of en,de"):
         checked_from("en,fr", ["en", "de"])
     with pytest.raises(ValueError, match="neither a file of parallel JSON lines nor a collection"):

@@ -11,7 +11,7 @@ from sentence_transformers.util import mine_hard_negatives
 
 from mteb_hybrid.training.corpus import Ints
 from mteb_hybrid.training.precompute.model import TextModel
-from mteb_hybrid.training.precompute.work import Floats
+from mteb_hybrid.training.precompute.work import Floats, PrecomputeError
 
 BLOCK = 2**26
 """Scores in memory at once: 256 MB."""
@@ -30,6 +30,9 @@ class Choice:
         absolute_margin: How far below the positive's similarity at least.
         relative_margin: The same, as a share of the positive's.
         sampling_strategy: The nearest of what is left, or some at random.
+
+    Raises:
+        PrecomputeError: If the range is narrower than the negatives are many.
     """
 
     num_negatives: int = 3
@@ -40,6 +43,15 @@ class Choice:
     absolute_margin: float | None = None
     relative_margin: float | None = None
     sampling_strategy: Literal["top", "random"] = "top"
+
+    def __post_init__(self) -> None:
+        """Check the range before anything is encoded."""
+        if self.range_max is not None and self.range_max - self.range_min < self.num_negatives:
+            raise PrecomputeError(
+                f"range_max {self.range_max} leaves {self.range_max - self.range_min} candidates "
+                f"behind range_min {self.range_min}; expected at least as many as negatives, "
+                f"{self.num_negatives}: raise range_max"
+            )
 
 
 @dataclass
