@@ -10,6 +10,7 @@ import torch
 from datasets import Dataset
 
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.models.load import folder_hash, load_model
 from mteb_hybrid.retrieval.embeddings import checked_vectors
@@ -63,11 +64,11 @@ class TextModel:
         self.batch_size = batch_size
         inner = getattr(self._model, "model", None)
         self.device = torch.device(getattr(inner, "device", "cpu"))
-        # A model may have prompts for types of tasks: retrieval, as it is evaluated.
+        # Models may have prompts for types of tasks, and look up the task by its name: one of ours
+        # stands for retrieval.
+        card, setting = task_cards()["HybridSample"], Setting.MULTILINGUAL
         self._options: dict[str, Any] = {
-            "task_metadata": card_metadata(
-                task_cards()["HybridSample"], Setting.MULTILINGUAL, "HybridBatchTraining"
-            ),
+            "task_metadata": card_metadata(card, setting, task_name(card, setting)),
             "hf_split": "train",
             "hf_subset": "default",
             "batch_size": batch_size,
