@@ -227,10 +227,15 @@ def test_readers_take_the_negatives(write, parallel_rows, hash_model, tmp_path):
             assert not any(text.endswith("en") for text in row["negatives"]["en"])
 
 
-def test_refuses_labels_that_would_be_for_other_negatives(write, hash_model, tmp_path):
-    row = {"query": {"en": "q"}, "passage": {"en": "p"}, "label": [1, 0]}
-    with pytest.raises(PrecomputeError, match=r"pairs.jsonl:1: has a label"):
-        mine(read_source(str(write([row]))), hash_model(), tmp_path / "out.jsonl")
+@pytest.mark.parametrize("key", ["label", "labels", "score", "scores"])
+def test_refuses_scores_of_other_negatives_and_keeps_other_labels(write, hash_model, tmp_path, key):
+    row = {"query": {"en": "q"}, "passage": {"en": "p"}}
+    for place, label in enumerate([0.5, [[1.0, 2.0], [3.0, 4.0]]]):
+        output = tmp_path / f"{place}.jsonl"
+        mine(read_source(str(write([row | {key: label}]))), hash_model(), output)
+        assert read(output)[0][key] == label
+    with pytest.raises(PrecomputeError, match=rf"pairs.jsonl:1: '{key}' scores the negatives"):
+        mine(read_source(str(write([row | {key: [1, 0]}]))), hash_model(), tmp_path / "out.jsonl")
 
 
 def test_refuses_unknown_languages_and_data_and_narrow_ranges():

@@ -151,6 +151,13 @@ def test_goes_on_after_a_kill_and_notices_another_teacher(mined, hash_model, tmp
     assert not (tmp_path / "out.parquet.work").exists()
 
 
+def test_scores_take_the_place_of_other_labels(write, hash_model, tmp_path):
+    row = {"query": {"en": "q"}, "passage": {"en": "p"}, "negatives": {"en": ["n"]}, "score": 1}
+    teach_scores(read_source(str(write([row]))), hash_model(), tmp_path / "out.jsonl", "en", 1)
+    made = json.loads((tmp_path / "out.jsonl").read_text())
+    assert [*made] == ["query", "passage", "negatives", "label"]
+
+
 def test_refuses_what_cannot_be_labelled(write, hash_model, tmp_path):
     rows = [{"query": {"en": "q"}, "passage": {"en": "p"}}]
     source = read_source(str(write(rows)))

@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from mteb_hybrid.files.parallel_json import ParallelRow
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.training.precompute.links import Links
 from mteb_hybrid.training.precompute.model import TextModel
 from mteb_hybrid.training.precompute.pool import From, Pool, pool_languages, read_pool
 from mteb_hybrid.training.precompute.search import Choice, Texts, search
-from mteb_hybrid.training.precompute.source import Source
+from mteb_hybrid.training.precompute.source import LABELS, Source
 from mteb_hybrid.training.precompute.work import (
     Floats,
     PrecomputeError,
@@ -75,7 +76,7 @@ def mine(
 
     Raises:
         PrecomputeError: If the output is there, unfinished work is of something else, the model
-            has no vectors, or a row has labels, which are for the negatives of before.
+            has no vectors, or a row has scores of the negatives of before.
         EncoderError: If the model returns the wrong shape, NaN or infinity.
     """
     choice = choice or Choice()
@@ -86,11 +87,8 @@ def mine(
         **asdict(choice),
         "seed": seed,
     }
-    if labelled := next((row.where for row in source.rows() if "label" in row.content), None):
-        raise PrecomputeError(
-            f"{labelled}: has a label, which would not be for the new negatives; mine first, then "
-            "make labels with `mteb-hybrid teach`"
-        )
+    for row in source.rows():
+        _refuse_scores(row)
     with new_output(output, about) as (work, part):
         links = Links(source)
         columns = {}
@@ -112,6 +110,17 @@ def mine(
         }
         about |= {"date": date.today().isoformat(), "languages": _told(found)}
     return found
+
+
+def _refuse_scores(row: ParallelRow) -> None:
+    """A number tells of question and passage, lists in a list are vectors; a list is of scores."""
+    for key in LABELS:
+        label = row.content.get(key)
+        if isinstance(label, list) and not any(isinstance(one, list) for one in label):
+            raise PrecomputeError(
+                f"{row.where}: {key!r} scores the negatives of before; mine first, then score with "
+                f"`mteb-hybrid teach`, or remove {key!r}"
+            )
 
 
 def _mined(

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.parallel_json import ParallelRow, check_text, language_reader
 from mteb_hybrid.training.precompute.model import Role, TextModel
-from mteb_hybrid.training.precompute.source import Source
+from mteb_hybrid.training.precompute.source import LABELS, Source
 from mteb_hybrid.training.precompute.work import (
     PART,
     Floats,
@@ -142,7 +142,8 @@ def teach_scores(
     with new_output(output, about) as (work, part):
         labels = work.arrays("scores", texts, score)
         rows = (
-            row.content | {"negatives": translated(row, some[1:]), LABEL: label.tolist()}
+            {key: value for key, value in row.content.items() if key not in LABELS}
+            | {"negatives": translated(row, some[1:]), LABEL: label.tolist()}
             for (row, some), label in zip(_scored(source, language, negatives), labels, strict=True)
         )
         write_rows(part, rows, gzipped=output.suffix == ".gz")
