@@ -1,6 +1,7 @@
 """Texts that belong together, so that none is ever a negative for another."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ class Links:
     """
 
     def __init__(self, source: Source) -> None:
-        pairs = np.array(list(_pairs(source)), dtype=np.int64).reshape(-1, 2)
+        pairs = np.fromiter(chain.from_iterable(_pairs(source)), np.int64).reshape(-1, 2)
         self._nodes, places = np.unique(pairs, return_inverse=True)
         left, right = places.reshape(-1, 2).T
         size = len(self._nodes)
