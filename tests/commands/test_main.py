@@ -51,7 +51,9 @@ def test_help_shows_every_word_of_every_help_text():
     assert "as in [top 1000]." in " ".join(output.split())
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "table", "tasks list", "tasks show"])
+@pytest.mark.parametrize(
+    "command", ["demo", "run", "mine", "teach", "table", "tasks list", "tasks show"]
+)
 def test_help_teaches(command):
     result = runner.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0

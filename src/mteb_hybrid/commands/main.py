@@ -13,6 +13,7 @@ from mteb_hybrid.commands.compare import compare
 from mteb_hybrid.commands.demo import demo
 from mteb_hybrid.commands.export import export
 from mteb_hybrid.commands.merge import merge
+from mteb_hybrid.commands.mine import mine
 from mteb_hybrid.commands.models import models_app
 from mteb_hybrid.commands.repair import repair
 from mteb_hybrid.commands.report import report
@@ -20,6 +21,7 @@ from mteb_hybrid.commands.run import run
 from mteb_hybrid.commands.submit import submit
 from mteb_hybrid.commands.table import table
 from mteb_hybrid.commands.tasks import tasks_app
+from mteb_hybrid.commands.teach import teach
 from mteb_hybrid.commands.train import train
 from mteb_hybrid.commands.translate import translate
 
@@ -54,6 +56,8 @@ for command in (
     demo,
     run,
     train,
+    mine,
+    teach,
     translate,
     export,
     submit,

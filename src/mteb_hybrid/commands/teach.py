@@ -1,0 +1,96 @@
+"""The command ``mteb-hybrid teach``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.files.places import DATA_VARIABLE
+
+
+def teach(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="Training data: a file of parallel JSON lines, plain or gzip, or a collection "
+            "(mlqa-r)."
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The teacher: a model that MTEB knows, one on the hub, or a local folder. For "
+            "--scores, a cross-encoder too.",
+        ),
+    ],
+    language: Annotated[
+        str, typer.Option("--language", "-l", help="The language that the teacher reads (en).")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the rows go: .parquet for vectors; for scores JSON lines, gzipped if "
+            "called .gz.",
+        ),
+    ],
+    scores: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Instead of vectors, score each question with its passage and its first N hard "
+            "negatives, which `mteb-hybrid mine` makes.",
+            min=1,
+        ),
+    ] = None,
+    data: DataOption = None,
+    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
+    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+) -> None:
+    """Make a teacher's labels for training, once: its vectors, or its scores of hard negatives.
+
+    The teacher reads one language, and the student learns the same in all languages of a row: a
+    monolingual or a larger model becomes the teacher of a multilingual one. Vectors suit MSELoss,
+    scores MarginMSELoss and DistillKLDivLoss. They stand in the column "label".
+
+    What is made is kept in OUTPUT.work until the output is whole; the same command again goes on
+    where it stopped.
+
+    Example: mteb-hybrid teach pairs.jsonl -m intfloat/e5-large-v2 -l en -o vectors.parquet
+
+    Example: mteb-hybrid teach with-negatives.jsonl -m TEACHER -l en --scores 3 -o scores.jsonl
+    """
+    import datasets
+
+    from mteb_hybrid import plugin
+    from mteb_hybrid.languages.codes import find_language
+    from mteb_hybrid.training.precompute.model import TextModel
+    from mteb_hybrid.training.precompute.source import read_source
+    from mteb_hybrid.training.precompute.teach import teach_scores, teach_vectors
+
+    if (output.suffix == ".parquet") != (scores is None):
+        raise ValueError(
+            f"{output}: vectors go to a file called .parquet, scores (--scores N) to JSON lines"
+        )
+    if data:
+        os.environ[DATA_VARIABLE] = str(data)
+    plugin.register()
+    datasets.disable_progress_bars()
+    source = read_source(what)
+    code = find_language(language, {one: one for one in source.corpus.languages}) or language
+    teacher = TextModel(model, model_revision, device, batch_size)
+    if scores is None:
+        rows = teach_vectors(source, teacher, output, code)
+    else:
+        rows = teach_scores(source, teacher, output, code, scores)
+    left_out = len(source.corpus) - rows
+    typer.echo(
+        f"{output}: {rows:,} rows with labels; {left_out:,} left out that lack a text in {code}"
+        f"{' or negatives' if scores else ''}"
+    )
