@@ -126,14 +126,14 @@ def measure(model: SentenceTransformer, name: str, options: argparse.Namespace) 
     known: dict[tuple[str | None, str], np.ndarray] = {}
     repair: FittedRepair | None = None
 
-    def encode_fast(texts, prompt=None, prompt_name=None, **arguments):
+    def encode_fast(inputs, prompt=None, prompt_name=None, **arguments):
         prompt = model.prompts[prompt_name] if prompt_name else prompt
-        new = [text for text in dict.fromkeys(texts) if (prompt, text) not in known]
+        new = [text for text in dict.fromkeys(inputs) if (prompt, text) not in known]
         if new:
             with fast:
                 vectors = torch.as_tensor(encode(new, prompt=prompt, **arguments)).float().cpu()
             known.update(zip(((prompt, text) for text in new), vectors.numpy(), strict=True))
-        found = np.stack([known[prompt, text] for text in texts])
+        found = np.stack([known[prompt, text] for text in inputs])
         return found if repair is None else repair(found).astype(np.float32)
 
     model.encode = encode_fast
