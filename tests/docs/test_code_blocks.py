@@ -28,10 +28,8 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from conftest import HashEncoder
 from docs.conftest import ROOT
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.commands.main import app
 from mteb_hybrid.recipes.recipe import Recipe
-from mteb_hybrid.sources import load_collection
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -106,27 +104,9 @@ def place(tmp_path, tiny_model, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
-def names(tiny_model) -> dict[str, Any]:
-    """What fragments of training scripts take for granted."""
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
-
-    return {
-        "SentenceTransformerTrainer": SentenceTransformerTrainer,
-        "MultipleNegativesRankingLoss": MultipleNegativesRankingLoss,
-        "model": SentenceTransformer(str(tiny_model), device="cpu"),
-        "args": SentenceTransformerTrainingArguments("output", max_steps=1, report_to=[]),
-        "collection": load_collection(task_cards()["HybridSample"]),
-    }
-
-
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_blocks_run(name, place, names):
+def test_blocks_run(name, place):
+    names: dict[str, Any] = {}
     # The pages of a chapter go on from its first.
     first = f"{Path(name).parent.as_posix()}/index.md"
     for part in dict.fromkeys([first, name] if first in DOCUMENTS else [name]):
