@@ -16,7 +16,10 @@ from scipy import stats
 from mteb_hybrid.report import load_results
 from mteb_hybrid.retrieval.views import Setting
 
-ORDER = ("untrained", "shuffle", "x-x", "x-y", "hybrid")
+ORDER = (
+    "untrained", "shuffle", "x-x", "x-y", "hybrid", "hybrid+projection", "hybrid-0.7",
+    "hybrid-0.7+projection",
+)  # fmt: skip
 COLUMNS = (
     ("Mo. map", Setting.MONOLINGUAL, "map", 4),
     ("Cr. map", Setting.CROSSLINGUAL, "map", 4),
@@ -80,7 +83,7 @@ def picture(results, collection, file):
 
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     codes = list(results.collections[collection].languages)
-    markers = dict(zip(ORDER, "oXsD*", strict=True))
+    markers = dict(zip(ORDER, "oXsD*P^v", strict=True))
     for method, labels in runs_by_method(results, collection).items():
         points = [
             [part(results, collection, label, Setting.MULTILINGUAL, m, codes) for label in labels]
