@@ -708,7 +708,7 @@ def test_libreoffice_help(data_folder):
 
     for number, row in enumerate(rows):
         links = {("group", row["group"])}
-        links |= {(role, text) for role in ("query", "passage") for text in row[role].values()}
+        links |= {("text", text) for role in ("query", "passage") for text in row[role].values()}
         for link in links:
             parent[root(link)] = root(("row", number))
     expected = [root(("row", number)) for number in range(len(rows))]
