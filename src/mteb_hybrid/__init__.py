@@ -33,7 +33,17 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"mteb_hybrid.{_MODULES[name]}"), name)
+    try:
+        module = import_module(f"mteb_hybrid.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        # transformers raises one without a name from the one that tells it.
+        missing = str(error.name or getattr(error.__cause__, "name", None)).partition(".")[0]
+        if missing in (__name__, "None"):
+            raise
+        raise ImportError(
+            f'{name} needs {missing}, of an extra: pip install "mteb-hybrid[train]"'
+        ) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

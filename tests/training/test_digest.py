@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from datasets.table import ConcatenationTable, InMemoryTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mteb_hybrid.files import places
 from mteb_hybrid.training import digest
 from mteb_hybrid.training.corpus import Corpus
-from mteb_hybrid.training.digest import table_digest
+from mteb_hybrid.training.digest import dataset_digest, table_digest
 from mteb_hybrid.training.readers.dataset import from_dataset
 from mteb_hybrid.training.readers.json import read_json
 
@@ -152,6 +152,18 @@ def test_json_that_changed_at_equal_size_and_time_is_read_again(tmp_path):
     assert (stat.st_mtime_ns, stat.st_ino) == (10**18, inode)
     assert [c.text("query", "en", 0) for c in (before, after)] == ["one", "two"]
     assert before.digest != after.digest
+
+
+def test_a_dataset_is_told_by_its_rows_in_their_order():
+    dataset = Dataset.from_dict({"text": list("abcabc"), "pair": [{"x": n} for n in range(6)]})
+    rows = ([0, 1, 2, 3, 4, 5], [1, 0, 2, 3, 4, 5], [0, 1, 2], [3, 4, 5], [0, 0, 1])
+    digests = [dataset_digest(dataset), *(dataset_digest(dataset.select(r)) for r in rows[1:])]
+    assert len(set(digests)) == len(rows)
+    assert dataset_digest(dataset.select(rows[1])) == digests[1]
+    halves = concatenate_datasets([dataset.select(range(2)), dataset.select(range(2, 6))])
+    assert dataset_digest(halves) == digests[0]
+    other = dataset.map(lambda row, n: {"pair": {"x": n + (n == 4)}}, with_indices=True)
+    assert dataset_digest(other) != digests[0]
 
 
 def test_rows_and_their_nulls_are_told_apart():

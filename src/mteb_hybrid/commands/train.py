@@ -90,7 +90,9 @@ def _needing_the_extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = str(error.name).partition(".")[0]
+        # transformers raises one without a name from the one that tells it.
+        name = error.name or getattr(error.__cause__, "name", None)
+        missing = str(name).partition(".")[0]
         raise ImportError(
             f'training needs {missing}, of an extra: pip install "mteb-hybrid[train]"'
         ) from error

@@ -42,7 +42,7 @@ class Corpus:
             (strings, null where a translation is missing) for each language ``xx``, optionally
             ``negatives_xx`` (lists of strings), and ``group`` (64-bit integers): rows of one
             group may not meet in a batch. Optionally ``negative_groups`` (lists of 64-bit
-            integers): the groups whose passages are among a row's hard negatives, which it may
+            integers): the groups whose texts are among a row's hard negatives, which it may
             not meet either. Optionally one of ``label``, ``labels``, ``score`` and ``scores``:
             numbers or lists of numbers, which the loss gets as they are in every language.
         negatives: How many hard negatives every example carries. A language without that many in
@@ -215,7 +215,7 @@ class Corpus:
         return np.asarray(self._table.column(GROUP).to_numpy(), dtype=np.int64)
 
     def negative_groups(self, row: int) -> tuple[int, ...]:
-        """The groups whose passages are among the hard negatives of a row."""
+        """The groups whose texts are among the hard negatives of a row."""
         if NEGATIVE_GROUPS not in self._columns:
             return ()
         return tuple(self._value(NEGATIVE_GROUPS, row) or ())

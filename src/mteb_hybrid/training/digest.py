@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
+from datasets import Dataset
 from datasets.table import ConcatenationTable, MemoryMappedTable, Table
 
 from mteb_hybrid.files import places
 from mteb_hybrid.files.whole import write_text
 
-VERSION = 1
+VERSION = 2
 """Part of the names of cached digests; raise it when the same content gets another one."""
 
 Stamp: TypeAlias = tuple[str, int, int, int, int]
@@ -57,6 +58,12 @@ def table_digest(table: Table) -> str:
     with suppress(OSError):  # then it is computed again the next time
         write_text(file, found)
     return found
+
+
+def dataset_digest(dataset: Dataset) -> str:
+    """A hash of all content of a dataset and of which rows it has in which order."""
+    tables = [dataset.data, *([] if dataset._indices is None else [dataset._indices])]
+    return "-".join(map(table_digest, tables))
 
 
 def _source(table: Table) -> list[Any] | None:
@@ -118,4 +125,4 @@ def _parts(values: pa.Array, path: str = "") -> Iterator[tuple[str, Any]]:
         numbers = values.fill_null(zero) if values.null_count else values
         yield f"{path}{kind}", np.ascontiguousarray(numbers.to_numpy(zero_copy_only=False))
     else:
-        yield f"{path}{kind}", repr(values.to_pylist()).encode()
+        yield f"{path}{kind}", "".join(f"{value!r}," for value in values.to_pylist()).encode()

@@ -24,6 +24,7 @@ from mteb_hybrid.training.precompute.pool import checked_from
 from mteb_hybrid.training.precompute.search import Choice
 from mteb_hybrid.training.precompute.source import collection_source, read_source
 from mteb_hybrid.training.precompute.work import PrecomputeError
+from mteb_hybrid.training.readers import read_json
 from training.precompute.reference import chosen_languages, linked, nearest
 
 SOAK = int(os.environ.get("MTEB_HYBRID_SOAK", "1"))
@@ -200,6 +201,35 @@ def test_all_that_is_judged_relevant_and_its_translations_are_right(hash_model, 
     assert row["passage"]["en"] == "best"
     assert {*row["negatives"]} == {*row["passage"]}
     assert all({*some} == {"wrong", "unjudged"} for some in row["negatives"].values())
+
+
+@settings(
+    max_examples=10 * SOAK,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(rows=st.lists(ROW, min_size=2, max_size=14), chosen=st.sampled_from(["same", "all"]))
+def test_readers_pass_none_of_the_negatives_over(rows, chosen, hash_model, caplog):
+    """Groups may be as wide as articles, and questions may be passages of other rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, output = Path(folder) / "pairs.jsonl", Path(folder) / "mined.jsonl"
+        file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        mine(read_source(str(file)), hash_model(), output, chosen, Choice(2))
+        caplog.clear()
+        try:
+            corpus = read_json(output, negatives=1)
+        except ValueError as error:
+            assert "none of the" in str(error) and "own group" not in str(error)
+        else:
+            component = linked(rows)
+            for row in range(len(corpus)):
+                assert corpus.group(row) not in corpus.negative_groups(row)
+                for code in LANGUAGES:
+                    if corpus._has("passage", code, row):
+                        passage = component(corpus.text("passage", code, row))
+                        wrong = map(component, corpus.negative_texts(code, row))
+                        assert passage not in wrong
+    assert "own group" not in caplog.text
 
 
 def test_readers_take_the_negatives(write, parallel_rows, hash_model, tmp_path):

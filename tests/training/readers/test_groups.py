@@ -47,13 +47,8 @@ def slow_groups(rows, own):
     labels = list(range(len(rows)))
 
     def meet(one, other):
-        same_text = any(
-            rows[one][role, x] is not None and rows[one][role, x] == rows[other][role, y]
-            for role in ("query", "passage")
-            for x in LANGUAGES
-            for y in LANGUAGES
-        )
-        return own[one] == own[other] or same_text
+        mine, theirs = (set(rows[row].values()) - {None} for row in (one, other))
+        return own[one] == own[other] or not mine.isdisjoint(theirs)
 
     for _ in rows:
         for one in range(len(rows)):
@@ -63,7 +58,7 @@ def slow_groups(rows, own):
     return labels
 
 
-TEXT = st.one_of(st.none(), st.sampled_from([f"text {n}" for n in range(25)]))
+TEXT = st.one_of(st.none(), st.sampled_from([f"text {n}" for n in range(60)]))
 ROW = st.fixed_dictionaries(
     {(role, code): TEXT for role in ("query", "passage") for code in LANGUAGES}
 )
@@ -206,7 +201,7 @@ def test_mmarco_questions_of_one_passage(tmp_path):
     lists=st.lists(
         st.dictionaries(
             st.sampled_from(LANGUAGES),
-            st.lists(st.sampled_from([f"text {n}" for n in range(35)]), max_size=5),
+            st.lists(st.sampled_from([f"text {n}" for n in range(80)]), max_size=5),
         ),
         min_size=10,
         max_size=10,
@@ -217,23 +212,23 @@ def test_mmarco_questions_of_one_passage(tmp_path):
 def test_negatives_are_judged_like_one_by_one(rows, lists, negatives, step):
     lists = lists[: len(rows)]
     own = slow_groups(rows, range(len(rows)))
-    of_passage = {
-        row["passage", code]: group
+    of_text = {
+        text: group
         for row, group in zip(rows, own, strict=True)
-        for code in LANGUAGES
-        if row["passage", code] is not None
+        for text in row.values()
+        if text is not None
     }
     expected = []
     for row, group, by_code in zip(rows, own, lists, strict=True):
         used = {}
         for code, texts in by_code.items():
-            others = [text for text in texts if of_passage.get(text) != group][:negatives]
+            others = [text for text in texts if of_text.get(text) != group][:negatives]
             if len(others) == negatives:
                 used[code] = others
         passages = [code for code in LANGUAGES if row["passage", code] and code in used]
         if passages and any(row["query", code] for code in LANGUAGES):
             shown = {text for code in passages for text in used[code]}
-            met = {of_passage[text] for text in shown if text in of_passage}
+            met = {of_text[text] for text in shown if text in of_text}
             expected.append((row, {code: used[code] for code in passages}, sorted(met)))
 
     def read():
@@ -284,7 +279,10 @@ def test_own_translation_among_the_negatives(tmp_path, caplog):
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with caplog.at_level(logging.WARNING):
         corpus = read_json(file, negatives=2)
-    assert "pairs: 3 hard negatives left out that are passages of their own group" in caplog.text
+    assert (
+        "pairs: 3 hard negatives left out that are texts of their own group, such as 'th passage "
+        "0' of row 0, which has it as a question or passage"
+    ) in caplog.text
     assert "pairs: 1 rows left out that lack a question, and a passage with 2" in caplog.text
     assert [corpus.text("query", "en", n) for n in range(7)] == [
         f"en question {n}" for n in (0, 2, 3, 4, 5, 6, 7)
@@ -292,6 +290,70 @@ def test_own_translation_among_the_negatives(tmp_path, caplog):
     assert corpus.negative_texts("en", 0) == ["en next", "en last"]
     assert corpus.negative_texts("en", 1) == ["en next", "en last"]
     assert partition(corpus.groups()) == [[0], [1, 2], [3, 4], [5, 6]]
+
+
+def test_questions_are_no_negatives_of_what_they_ask(caplog):
+    """`no_duplicates` of sentence-transformers compares all columns, questions too."""
+    rows = {
+        "query_en": ["one?", "uno?", "two?", "three?"],
+        "passage_en": ["one", "one", "two", "three"],
+        # Its own question, another of its group, and one of another group.
+        "negatives_en": [["one?", "a"], ["one?", "b"], ["uno?", "c"], ["d", "e"]],
+    }
+    corpus = from_dataset(Dataset.from_dict(rows), negatives=1)
+    assert partition(corpus.groups()) == [[0, 1], [2], [3]]
+    shown = [corpus.negative_texts("en", row) for row in range(4)]
+    assert shown == [["a"], ["b"], ["uno?"], ["d"]]
+    assert [corpus.negative_groups(row) for row in range(4)] == [(), (), (0,), ()]
+    assert "2 hard negatives left out that are texts of their own group" in caplog.text
+
+
+def test_groups_wider_than_a_content_are_named_when_they_cost_negatives(caplog):
+    """Two articles of three questions; negatives are of the same article."""
+    rows = {
+        "query_en": [f"question {n}" for n in range(6)],
+        "passage_en": [f"passage {n}" for n in range(6)],
+        "negatives_en": [[f"passage {n // 3 * 3 + (n + 1) % 3}", "more"] for n in range(6)],
+        "group": ["article 1"] * 3 + ["article 2"] * 3,
+    }
+    data = Dataset.from_dict(rows)
+    corpus = from_dataset(data, negatives=1, name="wiki")
+    said = (
+        "wiki: 6 hard negatives left out that are texts of their own group, such as 'passage 1' of "
+        f"row 0, a question or passage of row 1 in the same group, {corpus.group(0)}; if the "
+        "groups that were given are wider than one content (an article, say), give none: rows that "
+        "share a text have one group anyway"
+    )
+    assert [record.getMessage() for record in caplog.records] == [said]
+    assert all(corpus.negative_texts("en", row) == ["more"] for row in range(6))
+    with pytest.raises(ParallelDataError) as caught:
+        from_dataset(data, negatives=2, name="wiki")
+    assert str(caught.value) == (
+        "wiki: none of the 6 rows has a question, and a passage with 2 negatives in en; ask for "
+        f"fewer negatives or other languages ({said.removeprefix('wiki: ')})"
+    )
+    caplog.clear()
+    corpus = from_dataset(data.remove_columns("group"), negatives=2)
+    assert len(corpus) == 6 and not caplog.records
+
+
+@pytest.mark.parametrize("label", [[1.0, 0.5, 0.2], [0.5, 0.8]])
+def test_a_negative_never_has_the_score_of_another(label):
+    rows = {
+        "query_en": ["one?", "two?"],
+        "passage_en": ["one", "two"],
+        "negatives_en": [["a", "one", "b"], ["a", "b", "two"]],
+        "label": [label] * 2,
+    }
+    data = Dataset.from_dict(rows)
+    corpus = from_dataset(data, negatives=2)
+    assert len(corpus) == 1 and corpus.negative_texts("en", 0) == ["a", "b"]
+    assert corpus.text("query", "en", 0) == "two?"
+    # Vectors, or a score of the pair, are not of the negatives.
+    for other in ([label, label], 0.5):
+        corpus = from_dataset(data.map(lambda _, x=other: {"score": x}, remove_columns="label"),
+                              negatives=2)  # fmt: skip
+        assert len(corpus) == 2 and corpus.negative_texts("en", 0) == ["a", "b"]
 
 
 # --- a text that many rows share

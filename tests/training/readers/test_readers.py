@@ -623,6 +623,33 @@ def test_collection():
     assert groups == [group_number("A")] * 3 + [group_number("D")]
 
 
+def test_passages_judged_not_relevant_are_no_answers():
+    """As in MIRACL: most judgments are 0, and some questions have no others."""
+    queries = [(f"q{n}", f"question {n}", "en", f"{n}") for n in range(4)]
+    passages = [(f"p{n}", f"passage {n}", "de" if n == 3 else "en", f"P{n}") for n in range(5)]
+    judgments = [
+        ("q0", "p0", 0),
+        ("q0", "p1", 1),
+        ("q1", "p1", 0),
+        ("q1", "p2", 1),
+        ("q1", "p3", 0),
+        ("q2", "p0", 0),
+        ("q3", "p4", 1),
+        ("q3", "p2", 0),
+    ]
+    found = texts(from_collection(collection(queries, passages, judgments)))
+    groups = [row.pop("group") for row in found]
+    assert found == [
+        {"query_en": f"question {query}", "passage_en": f"passage {answer}"}
+        for query, answer in [(0, 1), (1, 2), (3, 4)]
+    ]
+    assert groups == [group_number(f"P{answer}") for answer in (1, 2, 4)]
+    wrong = collection(queries, passages, [(*pair, 0) for *pair, _ in judgments])
+    assert message(from_collection, wrong) == (
+        "toy: no question has a passage that is relevant to it; expected judgments above 0"
+    )
+
+
 @pytest.mark.parametrize(
     ("card", "languages", "groups"),
     [("MLQAR", {4: 820, 3: 263, 2: 65}, {1: 1132, 2: 8}), ("XQuADR", {11: 1190}, None)],
@@ -681,7 +708,7 @@ def test_libreoffice_help(data_folder):
 
     for number, row in enumerate(rows):
         links = {("group", row["group"])}
-        links |= {(role, text) for role in ("query", "passage") for text in row[role].values()}
+        links |= {("text", text) for role in ("query", "passage") for text in row[role].values()}
         for link in links:
             parent[root(link)] = root(("row", number))
     expected = [root(("row", number)) for number in range(len(rows))]

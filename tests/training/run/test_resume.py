@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from datasets import Dataset
 
 from mteb_hybrid import ParallelDataset
 from training import training_script
@@ -157,6 +158,29 @@ def test_a_checkpoint_of_other_data_is_refused(tiny_model, tmp_path, monkeypatch
     )
     with pytest.raises(HybridBatchError, match="data: "):
         training_script.train(tiny_model, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("change", ["text", "score", "order"])
+def test_an_edited_row_of_a_data_set_that_is_not_parallel_is_noticed(
+    tiny_model, tmp_path, monkeypatch, change
+):
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    def edited(model, contrastive):
+        data, loss = original(model, contrastive)
+        if change == "order":
+            data["sts"] = data["sts"].select([1, 0, *range(2, 22)])
+        else:
+            rows = data["sts"].to_list()
+            rows[13] |= {"sentence1": "thirteen"} if change == "text" else {"score": 0.26}
+            data["sts"] = Dataset.from_list(rows)
+        return data, loss
+
+    original = training_script.several_datasets
+    training_script.train(tiny_model, tmp_path, stop_after=2, several={})
+    monkeypatch.setattr(training_script, "several_datasets", edited)
+    with pytest.raises(HybridBatchError, match=r"another run \(sts: data: '\S+' in the checkpoint"):
+        training_script.train(tiny_model, tmp_path, resume=True, several={})
 
 
 def test_each_difference_from_the_checkpoint_is_named(tiny_model, tmp_path):

@@ -130,7 +130,7 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
         self._settle_prompts(args, getattr(loader, "collate_fn", None), kwargs["model"])
         per_step = args.gradient_accumulation_steps
         self._fingerprint = {
-            **fingerprint(self._parts, args.world_size, per_step),
+            **fingerprint(self._parts, _datasets(self._sampler), args.world_size, per_step),
             "prompts": self._prompts,
         }
         steps_per_epoch = max(1, math.ceil(len(loader) / per_step))
@@ -239,6 +239,13 @@ def _parts(sampler: Found) -> dict[str, Any]:
     if isinstance(sampler, HybridBatchSampler):
         return {"": sampler}
     return dict(zip(sampler.names, sampler.batch_samplers, strict=True))
+
+
+def _datasets(sampler: Found) -> dict[str, Any]:
+    """The data sets, by the names that `_parts` gives their samplers."""
+    if isinstance(sampler, HybridBatchSampler):
+        return {"": sampler.dataset}
+    return dict(zip(sampler.names, sampler.dataset.datasets, strict=True))
 
 
 def _negatives(dataset: Any) -> dict[str | None, int]:

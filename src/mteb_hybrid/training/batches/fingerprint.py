@@ -6,6 +6,7 @@ from typing import Any
 
 from mteb_hybrid.training.batches.error import HybridBatchError
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.digest import dataset_digest
 
 DRAWING = 2
 """Version of how batches are drawn: raised when the same data, settings and seed give others."""
@@ -13,13 +14,16 @@ DRAWING = 2
 OTHERWISE = "load the checkpoint as the model and train without resume_from_checkpoint"
 
 
-def fingerprint(samplers: Mapping[str, Any], processes: int, per_step: int) -> dict[str, Any]:
+def fingerprint(
+    samplers: Mapping[str, Any], datasets: Mapping[str, Any], processes: int, per_step: int
+) -> dict[str, Any]:
     """All but the settings of the plan that the batches of a run depend on, as plain values.
 
-    Of data sets that are not parallel it sees rows and columns, not contents.
+    Of data sets that are not parallel it sees what is stored, not what a transform makes of it.
 
     Args:
         samplers: The sampler of each data set, by its name; an empty name if there is but one.
+        datasets: The data sets, by the same names.
         processes: Number of processes.
         per_step: Batches of one process per optimizer step.
     """
@@ -32,8 +36,8 @@ def fingerprint(samplers: Mapping[str, Any], processes: int, per_step: int) -> d
         found["datasets"] = list(samplers)
     for name, sampler in samplers.items():
         own = {key: getattr(sampler, key, None) for key in ("seed", "batch_size", "drop_last")}
+        dataset = datasets[name]
         if isinstance(sampler, HybridBatchSampler):
-            dataset = sampler.dataset
             own |= {
                 "data": dataset.digest,
                 "rows": len(dataset),
@@ -41,7 +45,11 @@ def fingerprint(samplers: Mapping[str, Any], processes: int, per_step: int) -> d
                 "weights": dataset.weights,
             }
         else:
-            own |= {"sampler": type(sampler).__name__, "batches": len(sampler)}
+            own |= {
+                "sampler": type(sampler).__name__,
+                "data": dataset_digest(dataset),
+                "batches": len(sampler),
+            }
         found |= {f"{name}: {key}" if name else key: value for key, value in own.items()}
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 

@@ -1,7 +1,6 @@
 """Texts that belong together, so that none is ever a negative for another."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,26 +10,28 @@ from scipy.sparse.csgraph import connected_components
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.training.corpus import Ints
 from mteb_hybrid.training.precompute.source import Source
-from mteb_hybrid.training.readers.checks import group_number
+from mteb_hybrid.training.readers.groups import Hashes
 
 
 class Links:
-    """Which texts belong together: those of one group, and those that a chain of groups links.
+    """Which texts belong together.
 
-    Translations of a passage, passages of questions with the same text or the same answer, and
-    what a collection judges relevant are linked by it. Texts are told apart by 63 bits of a hash.
+    Those of a file do if their rows have one group, which readers give to rows that share a text
+    (see `readers.groups.linked`). Those of a collection, all its passages among them, do if a
+    chain of shared texts, translations and relevant passages connects them. Texts are told apart
+    by 64 bits of a hash.
 
     Args:
-        source: The rows. Those of a collection bring all its passages and judgments along.
+        source: The rows, or a collection.
     """
 
     def __init__(self, source: Source) -> None:
-        pairs = np.fromiter(chain.from_iterable(_pairs(source)), np.int64).reshape(-1, 2)
-        self._nodes, places = np.unique(pairs, return_inverse=True)
-        left, right = places.reshape(-1, 2).T
-        size = len(self._nodes)
-        edges = coo_array((np.ones(len(pairs), dtype=bool), (left, right)), shape=(size, size))
-        _, self._labels = connected_components(edges, directed=False)
+        if source.collection is None:
+            hashes, labels = _of_rows(source)
+        else:
+            hashes, labels = _of_collection(source.collection)
+        self._hashes, first = np.unique(hashes, return_index=True)
+        self._labels = labels[first]
 
     def of(self, texts: Sequence[str]) -> Ints:
         """A number for each of these texts, the same for those that belong together.
@@ -38,40 +39,51 @@ class Links:
         Returns:
             Shape (texts,).
         """
-        numbers = np.fromiter((_node("text", text) for text in texts), np.int64, len(texts))
-        labels: Ints = self._labels[np.searchsorted(self._nodes, numbers)].astype(np.int64)
+        labels: Ints = self._labels[np.searchsorted(self._hashes, _hashes(texts))]
         return labels
 
 
-def _node(kind: str, value: str | int) -> int:
-    return group_number(f"{kind}\0{value}")
+def _hashes(texts: Iterable[str]) -> Hashes:
+    return pl.Series(texts, dtype=pl.String).hash().to_numpy()
 
 
-def _pairs(source: Source) -> Iterator[tuple[int, int]]:
-    groups = [_node("row", group) for group in source.corpus.groups().tolist()]
+def _of_rows(source: Source) -> tuple[Hashes, Ints]:
+    """Hashes of the texts of all rows, and the groups of their rows."""
+    groups = source.corpus.groups()
+    hashes, labels = [], []
     for role in ("query", "passage"):
         for code in source.corpus.languages:
-            for row, text in zip(*source.texts(role, code), strict=True):
-                yield groups[row], _node("text", text)
-    if source.collection is not None:
-        yield from _judged(source.collection)
+            rows, texts = source.texts(role, code)
+            hashes.append(_hashes(texts))
+            labels.append(groups[rows])
+    return np.concatenate(hashes), np.concatenate(labels)
 
 
-def _judged(collection: Collection) -> Iterator[tuple[int, int]]:
+def _of_collection(collection: Collection) -> tuple[Hashes, Ints]:
+    """Hashes of the texts of a collection, and the number of the component of each."""
     queries, passages = collection.queries, collection.passages
-    for kind, table in (("question", queries), ("content", passages)):
-        for group, text in table.select("group", "text").iter_rows():
-            yield _node(kind, group), _node("text", text)
-    if collection.qrels is None:  # the group says it all
-        for group in queries["group"].unique():
-            yield _node("question", group), _node("content", group)
-        return
-    links = (
-        collection.qrels.filter(pl.col("relevance") > 0)
-        .join(queries.select(query_id="id", question="group"), on="query_id")
-        .join(passages.select(passage_id="id", content="group"), on="passage_id")
-        .select("question", "content")
-        .unique()
+    texts = pl.concat(
+        table.select("text", node=kind + pl.col("group"))
+        for kind, table in (("query ", queries), ("passage ", passages))
     )
-    for question, content in links.iter_rows():
-        yield _node("question", question), _node("content", content)
+    if collection.qrels is None:  # the group says it all
+        links = queries.select(left="query " + pl.col("group"), right="passage " + pl.col("group"))
+    else:
+        links = (
+            collection.qrels.filter(pl.col("relevance") > 0)
+            .join(queries.select(query_id="id", left="query " + pl.col("group")), on="query_id")
+            .join(
+                passages.select(passage_id="id", right="passage " + pl.col("group")),
+                on="passage_id",
+            )
+            .select("left", "right")
+        )
+    edges = pl.concat([texts.select(left="text " + pl.col("text"), right="node"), links]).unique()
+    nodes, places = np.unique(
+        _hashes(pl.concat([edges["left"], edges["right"]])), return_inverse=True
+    )
+    left, right = np.split(places, 2)
+    graph = coo_array((np.ones(len(left), bool), (left, right)), shape=(len(nodes), len(nodes)))
+    _, components = connected_components(graph, directed=False)
+    labels = components[np.searchsorted(nodes, _hashes("text " + texts["text"]))]
+    return _hashes(texts["text"]), labels.astype(np.int64)

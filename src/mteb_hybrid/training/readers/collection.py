@@ -18,9 +18,9 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
 
     A row is a group of queries, which are translations of each other; the first counts if there
     are several in a language. Its passage in a language is the most relevant one to any of them,
-    the first of those. Questions that share a relevant passage, or are linked by a chain of such,
-    have the same group: in MLQA-R and XQuAD-R several questions have their answers in one
-    sentence.
+    the first of those; passages that were judged and found not relevant are none. Questions that
+    share a relevant passage, or are linked by a chain of such, have the same group: in MLQA-R and
+    XQuAD-R several questions have their answers in one sentence.
 
     Args:
         collection: Any collection. It stays in memory.
@@ -30,7 +30,7 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
         The corpus, with the groups of queries that have a relevant passage, in their order.
 
     Raises:
-        ParallelDataError: If it is no collection, or a text is blank.
+        ParallelDataError: If it is no collection, no passage is relevant, or a text is blank.
     """
     if not isinstance(collection, Collection):
         raise ParallelDataError(
@@ -43,10 +43,16 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
     )
     relevant = (
         collection.judged(collection.queries, collection.passages)
+        .filter(pl.col("relevance") > 0)
         .join(queries.select("content", query_id="id"), on="query_id", maintain_order="left")
         .join(passages, on="passage_id")
         .sort("relevance", "order", descending=[True, False], maintain_order=True)
     )
+    if relevant.is_empty():
+        raise ParallelDataError(
+            f"{collection.name}: no question has a passage that is relevant to it; expected "
+            "judgments above 0"
+        )
     rows = queries.select(pl.col("content").unique(maintain_order=True)).join(
         relevant, on="content", how="semi", maintain_order="left"
     )

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
 from datasets import Dataset
+from datasets.table import concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
@@ -19,8 +21,9 @@ from mteb_hybrid.training.readers.checks import (
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.columns import is_list, list_batches, negative_columns
 from mteb_hybrid.training.readers.dictionaries import by_language
-from mteb_hybrid.training.readers.settle import VERSION, in_memory, settled
+from mteb_hybrid.training.readers.settle import VERSION, Store, in_memory, settled
 from mteb_hybrid.training.readers.stream import checked_dataset
 
 
@@ -94,22 +97,29 @@ def from_pairs(
     *,
     query: str = "query",
     passage: str = "passage",
+    negatives_columns: str | Sequence[str] | None = None,
     group: str | None = None,
     language: str = "en",
+    negatives: int = 0,
     name: str | None = None,
 ) -> Corpus:
     """Use a dataset of questions and passages in one language, such as an English training set.
 
-    Columns are renamed, not copied. A column ``label``, ``labels``, ``score`` or ``scores`` is
-    carried along.
+    Columns are renamed, not copied; hard negatives in columns of strings become lists, in a file
+    in the cache if the dataset is on disk. A column ``label``, ``labels``, ``score`` or ``scores``
+    is carried along. Triplets are read with ``query="anchor", passage="positive", negatives=1``.
 
     Args:
         dataset: Texts in columns of strings.
         query: Column of the questions.
         passage: Column of the passages.
+        negatives_columns: Columns of hard negatives, of strings or of lists of strings, taken in
+            this order. By default whichever there are of ``negatives``, ``negative`` and
+            ``negative_1``, ``negative_2``, …
         group: Column of strings or integers; rows with the same one may not meet in a batch. Rows
             that share a text have the same one in any case.
         language: Short code of their language.
+        negatives: Hard negatives per example. A row with fewer is left out.
         name: Name of the corpus; by default ``pairs``.
 
     Returns:
@@ -117,7 +127,7 @@ def from_pairs(
 
     Raises:
         ParallelDataError: If it is no dataset or empty, or a column is missing, has another type,
-            or holds a null or a blank text.
+            or holds a null or a blank text, or no row has enough negatives.
     """
     stem = "pairs" if name is None else name
     dataset = checked_dataset(dataset, stem, name)
@@ -125,9 +135,15 @@ def from_pairs(
     for column in (query, passage, *([] if group is None else [group])):
         if column not in dataset.column_names:
             raise no_column(dataset, column, stem)
+    negatives = checked_count(negatives, "negatives", stem)
+    lists = negative_columns(dataset, negatives_columns, stem) if negatives else ()
+    if negatives and not lists:
+        raise no_column(dataset, "negatives", stem)
     labels = {column: column for column in LABELS if column in dataset.column_names}
     renamed = {**labels, query: f"query_{code}", passage: f"passage_{code}"}
-    return _settled(dataset, renamed, group, stem)
+    if len(lists) == 1 and is_list(dataset.data.schema.field(lists[0]).type):
+        renamed[lists[0]], lists = f"negatives_{code}", ()
+    return _settled(dataset, renamed, group, stem, negatives, lists={f"negatives_{code}": lists})
 
 
 def _spread(
@@ -195,10 +211,13 @@ def _settled(
     name: str,
     negatives: int = 0,
     drop: bool = False,
+    lists: Mapping[str, Sequence[str]] | None = None,
 ) -> Corpus:
     """The renamed columns as a corpus. What is made of them is cached if they are on disk."""
-    key = ["dataset", VERSION, dataset_key(dataset), renamed, group, negatives, drop]
-    columns = dict.fromkeys([*renamed, *([] if group is None else [group])])
+    lists = {column: parts for column, parts in (lists or {}).items() if parts}
+    key = ["dataset", VERSION, dataset_key(dataset), renamed, group, negatives, drop, lists]
+    every = [*renamed, *chain.from_iterable(lists.values()), *([] if group is None else [group])]
+    columns = dict.fromkeys(every)
     dataset = dataset.with_format(None).select_columns([*columns])
     if dataset._indices is not None:
         dataset = dataset.flatten_indices()
@@ -208,12 +227,20 @@ def _settled(
             return np.arange(len(dataset))
         return group_numbers(dataset.data.column(group), f"{name}, column {group!r}")
 
+    def store(stem: str) -> Store:
+        return partial(cached_table, None, stem, key) if dataset.cache_files else in_memory
+
+    tables = [dataset.data.select([*renamed]).rename_columns([*renamed.values()])]
+    for column, parts in lists.items():
+        made = store(f"{name}-negatives")(partial(list_batches, dataset.data.table, parts, column))
+        tables.append(made)
     return settled(
-        dataset.data.select([*renamed]).rename_columns([*renamed.values()]),
+        concat_tables(tables, axis=1),
         own,
-        partial(cached_table, None, name, key) if dataset.cache_files else in_memory,
+        store(name),
         name=name,
         negatives=negatives,
         drop=drop,
-        shown={column: theirs for theirs, column in renamed.items()},
+        shown={column: theirs for theirs, column in renamed.items()}
+        | {column: ", ".join(parts) for column, parts in lists.items()},
     )

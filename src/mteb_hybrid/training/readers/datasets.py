@@ -14,10 +14,12 @@ from mteb_hybrid.training.readers.cache import Batches, cached_table, dataset_ke
 from mteb_hybrid.training.readers.checks import (
     BATCH_ROWS,
     check_strings,
+    checked_count,
     checked_languages,
     group_numbers,
     no_column,
 )
+from mteb_hybrid.training.readers.columns import LISTS, negative_columns, one_list
 from mteb_hybrid.training.readers.groups import blank
 from mteb_hybrid.training.readers.settle import settled_file
 from mteb_hybrid.training.readers.stream import checked_dataset
@@ -30,8 +32,10 @@ def from_datasets(
     *,
     query: str = "query",
     passage: str = "passage",
+    negatives_columns: str | Sequence[str] | None = None,
     id: str = "id",
     group: str | None = None,
+    negatives: int = 0,
     name: str | None = None,
     cache_folder: str | os.PathLike[str] | None = None,
 ) -> Corpus:
@@ -44,9 +48,13 @@ def from_datasets(
         datasets: Datasets by short code.
         query: Column of the questions, null where one is missing.
         passage: Column of the passages, null where one is missing.
+        negatives_columns: Columns of hard negatives, of strings or of lists of strings, taken in
+            this order. By default whichever a language has of ``negatives``, ``negative`` and
+            ``negative_1``, ``negative_2``, …
         id: Column of strings or integers that tells which rows are translations of each other.
         group: Column of strings or integers; rows with the same one may not meet in a batch. By
             default the id. Rows that share a text have the same one in any case.
+        negatives: Hard negatives per example. A row in which no passage has that many is left out.
         name: Name of the corpus; by default ``datasets``.
         cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
 
@@ -55,8 +63,8 @@ def from_datasets(
 
     Raises:
         ParallelDataError: If a column is missing or has another type, a text is blank, an id
-            repeats in a language, no id is in two languages, an id has different groups, or a row
-            has no question or no passage at all.
+            repeats in a language, no id is in two languages, an id has different groups, a row
+            has no question or no passage at all, or no row has enough negatives.
     """
     stem = "datasets" if name is None else name
     if not isinstance(datasets, Mapping):
@@ -75,7 +83,8 @@ def from_datasets(
         )
         for code, dataset in zip(codes, datasets.values(), strict=True)
     }
-    frames = []
+    negatives = checked_count(negatives, "negatives", stem)
+    frames, lists = [], {}
     for code in codes:
         where = f"{stem}, {code}"
         for column in (query, passage, id, *([] if group is None else [group])):
@@ -84,21 +93,27 @@ def from_datasets(
         for column in (query, passage):
             if not pa.types.is_null(datasets[code].data.schema.field(column).type):
                 check_strings(datasets[code], column, where)
+        if negatives:
+            lists[code] = negative_columns(datasets[code], negatives_columns, where)
         frames.append(_ids(datasets[code], id, group, where))
+    if negatives and not any(lists.values()):
+        raise no_column(datasets[codes[0]], "negatives", f"{stem}, {codes[0]}")
     rows = _joined(frames, codes, stem)
     keys = [(code, dataset_key(datasets[code])) for code in codes]
-    key = ["join", VERSION, keys, query, passage, id, group]
+    key = ["join", VERSION, keys, query, passage, id, group, lists]
 
     def make() -> Batches:
         roles = {"query": query, "passage": passage}
         fields = [(f"{role}_{code}", pa.string()) for code in codes for role in roles]
+        fields += [(f"negatives_{code}", LISTS) for code in lists]
         schema = pa.schema([*fields, (GROUP, pa.int64())])
         return schema, (
-            _batch(datasets, part, roles, schema, stem)
-            for part in rows.iter_slices(BATCH_ROWS // 4)
+            _batch(datasets, part, roles, lists, schema, stem)
+            for part in rows.iter_slices(BATCH_ROWS // (16 if negatives else 4))
         )
 
-    return settled_file(cached_table(cache_folder, stem, key, make), key, cache_folder, stem)
+    table = cached_table(cache_folder, stem, key, make)
+    return settled_file(table, key, cache_folder, stem, negatives=negatives)
 
 
 def _ids(dataset: Dataset, id: str, group: str | None, where: str) -> pl.DataFrame:
@@ -148,6 +163,7 @@ def _batch(
     datasets: Mapping[str, Dataset],
     rows: pl.DataFrame,
     roles: Mapping[str, str],
+    lists: Mapping[str, Sequence[str]],
     schema: pa.Schema,
     name: str,
 ) -> pa.RecordBatch:
@@ -156,7 +172,9 @@ def _batch(
     for code, dataset in datasets.items():
         chosen = rows[f"row_{code}"]
         present = chosen.is_not_null()
-        texts = dataset.select_columns([*roles.values()]).with_format("arrow")
+        negatives = lists.get(code, ())
+        wanted = dict.fromkeys([*roles.values(), *negatives])
+        texts = dataset.select_columns([*wanted]).with_format("arrow")
         found = texts[chosen.drop_nulls().to_numpy()]
         places = pl.select(pl.when(present).then(present.cum_sum() - 1)).to_series().to_arrow()
         for role, column in roles.items():
@@ -170,6 +188,8 @@ def _batch(
                 )
             there[role] |= np.asarray(array.is_valid())
             columns[f"{role}_{code}"] = array
+        if code in lists:
+            columns[f"negatives_{code}"] = one_list(found, negatives).take(places)
     for role, rows_there in there.items():
         if not rows_there.all():
             raise ParallelDataError(

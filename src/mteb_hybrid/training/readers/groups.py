@@ -44,12 +44,14 @@ def blank(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 def linked(table: pa.Table, own: Ints, name: str, shown: Mapping[str, str]) -> Ints:
     """One group for all rows that are connected by groups or by texts.
 
-    Two rows are connected if they have the same group, or the same question or the same passage
-    text, be it in different languages. So questions with one passage, or passages of one question,
-    never meet, in whatever translations they are drawn. Where hashes of texts collide (see
+    Two rows are connected if they have the same group, or a text of one is a text of the other, be
+    it in different languages, or a question of one and a passage of the other (which the
+    ``no_duplicates`` sampler of sentence-transformers keeps apart too). So questions with one
+    passage, or passages of one question, never meet, in whatever translations they are drawn.
+    Where hashes of texts collide (see
     `hashes`), rows are kept apart without need.
 
-    Takes about 30 bytes per row, and 12 per text of a role.
+    Takes about 30 bytes per row, and 12 per text.
 
     Args:
         table: Columns ``query_xx`` and ``passage_xx``; others are left alone.

@@ -63,7 +63,7 @@ def read_json(
     lines. Other keys are ignored, and so are empty lines. A text that is null counts as missing.
     Rows with the same ``group`` may not meet in a batch; it is a string or an integer, by default
     the ``id``, and without both the row has a group of its own. Rows that share a
-    question or a passage, in any language, have the same group in any case.
+    text, in any language and on either side, have the same group in any case.
 
     The files are converted once, in one pass if the languages are given and else in two, in some
     120 MB of memory plus 30 bytes per row and 12 per question or passage; after that the result is

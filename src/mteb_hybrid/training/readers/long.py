@@ -1,6 +1,7 @@
 """A dataset with a row for each content and language."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -20,8 +21,10 @@ def from_long(
     language: str = "language",
     query: str = "query",
     passage: str = "passage",
+    negatives_columns: str | Sequence[str] | None = None,
     id: str = "id",
     group: str | None = None,
+    negatives: int = 0,
     name: str | None = None,
     cache_folder: str | os.PathLike[str] | None = None,
 ) -> Corpus:
@@ -34,9 +37,11 @@ def from_long(
         language: Column of the languages, strings such as ``en``.
         query: Column of the questions, null where one is missing.
         passage: Column of the passages, null where one is missing.
+        negatives_columns: Columns of hard negatives; see `from_datasets`.
         id: Column of strings or integers that tells which rows are translations of each other.
         group: Column of strings or integers; rows with the same one may not meet in a batch. By
             default the id.
+        negatives: Hard negatives per example. A row in which no passage has that many is left out.
         name: Name of the corpus; by default ``long``.
         cache_folder: Where the joined file goes; by default ``parallel`` in the user's cache.
 
@@ -72,8 +77,10 @@ def from_long(
         datasets,
         query=query,
         passage=passage,
+        negatives_columns=negatives_columns,
         id=id,
         group=group,
+        negatives=negatives,
         name=stem,
         cache_folder=cache_folder,
     )

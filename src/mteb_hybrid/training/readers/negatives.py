@@ -1,4 +1,4 @@
-"""Hard negatives that are passages of the corpus: of their row's own group, or of others."""
+"""Hard negatives that are texts of the corpus: of their row's own group, or of others."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,9 +11,26 @@ import pyarrow.compute as pc
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.training.corpus import Ints
+from mteb_hybrid.training.labels import LABELS, label_depth
 from mteb_hybrid.training.readers.groups import blank, hashes
 
 Flags = npt.NDArray[np.bool_]
+
+
+class Passed(NamedTuple):
+    """A hard negative that is passed over.
+
+    Attributes:
+        text: The text.
+        row: Whose negative it is.
+        owner: A row of the same group that has it as a question or passage.
+        given: Whether the two rows were given one group by the user.
+    """
+
+    text: str
+    row: int
+    owner: int
+    given: bool
 
 
 class Judged(NamedTuple):
@@ -23,26 +40,36 @@ class Judged(NamedTuple):
         used: For each column of lists, which of its texts, one after another, are shown.
         enough: For each language, shape (rows,): whether a row has a passage, and as many
             negatives as are asked for.
-        false: How many are passages of their own group, and are not shown.
-        groups: Shape (rows,), lists: the other groups whose passages are among those shown.
+        false: How many are texts of their own group, and are not shown.
+        example: One of these, if there are any; by preference one that a given group made one.
+        groups: Shape (rows,), lists: the other groups whose texts are among those shown.
     """
 
     used: dict[str, Flags]
     enough: dict[str, Flags]
     false: int
+    example: Passed | None
     groups: pa.ListArray
 
 
 def judged(
-    table: pa.Table, groups: Ints, negatives: int, name: str, shown: Mapping[str, str]
+    table: pa.Table,
+    own: Ints,
+    groups: Ints,
+    negatives: int,
+    name: str,
+    shown: Mapping[str, str],
 ) -> Judged:
     """Find hard negatives that are no negatives, and examples that others may not meet.
 
     A negative that equals a passage of its row's own group, in any language, is an answer or the
-    translation of one. It is passed over, and the next of the list takes its place.
+    translation of one; one that equals a question of it says the same as the question. Either is
+    passed over, and the next of the list takes its place. If the rows have scores of their
+    negatives, it would take the other's score: then the row has no negatives in that language.
 
     Args:
-        table: Columns ``passage_xx`` and ``negatives_xx``.
+        table: Columns ``query_xx``, ``passage_xx`` and ``negatives_xx``.
+        own: Shape (rows,), the group that each row has by itself.
         groups: Shape (rows,), the group of each row, as `groups.linked` gives it.
         negatives: How many are asked for per row.
         name: What it is, for error messages.
@@ -51,8 +78,10 @@ def judged(
     Raises:
         ParallelDataError: If a negative is null, empty or blank.
     """
-    known, owners = _passages(table, groups)
+    known, owners = _texts(table)
+    scored = _scored(table, negatives)
     used, enough, pairs, false = {}, {}, [], 0
+    example: Passed | None = None
     for column in table.column_names:
         role, _, code = column.partition("_")
         if role != "negatives":
@@ -65,31 +94,44 @@ def judged(
         numbers = hashes(texts)
         places = np.searchsorted(known, numbers)
         places[places == len(known)] = 0
-        passage, group = known[places] == numbers, owners[places]
-        own = passage & (group == groups[rows])
-        false += int(np.count_nonzero(own))
-        before = np.concatenate([[0], np.cumsum(~own)])
+        found, owner = known[places] == numbers, owners[places]
+        wrong = found & (groups[owner] == groups[rows])
+        false += int(np.count_nonzero(wrong))
+        if wrong.any() and not (example and example.given):
+            given = wrong & (owner != rows) & (own[owner] == own[rows])
+            one = int((given if given.any() else wrong).argmax())
+            example = Passed(texts[one].as_py(), int(rows[one]), int(owner[one]), bool(given.any()))
+        before = np.concatenate([[0], np.cumsum(np.ones_like(wrong) if scored else ~wrong)])
         rank = before[1:] - np.repeat(before[np.cumsum(lengths) - lengths], lengths)
-        first = ~own & (rank <= negatives)
+        first = ~wrong & (rank <= negatives)
         enough[code] = np.bincount(rows[first], minlength=len(lengths)) >= negatives
         enough[code] &= _there(table, f"passage_{code}")
         used[column] = first & enough[code][rows]
-        met = used[column] & passage
-        pairs.append(pl.DataFrame({"row": rows[met], "group": group[met]}))
-    return Judged(used, enough, false, _lists(pairs, len(groups)))
+        met = used[column] & found
+        pairs.append(pl.DataFrame({"row": rows[met], "group": groups[owner[met]]}))
+    return Judged(used, enough, false, example, _lists(pairs, len(groups)))
 
 
-def _passages(table: pa.Table, groups: Ints) -> tuple[npt.NDArray[np.uint64], Ints]:
-    """Hashes of all passages in ascending order, and the groups of their rows."""
+def _scored(table: pa.Table, negatives: int) -> bool:
+    """Whether labels are scores of the passage and its negatives, or the differences of these."""
+    for column in set(LABELS) & set(table.column_names):
+        labels = table.column(column)
+        if label_depth(labels.type) == 1:
+            return pc.max(pc.list_value_length(labels)).as_py() in (negatives, 1 + negatives)
+    return False
+
+
+def _texts(table: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+    """Hashes of all questions and passages in ascending order, and their rows."""
     numbers, rows = [], []
     for column in table.column_names:
-        if column.startswith("passage_"):
+        if column.startswith(("query_", "passage_")):
             there = np.flatnonzero(_there(table, column))
             numbers.append(hashes(table.column(column))[there])
             rows.append(there.astype(np.int32))
     flat = np.concatenate(numbers)
-    order = np.argsort(flat)
-    return flat[order], groups[np.concatenate(rows)[order]]
+    order = np.argsort(flat, kind="stable")
+    return flat[order], np.concatenate(rows)[order]
 
 
 def _there(table: pa.Table, column: str) -> Flags:

@@ -15,9 +15,16 @@ from mteb_hybrid.training.corpus import GROUP, NEGATIVE_GROUPS, Corpus, Ints
 from mteb_hybrid.training.readers.cache import Batches, cached_table
 from mteb_hybrid.training.readers.checks import BATCH_ROWS, logger
 from mteb_hybrid.training.readers.groups import linked
-from mteb_hybrid.training.readers.negatives import Flags, Judged, judged, list_lengths, shortened
+from mteb_hybrid.training.readers.negatives import (
+    Flags,
+    Judged,
+    Passed,
+    judged,
+    list_lengths,
+    shortened,
+)
 
-VERSION = 1
+VERSION = 2
 """Part of the names of cached files; raise it when the same texts get other groups."""
 
 Store: TypeAlias = Callable[[Callable[[], Batches]], Table]
@@ -111,17 +118,18 @@ def _columns(
     if not complete.any():
         _say_left_out(texts, complete, name, negatives)
     groups = linked(texts, own, name, shown)
+    told = ""
     made = {GROUP: pa.array(groups)}
     found = None
     if negatives:
-        found = judged(texts, groups, negatives, name, shown)
+        found = judged(texts, own, groups, negatives, name, shown)
         made[NEGATIVE_GROUPS] = found.groups
-        if found.false:
-            said = "%s: %d hard negatives left out that are passages of their own group"
-            logger.warning(said, name, found.false)
+        if found.example:
+            told = _passed_over(found.false, found.example, int(groups[found.example.row]))
+            logger.warning("%s: %s", name, told)
     usable = _usable(texts, found)
     if not usable.all():
-        _say_left_out(texts, usable, name, negatives)
+        _say_left_out(texts, usable, name, negatives, told)
     lists = found.used if found is not None and found.false else {}
     table = texts.select([*lists] if usable.all() else texts.column_names)
     for column, values in made.items():
@@ -164,7 +172,26 @@ def _usable(texts: pa.Table, found: Judged | None) -> Flags:
     return sides["query"] & sides["passage"]
 
 
-def _say_left_out(texts: pa.Table, usable: Flags, name: str, negatives: int) -> None:
+def _passed_over(count: int, example: Passed, group: int) -> str:
+    text, row, owner, given = example
+    said = (
+        f"{count} hard negatives left out that are texts of their own group, such as {text[:60]!r} "
+        f"of row {row}, "
+    )
+    if row == owner:
+        return said + "which has it as a question or passage"
+    said += f"a question or passage of row {owner} in the same group, {group}"
+    if given:
+        said += (
+            "; if the groups that were given are wider than one content (an article, say), give "
+            "none: rows that share a text have one group anyway"
+        )
+    return said
+
+
+def _say_left_out(
+    texts: pa.Table, usable: Flags, name: str, negatives: int, told: str = ""
+) -> None:
     needs = f"a question, and a passage{f' with {negatives} negatives' if negatives else ''}"
     if not usable.any():
         sides = [column.partition("_") for column in texts.column_names]
@@ -172,5 +199,6 @@ def _say_left_out(texts: pa.Table, usable: Flags, name: str, negatives: int) -> 
         raise ParallelDataError(
             f"{name}: none of the {len(usable):,} rows has {needs} in {', '.join(codes)}; ask for "
             f"{'fewer negatives or ' if negatives else ''}other languages"
+            f"{f' ({told})' if told else ''}"
         )
     logger.warning("%s: %d rows left out that lack %s", name, np.count_nonzero(~usable), needs)
