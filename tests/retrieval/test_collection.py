@@ -49,3 +49,13 @@ def test_other_columns_are_refused():
     tables["passages"] = tables["passages"].drop("group")
     with pytest.raises(ValueError, match="passages has the columns"):
         Collection(**tables)
+
+
+def test_a_part_has_the_questions_that_it_answers_alone():
+    queries = [("en:q", "which animal?", "en", "q"), ("en:r", "which plant?", "en", "r")]
+    qrels = [("en:q", "en:1", 1), ("en:r", "en:1", 0)]
+    collection = Collection(**parts(queries=queries, qrels=qrels))
+    for most in (None, 2):
+        part = collection.part(["en"], max_groups=most)
+        assert part.queries["id"].to_list() == ["en:q"]
+        assert part.qrels["query_id"].to_list() == ["en:q"]

@@ -109,7 +109,8 @@ class Collection:
         passages = self.passages.filter(pl.col("language").is_in(list(languages)))
         queries = self.queries.filter(pl.col("language").is_in(list(languages)))
         qrels = self.judged(queries, passages)
-        queries = queries.join(qrels, left_on="id", right_on="query_id", how="semi")
+        answered = qrels.filter(pl.col("relevance") > 0)
+        queries = queries.join(answered, left_on="id", right_on="query_id", how="semi")
         groups = queries["group"].unique().sort()
         if max_groups is not None:
             if max_groups < 1:
