@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from mteb_hybrid.files.parallel_json import ParallelRow
 from mteb_hybrid.files.whole import whole
+from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.precompute.links import Links
 from mteb_hybrid.training.precompute.model import TextModel
 from mteb_hybrid.training.precompute.pool import From, Pool, pool_languages, read_pool
 from mteb_hybrid.training.precompute.search import Choice, Texts, search
-from mteb_hybrid.training.precompute.source import LABELS, Source
+from mteb_hybrid.training.precompute.source import Source
 from mteb_hybrid.training.precompute.work import (
     Floats,
     PrecomputeError,

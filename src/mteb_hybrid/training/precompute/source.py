@@ -15,9 +15,6 @@ from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.corpus import Corpus
 from mteb_hybrid.training.readers import from_collection, read_json
 
-LABELS = ("label", "labels", "score", "scores")
-"""Keys of a row under which sentence-transformers looks for its label."""
-
 
 class Source(NamedTuple):
     """Rows that are read again and again, and never all in memory.

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.parallel_json import ParallelRow, check_text, language_reader
+from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.precompute.model import Role, TextModel
-from mteb_hybrid.training.precompute.source import LABELS, Source
+from mteb_hybrid.training.precompute.source import Source
 from mteb_hybrid.training.precompute.work import (
     PART,
     Floats,
