@@ -85,7 +85,8 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
     ]
     if training.interpolate < 1:
         share = f"{training.interpolate:g} of the way from the untrained parameters to the trained"
-        found.lines.append(("model kept", f"{share}; evaluations are of the trained"))
+        trained = "; evaluations are of the trained" if recipe.evaluation else ""
+        found.lines.append(("model kept", share + trained))
     _describe_evaluator(recipe, found)
     return found
 
