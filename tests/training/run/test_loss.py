@@ -166,23 +166,6 @@ def test_parquet_gives_what_json_gives(labelled, tmp_path):
     assert [corpus.name for corpus in found.corpora] == ["pairs"]
 
 
-def test_a_parquet_file_that_was_changed_is_read_again(labelled, tmp_path):
-    file, given = labelled(scores((2, 16))), overrides("mse")
-    given += ["data.0.format=parquet", "data.0.path=pairs.parquet"]
-    said = command(file, "--dry-run", *(part for one in given for part in ("--set", one)))
-    assert "pairs.parquet: no such file; expected a Parquet file" in said
-    wide(tmp_path / "pairs.jsonl", ("query", "passage"))
-    before = load_data(read_recipe(file, given))
-    assert np.shape(before[0]["label"]) == (2, 16)
-    wide(tmp_path / "pairs.jsonl", ("passage", "query"))
-    rows = pq.read_table(tmp_path / "pairs.parquet").slice(3)
-    pq.write_table(rows, tmp_path / "pairs.parquet")
-    assert len(load_data(read_recipe(file, given))) == 61
-    (tmp_path / "pairs.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(ParallelDataError, match="no whole Parquet file"):
-        load_data(read_recipe(file, given))
-
-
 def test_vectors_of_another_width_are_refused(labelled, tmp_path):
     file, given = labelled(scores((2, 8))), overrides("mse")
     with pytest.raises(ModelError, match=r"vectors of 8 numbers, and .* makes 16; choose"):

@@ -1,6 +1,7 @@
 """Training corpora from Parquet files, as `mteb-hybrid teach` writes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,13 +49,28 @@ def read_parquet(
         found = "a folder" if file.is_dir() else "no such file"
         raise ParallelDataError(f"{file}: {found}; expected a Parquet file")
 
-    def batches() -> Batches:
-        content = pq.ParquetFile(file)
-        return content.schema_arrow, content.iter_batches()
+    key = ["parquet", stamp(file)]
+    table = cached_file(cache_folder, file.stem, key, lambda: _read(file))
+    stem = file.stem if name is None else name
+    return from_dataset(
+        Dataset.from_file(str(table)), name=stem, languages=languages, negatives=negatives
+    )
 
+
+def _read(file: Path) -> Batches:
+    with _readable(file):
+        content = pq.ParquetFile(file)
+    return content.schema_arrow, _batches(file, content)
+
+
+def _batches(file: Path, content: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    with _readable(file):
+        yield from content.iter_batches()
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
     try:
-        table = cached_file(cache_folder, file.stem, ["parquet", stamp(file)], batches)
+        yield
     except (pa.ArrowException, OSError) as error:
         raise ParallelDataError(f"{file}: no whole Parquet file: {error}; write it anew") from None
-    dataset = Dataset.from_file(str(table))
-    return from_dataset(dataset, name=name or file.stem, languages=languages, negatives=negatives)
