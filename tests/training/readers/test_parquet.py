@@ -64,6 +64,11 @@ def test_a_file_that_was_changed_is_read_again_whatever_its_size_and_time(file):
     assert before.digest != after.digest
 
 
+def test_errors_name_the_file(file):
+    with pytest.raises(ParallelDataError, match=r"pairs\.parquet: no column 'query_fr' among"):
+        ParallelDataset.from_parquet(file, languages=["fr"], name="other")
+
+
 def test_what_is_no_parquet_file_is_refused(file, tmp_path):
     with pytest.raises(ParallelDataError, match=r"none\.parquet: no such file; expected a Parq"):
         ParallelDataset.from_parquet(tmp_path / "none.parquet")
@@ -73,6 +78,6 @@ def test_what_is_no_parquet_file_is_refused(file, tmp_path):
     whole[4:200] = bytes(196)  # pages, not the schema at the end
     for content in (bytes(whole[:100]), bytes(whole)):
         file.write_bytes(content)
-        with pytest.raises(ParallelDataError, match=r"pairs\.parquet: no whole Parquet file: "):
+        with pytest.raises(ParallelDataError, match=r"pairs\.parquet: cannot be read as Parquet"):
             ParallelDataset.from_parquet(file)
     assert not [*(tmp_path / "cache").rglob("pairs*")]

@@ -51,10 +51,10 @@ def read_parquet(
 
     key = ["parquet", stamp(file)]
     table = cached_file(cache_folder, file.stem, key, lambda: _read(file))
-    stem = file.stem if name is None else name
-    return from_dataset(
-        Dataset.from_file(str(table)), name=stem, languages=languages, negatives=negatives
-    )
+    dataset = Dataset.from_file(str(table))
+    # Until then, errors name the file.
+    corpus = from_dataset(dataset, name=file.name, languages=languages, negatives=negatives)
+    return corpus.renamed(file.stem if name is None else name)
 
 
 def _read(file: Path) -> Batches:
@@ -73,4 +73,6 @@ def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise ParallelDataError(f"{file}: no whole Parquet file: {error}; write it anew") from None
+        raise ParallelDataError(
+            f"{file}: cannot be read as Parquet ({error}); expected a whole file, write it anew"
+        ) from None
