@@ -56,14 +56,24 @@ def test_every_shipped_recipe_reads(name):
     recipe = read_recipe(name)
     assert recipe.name == name
     assert recipe.model.revision
-    method = next(how for how in METHODS if name.removesuffix("-lora").endswith(f"-{how}"))
+    stem = name.removesuffix("-lora").removesuffix("-interpolated")
+    method = next(how for how in METHODS if stem.endswith(f"-{how}"))
     assert recipe.batches.alpha == METHODS[method]
 
 
 def test_there_is_a_recipe_for_every_model_and_method():
     models = ("xlm-r", "labse", "mbert", "e5-small", "e5-small-offline")
     expected = {f"{model}-{how}" for model in models for how in METHODS}
-    assert set(shipped_recipes()) == expected | {"e5-small-offline-hybrid-lora"}
+    variants = {f"e5-small-offline-hybrid-{how}" for how in ("lora", "interpolated")}
+    assert set(shipped_recipes()) == expected | variants
+
+
+def test_the_interpolated_recipe_is_the_hybrid_one_but_for_that():
+    plain, other = (
+        read_recipe(f"e5-small-offline-hybrid{end}").settings() for end in ("", "-interpolated")
+    )
+    changed = {line.partition(":")[0] for line in differences(plain, other)}
+    assert changed == {"name", "title", "description", "training.interpolate"}
 
 
 def test_the_published_settings():
@@ -119,6 +129,11 @@ def test_overrides(good):
         ("model.lora={r=8, alpha=8, target_modules=[]}", "'model.lora.target_modules'"),
         ("training.epochs=1", "give either max_steps or epochs"),
         ("training.loss='cached-multiple-negatives'", "mini_batch goes with"),
+        ("training.loss=triplet", "'training.loss': Input should be 'multiple-negatives',"),
+        ("training.temperature=0.1", "loss = 'multiple-negatives' takes no temperature: remove"),
+        ("training.loss=margin-mse", "data 'pairs': loss = 'margin-mse' learns a teacher's scores"),
+        ("training.interpolate=0", "'training.interpolate': Input should be greater than 0"),
+        ("training.interpolate=1.1", "'training.interpolate': Input should be less than or equal"),
         ("evaluation={collection='squad', every=2}", "no collection 'squad'; expected one of"),
         ("evaluation={collection='sample', every=2, patience=1}", "save_steps (None) to be"),
     ],
@@ -174,3 +189,41 @@ def test_differences_are_named():
         "training.epochs: 'unset', now 1.0",
     ]
     assert differences(old, old) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["loss=mse", "scale=50.0"], "loss = 'mse' takes no scale: remove that key (`--set"),
+        (["loss=cosent", "mini_batch=4"], "mini_batch goes with"),
+        (["loss=cosent", "data.0.negatives=1"], "takes a question and its passage alone: remove"),
+        (["loss=mse", "data.0.negatives=2"], "takes a question and its passage alone: remove"),
+        (["loss=distill-kl"], "give the output of `mteb-hybrid teach --scores N`, and negatives"),
+        (
+            ["interpolate=0.5", "model.lora={r=8, alpha=8, target_modules=['query']}"],
+            "model.lora trains none of them: remove one of the two",
+        ),
+    ],
+)
+def test_what_does_not_go_together(good, overrides, said):
+    keys = [one if one.startswith(("data.", "model.")) else f"training.{one}" for one in overrides]
+    assert said in refused(good, *keys)
+
+
+@pytest.mark.parametrize(
+    ("loss", "scale", "temperature"),
+    [
+        ("multiple-negatives", 20.0, None),
+        ("cosent", 20.0, None),
+        ("margin-mse", 1.0, None),
+        ("distill-kl", 1.0, 1.0),
+        ("mse", None, None),
+    ],
+)
+def test_losses_have_the_numbers_that_they_take(good, tmp_path, loss, scale, temperature):
+    negatives = 2 if loss in ("margin-mse", "distill-kl") else 0
+    recipe = read_recipe(good, [f"training.loss={loss}", f"data.0.negatives={negatives}"])
+    assert (recipe.training.scale, recipe.training.temperature) == (scale, temperature)
+    (tmp_path / "recipe.toml").write_text(to_toml(recipe.settings()))
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+    assert recipe.training.loss_in_words.startswith(loss)

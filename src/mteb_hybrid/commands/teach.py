@@ -56,8 +56,11 @@ def teach(
     """Make a teacher's labels for training, once: its vectors, or its scores of hard negatives.
 
     The teacher reads one language, and the student learns the same in all languages of a row: a
-    monolingual or a larger model becomes the teacher of a multilingual one. Vectors suit MSELoss,
-    scores MarginMSELoss and DistillKLDivLoss. They stand in the column "label".
+    monolingual or a larger model becomes the teacher of a multilingual one. Labels stand in the
+    column "label". Vectors suit MSELoss: read them with ParallelDataset.from_parquet(OUTPUT), or in
+    a recipe with format = "parquet" and loss = "mse". Scores suit MarginMSELoss and
+    DistillKLDivLoss: ParallelDataset.from_json(OUTPUT, negatives=N), or format = "json", negatives
+    = N and loss = "margin-mse" or "distill-kl".
 
     What is made is kept in OUTPUT.work until the output is whole; the same command again goes on
     where it stopped.

@@ -11,8 +11,8 @@ from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
 from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.kept_run import Run
-from mteb_hybrid.recipes.recipe import Data
 from mteb_hybrid.results.cells import COLUMNS, cell_text
 from mteb_hybrid.results.table import LEGEND
 
@@ -188,11 +188,14 @@ def _settings(run: Run) -> str:
         f"{batches.method} batches of {batches.size}"
         + (f" times {batches.gradient_accumulation}" if batches.gradient_accumulation > 1 else ""),
         f"alpha {batches.alpha}" if batches.method == "hybrid" else "",
-        f"loss {training.loss} at scale {training.scale:g}",
+        f"loss {training.loss_in_words}",
         f"learning rate {training.learning_rate:g}",
         run.versions[-1].get("precision", training.precision),
         f"LoRA of rank {recipe.model.lora.r}" if recipe.model.lora else "",
         f"frozen: {', '.join(recipe.model.freeze)}" if recipe.model.freeze else "",
+        f"kept {training.interpolate:g} of the way from the untrained parameters to the trained"
+        if training.interpolate < 1
+        else "",
     ]
     return ", ".join(filter(None, parts))
 

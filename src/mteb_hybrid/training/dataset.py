@@ -68,6 +68,13 @@ class ParallelDataset(ParallelRows):
         return cls([readers.read_json(paths, **options)])
 
     @classmethod
+    def from_parquet(cls, path: Path | str, **options: Any) -> "ParallelDataset":
+        """Read a Parquet file, such as `mteb-hybrid teach` writes; see `readers.read_parquet`."""
+        from mteb_hybrid.training import readers
+
+        return cls([readers.read_parquet(path, **options)])
+
+    @classmethod
     def from_dataset(cls, dataset: Dataset, **options: Any) -> "ParallelDataset":
         """Take a column per language, or dictionaries; see `readers.from_dataset`."""
         from mteb_hybrid.training import readers

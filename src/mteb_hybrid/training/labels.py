@@ -71,6 +71,11 @@ def label_depth(kind: pa.DataType) -> int:
     return depth
 
 
+def label_shape(column: pa.ChunkedArray) -> tuple[int, ...]:
+    """The shape of every label of a column that `check_labels` has passed: () for numbers."""
+    return np.shape(column[0].as_py())
+
+
 def label_type(where: str, value: Any) -> tuple[pa.DataType, tuple[int, ...]]:
     """The type of a column of labels and the shape of each, from one that JSON holds.
 

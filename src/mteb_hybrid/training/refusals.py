@@ -70,7 +70,6 @@ _REMEDIES = {
             "from_generator",
             "from_list",
             "from_pandas",
-            "from_parquet",
             "from_polars",
             "from_spark",
             "from_sql",

@@ -7,6 +7,7 @@ from mteb_hybrid.training.readers.dictionaries import from_translations
 from mteb_hybrid.training.readers.json import read_json
 from mteb_hybrid.training.readers.long import from_long
 from mteb_hybrid.training.readers.mmarco import read_mmarco
+from mteb_hybrid.training.readers.parquet import read_parquet
 
 __all__ = [
     "from_collection",
@@ -17,4 +18,5 @@ __all__ = [
     "from_translations",
     "read_json",
     "read_mmarco",
+    "read_parquet",
 ]

@@ -1,16 +1,11 @@
-"""The parts of a training run, built from a recipe: data, model, loss, evaluator, arguments."""
+"""The parts of a training run, built from a recipe: data, model, evaluator, arguments."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
-from sentence_transformers.sentence_transformer.losses import (
-    CachedMultipleNegativesRankingLoss,
-    MultipleNegativesRankingLoss,
-)
 from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import is_sentence_transformer_model
 
@@ -19,10 +14,13 @@ from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.models.load import ModelError, folder_hash
 from mteb_hybrid.models.offline import load_offline_encoder
-from mteb_hybrid.recipes.recipe import Data, Lora, Model, Recipe
+from mteb_hybrid.recipes.data import Data
+from mteb_hybrid.recipes.model import Lora, Model
+from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.loss import check_labels
 from mteb_hybrid.training.run.precision import device
 
 
@@ -30,12 +28,15 @@ def load_data(recipe: Recipe) -> ParallelDataset:
     """Read the training data of a recipe.
 
     Raises:
-        ParallelDataError: If a corpus cannot be read, or is in none of the recipe's languages.
+        ParallelDataError: If a corpus cannot be read, is in none of the recipe's languages, or does
+            not have the labels of the recipe's loss.
         DataError: If a file of a collection is missing or altered.
     """
     parts = {data.name: _read(data, list(recipe.languages)) for data in recipe.data}
     weights = {data.name: data.weight for data in recipe.data if data.weight is not None}
-    return ParallelDataset.mix(parts, weights or None)
+    mix = ParallelDataset.mix(parts, weights or None)
+    check_labels(recipe, mix)
+    return mix
 
 
 def _read(data: Data, languages: list[str]) -> ParallelDataset:
@@ -57,6 +58,8 @@ def _read(data: Data, languages: list[str]) -> ParallelDataset:
     }
     if data.format == "mmarco":
         return ParallelDataset.from_mmarco(path, **options)
+    if data.format == "parquet":
+        return ParallelDataset.from_parquet(path, name=data.name, **options)
     return ParallelDataset.from_json(path, name=data.name, **options)
 
 
@@ -149,16 +152,6 @@ def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
     config.base_model_name_or_path, config.revision = wanted.name, wanted.revision
 
 
-def make_loss(recipe: Recipe, model: SentenceTransformer) -> torch.nn.Module:
-    """The loss of a recipe: cosine similarities, the other passages of the batch as negatives."""
-    training = recipe.training
-    if training.mini_batch is None:
-        return MultipleNegativesRankingLoss(model, scale=training.scale)
-    return CachedMultipleNegativesRankingLoss(
-        model, scale=training.scale, mini_batch_size=training.mini_batch
-    )
-
-
 def make_evaluator(recipe: Recipe) -> ParallelRetrievalEvaluator | None:
     """The evaluator of a recipe, if it has one."""
     wanted = recipe.evaluation
@@ -202,9 +195,6 @@ def make_arguments(
     if training.save_steps is not None:
         options |= {"save_steps": training.save_steps, "save_total_limit": 2}
     prompts = {"query": recipe.model.query_prompt, "passage": recipe.model.passage_prompt}
-    for data in recipe.data[:1]:
-        numbers = range(1, data.negatives + 1)
-        prompts |= {f"negative_{number}": prompts["passage"] for number in numbers}
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=training.max_steps or -1,

@@ -17,6 +17,7 @@ from mteb_hybrid.training.batches.factory import make_sampler
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.run.build import load_data, load_model, make_evaluator
+from mteb_hybrid.training.run.loss import check_vectors
 from mteb_hybrid.training.run.precision import choose_precision
 
 MOST_BATCHES = 500
@@ -59,9 +60,11 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
     found = DryRun([("recipe", f"{recipe.name}: {recipe.title}")])
     wanted = recipe.model
     found.lines.append(("model", f"{wanted.name} {wanted.revision or ''}".rstrip()))
-    _describe_parameters(recipe, found)
+    model = _describe_parameters(recipe, found)
     try:
         data = load_data(recipe)
+        if model is not None:
+            check_vectors(recipe, data, model)
         _describe_data(recipe, data, found)
         _describe_batches(recipe, data, found)
     except (ValueError, OSError) as error:
@@ -72,7 +75,7 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
     _describe_precision(training.precision, began, found)
     found.lines += [
         ("batch plan", ", ".join(f"{key} {value}" for key, value in batches.items())),
-        ("loss", f"{training.loss}, scale {training.scale:g}, seed {training.seed}"),
+        ("loss", f"{training.loss_in_words}, seed {training.seed}"),
         (
             "optimizer",
             f"AdamW, learning rate {training.learning_rate:g}, weight decay "
@@ -80,11 +83,15 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
         ),
         ("evaluation", _evaluation(recipe)),
     ]
+    if training.interpolate < 1:
+        share = f"{training.interpolate:g} of the way from the untrained parameters to the trained"
+        trained = "; evaluations are of the trained" if recipe.evaluation else ""
+        found.lines.append(("model kept", share + trained))
     _describe_evaluator(recipe, found)
     return found
 
 
-def _describe_parameters(recipe: Recipe, found: DryRun) -> None:
+def _describe_parameters(recipe: Recipe, found: DryRun) -> SentenceTransformer | None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = load_model(recipe, local_files_only=True)
@@ -96,7 +103,7 @@ def _describe_parameters(recipe: Recipe, found: DryRun) -> None:
         said = "the weights are not on this machine, training downloads them"
         if total is None:
             found.lines.append(("parameters", f"unknown: {said}"))
-            return
+            return None
         found.lines.append(("parameters", f"{total:,} by MTEB's metadata; {said}"))
         if recipe.model.lora is None and not recipe.model.freeze:
             found.lines.append(("memory", _memory(total, total)))
@@ -105,6 +112,8 @@ def _describe_parameters(recipe: Recipe, found: DryRun) -> None:
         share = trained / total
         found.lines.append(("parameters", f"{total:,}, of which {trained:,} train ({share:.1%})"))
         found.lines.append(("memory", _memory(total, trained)))
+        return model
+    return None
 
 
 def _describe_precision(wanted: str, began: str | None, found: DryRun) -> None:

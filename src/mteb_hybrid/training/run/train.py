@@ -24,10 +24,11 @@ from mteb_hybrid.training.run.build import (
     load_model,
     make_arguments,
     make_evaluator,
-    make_loss,
 )
 from mteb_hybrid.training.run.folder import META, RunFolder
+from mteb_hybrid.training.run.interpolation import interpolate, trained_parameters
 from mteb_hybrid.training.run.log import RunLog
+from mteb_hybrid.training.run.loss import check_vectors, make_loss
 from mteb_hybrid.training.run.meta import model_meta
 from mteb_hybrid.training.run.patience import Patience
 from mteb_hybrid.training.run.precision import device, shared_precision
@@ -76,6 +77,9 @@ def train(
     )
     set_seed(recipe.training.seed)
     model = load_model(recipe)
+    check_vectors(recipe, data, model)
+    # A resumed run has the same, since it loads the checkpoint only later.
+    start = trained_parameters(model) if recipe.training.interpolate < 1 else {}
     evaluator = make_evaluator(recipe)
     if arguments.process_index == 0:
         print(f"precision: {precision.name}, {precision.reason}", flush=True)
@@ -106,6 +110,7 @@ def train(
     trainer.remove_callback(PrinterCallback)  # RunLog prints instead
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.is_world_process_zero():
+        interpolate(model, start, recipe.training.interpolate)
         _finish(run, recipe, model, trainer.state)
     # A process that ends early, and badly, would make torchrun stop the one that still writes.
     trainer.accelerator.wait_for_everyone()

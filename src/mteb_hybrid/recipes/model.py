@@ -1,0 +1,81 @@
+"""The table ``[model]`` of a recipe: what training starts from, and what of it is trained."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from mteb_hybrid.recipes.table import Table
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Lora(Table):
+    """A LoRA adapter (arXiv:2106.09685): all parameters but its own stay as they are.
+
+    Attributes:
+        r: Rank.
+        alpha: Its output is scaled by alpha / r.
+        dropout: Dropout of its input.
+        target_modules: Names of the linear layers that get one, such as ``query``.
+    """
+
+    r: PositiveInt
+    alpha: PositiveInt
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: Annotated[list[str], Field(min_length=1)]
+
+
+class Model(Table):
+    """The model that training starts from.
+
+    Attributes:
+        name: ``org/name`` on the hub, the offline model of this package, or a folder (absolute,
+            or beginning with a dot).
+        revision: Its commit on the hub, 40 hex digits. A folder needs none; if it is given, it is
+            compared with `mteb_hybrid.models.load.folder_hash`.
+        pooling: For plain transformers, which say nothing of pooling; refused for others.
+        max_seq_length: In tokens; by default the model's own.
+        query_prompt: Put before every query, and kept in the trained model.
+        passage_prompt: The same for passages.
+        freeze: Parameters of the transformer that stay as they are, by how their names begin.
+        lora: Train an adapter instead of the model's own parameters.
+    """
+
+    name: str
+    revision: str | None = None
+    pooling: Literal["mean", "cls"] | None = None
+    max_seq_length: PositiveInt | None = None
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    freeze: list[str] = Field(default_factory=list)
+    lora: Lora | None = None
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether it is a name, not a folder."""
+        return HUB_NAME.fullmatch(self.name) is not None
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it is the model that needs no hub."""
+        from mteb_hybrid.models.offline import MODEL_NAME
+
+        return self.name == MODEL_NAME
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> "Model":
+        if self.is_offline:
+            from mteb_hybrid.models.offline import REVISION
+
+            if self.revision != REVISION:
+                raise ValueError(f"revision of {self.name} is {REVISION!r}, not {self.revision!r}")
+        elif self.on_hub and not COMMIT.fullmatch(self.revision or ""):
+            raise ValueError(
+                f"revision is {self.revision!r}; expected the commit of {self.name} on the hub, "
+                "40 hex digits, so that the recipe always means the same weights"
+            )
+        if self.lora and self.freeze:
+            raise ValueError("lora freezes the whole model: remove freeze or lora")
+        return self
