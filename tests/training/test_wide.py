@@ -123,3 +123,16 @@ def test_labels_are_added_and_removed(data):
     ):
         with pytest.raises(ParallelDataError, match=said):
             refuse()
+
+
+def test_data_in_indonesian_are_changed_as_others_are():
+    """Its code is what columns of identifiers are called."""
+    data = ParallelDataset([make_corpus(8, ["id", "en"])])
+    changed = data.map(lambda row: {"query_id": row["query_id"] + "!"})
+    assert changed.languages == data.languages and changed.wide()[0]["query_id"].endswith("!")
+    assert data.add_column("score", [0.5] * 8).remove_columns("score").digest == data.digest
+
+
+def test_a_function_that_makes_no_language_is_told(data):
+    with pytest.raises(ParallelDataError, match=r"'english'.*'en', 'de', 'pt-br'"):
+        data.map(lambda row: {"query_english": row["query_en"]})

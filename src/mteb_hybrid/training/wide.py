@@ -83,7 +83,7 @@ def changed(
         ParallelDataError: If there is a column that parallel data do not have, a row is left
             without a question or passage, or one is lost where there are several corpora.
     """
-    from mteb_hybrid.training.readers import from_dataset
+    from mteb_hybrid.training.readers.dataset import from_wide
 
     order = np.arange(starts[-1]) if rows is None else rows
     new, places = [], []
@@ -93,7 +93,7 @@ def changed(
             continue
         plain = change(wide_dataset([corpus], None if rows is None else of_own), own)
         _check_columns(plain.column_names, corpus.name)
-        new.append(from_dataset(plain, negatives=corpus.negatives, name=corpus.name))
+        new.append(from_wide(plain, corpus.negatives, corpus.name))
         places.append(own)
         if len(new[-1]) != len(own) and len(corpora) > 1:
             raise ParallelDataError(

@@ -45,6 +45,22 @@ def test_any_two_rows_can_meet():
     assert abs(np.array(list(met.values())) - 300 * 7 / 62).max() < 30
 
 
+def test_rows_of_a_group_do_not_follow_each_other_and_groups_meet_by_chance():
+    groups, near, often = np.arange(400) // 5, [], 0
+    serving = serving_of(groups)
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        table = serving.groups[deal(random.permutation(400).astype(np.int32), serving, 40, random)]
+        for group in range(80):
+            near += np.diff(np.flatnonzero((table == group).any(axis=1))).tolist()
+        met = Counter((a, b) for batch in table for a in batch for b in batch if a < b)
+        often += sum(times >= 4 for times in met.values())
+    # By chance half a pair of 5 batches in 40 is next to each other, and of 63,200 pairs of groups
+    # 17 have four batches or five in common.
+    assert abs(np.mean(np.array(near) == 1) - 0.5 / 4) < 0.02
+    assert often < 34
+
+
 def test_examples_are_parted_from_their_hard_negatives():
     chance = np.random.default_rng(0)
     negative_groups = chance.integers(0, 300, (300, 5)).tolist()

@@ -185,6 +185,25 @@ def test_alpha_counts_steps_as_the_trainer_does(world_size):
     assert sampler.alpha(20, 8) == pytest.approx(1 - 41 / 100)
 
 
+@pytest.mark.parametrize(
+    ("plan", "count", "said"),
+    [
+        ({"alpha": 0.0}, 70, "passage in different languages"),
+        ({"alpha": 1.0}, 40, "passage in one language"),
+        ({"method": "shuffle"}, 40, "passage in one language"),
+        ({"languages": ["en"]}, 40, "passage among en"),
+    ],
+)
+def test_rows_that_can_never_serve_are_counted_and_named(plan, count, said):
+    rows = np.arange(400)
+    has = {"en": (rows >= 0, rows >= 40), "de": (rows >= 110, (rows < 40) | (rows >= 110))}
+    sampler = sampler_of(dataset(has), **plan)
+    served = {row for epoch in range(3) for group in read(sampler, epoch) for row in group[0]}
+    assert len(served) == 400 - count
+    assert f"{count} of 400 rows are never trained on, because they" in sampler.sentences[0]
+    assert sampler.sentences[0].endswith(said)
+
+
 def test_nothing_is_said_where_all_is_as_it_was_asked_for(caplog):
     data = dataset({code: np.ones(320, dtype=bool) for code in LANGUAGES})
     with caplog.at_level(logging.WARNING):

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,8 +22,9 @@ LANGUAGES = ["en", "de", "th"]
 
 
 def build(
-    parallel=(40, 24), plain=(18,), size=4, weights=None, in_turn=False, world=1, step=1, alpha=0.5
-):
+    parallel=(40, 24), plain=(18,), size=4, weights=None, in_turn=False, world=1, step=1, alpha=0.5,
+    drop_last=None,
+):  # fmt: skip
     """The sampler as the trainer builds it; parallel data sets first."""
     datasets = [ParallelDataset([make_corpus(rows, LANGUAGES, seed=rows)]) for rows in parallel] + [
         Dataset.from_dict({"text": [f"{rows} {row}" for row in range(rows)]}) for rows in plain
@@ -31,7 +33,13 @@ def build(
     make = SamplerFactory(BatchPlan(alpha=alpha), BatchSamplers.BATCH_SAMPLER, world, step)
     options = {"generator": generator, "seed": 7}
     samplers = [
-        make(dataset, batch_size=size, drop_last=world > 1, valid_label_columns=[], **options)
+        make(
+            dataset,
+            batch_size=size,
+            drop_last=world > 1 if drop_last is None else drop_last,
+            valid_label_columns=[],
+            **options,
+        )
         for dataset in datasets
     ]
     names = tuple(f"set{place}" for place in range(len(datasets)))
@@ -123,6 +131,17 @@ def test_all_processes_have_their_batches_from_one_data_set(world):
             if keys[0][0] < 2:
                 dataset = sampler.dataset.datasets[keys[0][0]]
                 assert held.examples == [dataset.example(key) for _, key in keys]
+
+
+@pytest.mark.parametrize("world", [2, 3, 4])
+@pytest.mark.parametrize("plain", [(23,), (31,), (22, 46)])
+def test_a_rest_that_fills_no_batch_costs_the_processes_nothing(world, plain):
+    """accelerate drops the batches of all processes beside a short one."""
+    sampler = build(parallel=(40,), plain=plain, world=world, drop_last=False)
+    batches = list(sampler)
+    for process in range(world):
+        shard = BatchSamplerShard(sampler, world, process)
+        assert list(shard) == batches[process::world] and len(shard) == len(sampler) // world
 
 
 def test_the_schedule_of_alpha_counts_steps_of_the_whole_run():

@@ -266,6 +266,15 @@ def test_cache(write, cache, monkeypatch, tmp_path):
     assert len(list(cache.iterdir())) == 4 and len(list((tmp_path / "elsewhere").iterdir())) == 2
 
 
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(write, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(places, "cache_folder", lambda: tmp_path / "file")
+    file = write(['{"query": {"en": "a"}, "passage": {"en": "b"}}'])
+    with pytest.raises(ParallelDataError, match=r"file.parallel: .*set XDG_CACHE_HOME"):
+        read_json(file)
+    assert len(read_json(file, cache_folder=tmp_path / "other")) == 1
+
+
 def test_nothing_half_written(write, cache, monkeypatch):
     monkeypatch.setattr(parallel_json, "BATCH_ROWS", 1)
     file = write([ROWS[0], ROWS[1], ROWS[0]])

@@ -34,9 +34,31 @@ def deal(rows: Rows, serving: Serving, batches: int, random: np.random.Generator
     names = random.permutation(len(counts))[groups]
     order = np.lexsort((names, -counts[groups]))
     dealt = np.concatenate([rows[together][order], rows[~together]])
-    table = np.ascontiguousarray(dealt.reshape(-1, batches).T)
+    places = _places(serving.groups[dealt].reshape(-1, batches), random)
+    table = np.empty((batches, places.shape[0]), dtype=rows.dtype)
+    table[places, np.arange(places.shape[0])[:, None]] = dealt.reshape(-1, batches)
     random.permuted(table, axis=1, out=table)
     return table
+
+
+def _places(groups: Rows, random: np.random.Generator) -> Ints:
+    """The batch of each row of every round, at random but never one that has its group.
+
+    Args:
+        groups: Shape (size, batches), the groups of the rows of each round. A group may begin in
+            one round and end in the next.
+        random: Source of chance.
+
+    Returns:
+        Shape (size, batches), a permutation of the batches for each round.
+    """
+    places = random.permuted(np.tile(np.arange(groups.shape[1]), (groups.shape[0], 1)), axis=1)
+    for number in np.flatnonzero(groups[1:, 0] == groups[:-1, -1]).tolist():
+        group, own = groups[number, -1], places[number + 1]
+        met = np.isin(own, places[number][groups[number] == group])
+        come = np.flatnonzero(~met)[: np.count_nonzero(groups[number + 1] == group)]
+        places[number + 1] = np.concatenate([own[come], np.delete(own, come)])
+    return places
 
 
 def clashes(table: Rows, groups: Rows, links: Links) -> Ints:

@@ -106,14 +106,29 @@ class HybridBatchSampler(DefaultBatchSampler):
     @property
     def sentences(self) -> list[str]:
         """What cannot be as it was asked for, and what is done instead."""
-        return [sentence for corpus in self.summary for sentence in corpus.sentences]
+        planned = [sentence for corpus in self.summary for sentence in corpus.sentences]
+        return [*self._never, *planned]
 
-    def _prepare(self) -> None:
-        """Read what the corpora have, and plan their passes as far as all epochs share them."""
+    def _read(self) -> list[Serving]:
+        """The rows of every corpus that can serve; of the others it is noted how many they are."""
         read = [
             read_serving(self.dataset, position, self.plan)
             for position in range(len(self.dataset.corpora))
         ]
+        ways = {(True, False): " in one language", (False, True): " in different languages"}
+        way = ways.get((self.plan.may_be_monolingual, self.plan.may_be_crosslingual), "")
+        among = f" among {', '.join(self.plan.languages)}" if self.plan.languages else ""
+        self._never = [
+            f"{serving.name}: {serving.unfit:,} of {serving.unfit + len(serving.rows):,} rows are "
+            f"never trained on, because they have no question and passage{way}{among}"
+            for serving in read
+            if serving.unfit
+        ]
+        return read
+
+    def _prepare(self) -> None:
+        """Read what the corpora have, and plan their passes as far as all epochs share them."""
+        read = self._read()
         if not any(len(serving.rows) for serving in read):
             raise ParallelDataError(
                 f"no row fits alpha={self.plan.alpha}: none has a question and a passage in "

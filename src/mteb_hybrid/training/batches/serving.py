@@ -54,6 +54,7 @@ class Serving:
         links: Groups among the hard negatives of each row; None if there are none.
         kinds: Kinds of batches that some rows fit.
         weights: Shape (kinds,), their shares among the kinds of their side.
+        unfit: How many more rows there are, which can serve in no batch.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Serving:
     links: Links | None
     kinds: list[Kind]
     weights: Floats
+    unfit: int
 
     @property
     def crosslingual(self) -> npt.NDArray[np.bool_]:
@@ -146,6 +148,7 @@ def read_serving(dataset: ParallelDataset, position: int, plan: BatchPlan) -> Se
         _links(corpus, own, numbers),
         kinds,
         _weights(plan, kinds, np.array(sizes, dtype=np.float64)),
+        int(np.count_nonzero(~fits)),
     )
 
 

@@ -92,6 +92,10 @@ class SeveralDatasetsSampler(MultiDatasetDefaultBatchSampler):
         self.drawn: dict[int, Drawn] = {}
         # torch adds up rows to tell the data sets apart, which leaves no room for languages.
         dataset.__getitems__ = partial(_fetch, dataset.datasets)  # type: ignore[attr-defined]
+        if world_size > 1:
+            for sampler in batch_samplers:
+                # accelerate leaves out what other processes have beside a short batch.
+                sampler.drop_last = True
         largest = max(sampler.batch_size for sampler in batch_samplers)
         for name, sampler, size in zip(self.names, batch_samplers, self._own_groups, strict=True):
             # accelerate hands out the batches of several processes only if they have one size.

@@ -6,7 +6,6 @@ import numpy as np
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
-from mteb_hybrid.training.batches.serving import read_serving
 from mteb_hybrid.training.corpus import has
 from mteb_hybrid.training.dataset import Example
 
@@ -21,8 +20,7 @@ class TranslationShuffleSampler(HybridBatchSampler):
     def _prepare(self) -> None:
         """Collect the examples: shape (examples, 2), row and language."""
         found = []
-        for place in range(len(self.dataset.corpora)):
-            serving = read_serving(self.dataset, place, self.plan)
+        for serving in self._read():
             for language in range(len(self.dataset.languages)):
                 rows = serving.rows[has(serving.queries & serving.passages, language)]
                 found.append(np.stack([rows, np.full_like(rows, language)], axis=1))

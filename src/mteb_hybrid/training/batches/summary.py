@@ -74,8 +74,8 @@ class CorpusSummary:
             )
         if self.left >= self.size:
             said.append(
-                f"{self.name}: {self.left:,} rows that fill no batch together have their turns in "
-                "later epochs"
+                f"{self.name}: {self.left:,} rows fill no batch together in an epoch; they are "
+                "others each time, as far as their languages fill batches"
             )
         return tuple(said)
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
+from errno import EACCES
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from datasets import Dataset
 from datasets.table import MemoryMappedTable
 
 from mteb_hybrid.files import places
+from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.training.digest import stamp
 
@@ -39,11 +41,24 @@ def cached_file(
 
     Returns:
         Its path.
+
+    Raises:
+        ParallelDataError: If the folder cannot be made, or written to.
     """
     place = places.cache_folder() / "parallel" if folder is None else Path(folder)
     digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
     file = place / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{digest}.arrow"
     if not file.is_file():
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            if not os.access(place, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
+        except OSError as error:
+            raise ParallelDataError(
+                f"{place}: cannot keep converted data there ({error.strerror}); set "
+                "XDG_CACHE_HOME, or `cache_folder` of a reader that has it, to a folder that can "
+                "be written"
+            ) from None
         schema, batches = make()
         with (
             whole(file) as part,

@@ -12,7 +12,7 @@ from datasets.table import concat_tables
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.languages.codes import SHORT
-from mteb_hybrid.training.corpus import GROUP, Corpus, Ints
+from mteb_hybrid.training.corpus import GROUP, ROLES, Corpus, Ints
 from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.readers.cache import cached_table, dataset_key
 from mteb_hybrid.training.readers.checks import (
@@ -90,6 +90,31 @@ def from_dataset(
     else:
         raise no_column(dataset, group, stem)
     return _settled(dataset, renamed, grouped, stem, negatives, drop=languages is not None)
+
+
+def from_wide(dataset: Dataset, negatives: int, name: str) -> Corpus:
+    """Use a dataset with the columns of a corpus, whatever languages they are called after.
+
+    Args:
+        dataset: Texts in ``query_xx`` and ``passage_xx``, hard negatives in ``negatives_xx``,
+            perhaps groups and labels.
+        negatives: Hard negatives per example.
+        name: Name of the corpus.
+
+    Raises:
+        ParallelDataError: As `from_dataset`, or if what a column is called after is no code.
+    """
+    dataset = checked_dataset(dataset, name, name)
+    renamed = {column: column for column in LABELS if column in dataset.column_names}
+    for column in dataset.column_names:
+        role, _, code = column.partition("_")
+        if role not in ROLES or (role == "negatives" and not negatives):
+            continue
+        if not _is_empty(dataset.data.schema.field(column).type):
+            checked_languages([code], f"{name}, column {column!r}")
+            renamed[column] = column
+    group = GROUP if GROUP in dataset.column_names else None
+    return _settled(dataset, renamed, group, name, negatives)
 
 
 def from_pairs(
