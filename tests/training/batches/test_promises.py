@@ -218,3 +218,20 @@ def test_examples_that_are_hard_negatives_of_all_others_are_refused_or_left_out(
     assert {len(rows) for rows, _, _ in read(sampler_of(data, 8))} == {1}
     with pytest.raises(ValueError, match=r"corpus: .* meet their hard negatives in every batch"):
         list(sampler_of(data, 4, world_size=2))
+
+
+def test_hard_negatives_do_not_decide_the_languages_of_batches(caplog):
+    rows, groups, monolingual = 60, 21, []
+    ones = np.ones(rows, dtype=bool)
+    for seed in range(20):
+        chance = np.random.default_rng(seed)
+        own = np.arange(rows) % groups
+        drawn = [set(chance.choice(groups, 3, replace=False).tolist()) for _ in range(rows)]
+        negatives = [sorted(those - {int(group)}) for those, group in zip(drawn, own, strict=True)]
+        data = dataset({"en": ones, "de": ones}, groups=own, negative_groups=negatives)
+        with caplog.at_level(logging.WARNING):
+            batches = read(sampler_of(data, 8, seed))
+        monolingual += [language(batch) is not None for batch in batches]
+    assert binomtest(sum(monolingual), len(monolingual), 0.5).pvalue > 0.001
+    assert "are each other's hard negatives" in caplog.text
+    assert "examples are left out" in caplog.text

@@ -1,5 +1,6 @@
 """Passes over one corpus, planned as a whole: first what each row serves in, then the order."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from mteb_hybrid.training.batches.assignment import (
 from mteb_hybrid.training.batches.deal import deal, part
 from mteb_hybrid.training.batches.serving import Serving
 from mteb_hybrid.training.corpus import Ints
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,18 @@ class Passes:
             alphas: Shape (B,), alpha of each batch; B is at most `batches`.
             random: Source of chance.
         """
-        drawn = self.serving.draw(alphas, random)
-        barred = np.zeros(len(self.serving.kinds), dtype=bool)
+        serving = self.serving
+        drawn = serving.draw(alphas, random)
+        barred = np.zeros(len(serving.kinds), dtype=bool)
         while True:
             found, left = self._plan(number, done, drawn, barred, random)
-            if not len(left):
-                return found
             # Where a kind has but a batch or two, there is little to exchange with.
             failed = np.isin(np.arange(len(barred)), found.kinds[left[:, 0]])
-            if (failed & barred).any() or (failed | barred).all():
+            if not len(left) or (failed & barred).any() or self._is_too_much(failed | barred):
                 break
             barred |= failed
-        if self._may_drop:
+        if not len(left) or self._may_drop:
+            self._say(drawn, found, barred, len(left))
             return found
         row = int(self.serving.rows[found.rows[tuple(left[0])]])
         raise ParallelDataError(
@@ -124,6 +127,28 @@ class Passes:
             "negatives in every batch that they could stand in; set "
             "per_device_train_batch_size lower, or train without these hard negatives"
         )
+
+    def _is_too_much(self, barred: npt.NDArray[np.bool_]) -> bool:
+        """Whether without some kinds there would be no batches, or none of a side.
+
+        Rather than that, examples are left out, where they may be.
+        """
+        sides = (self.serving.crosslingual, ~self.serving.crosslingual)
+        gone = [barred[side].all() for side in sides if side.any()]
+        return any(gone) if self._may_drop else all(gone)
+
+    def _say(self, drawn: Ints, found: Pass, barred: npt.NDArray[np.bool_], left_out: int) -> None:
+        """Log what hard negatives took from what was drawn."""
+        changed = int(np.count_nonzero(barred[drawn] & (drawn != found.kinds)))
+        if changed or left_out:
+            logger.warning(
+                "%s: so many rows are each other's hard negatives that %d of %d batches of an "
+                "epoch have another language than was drawn, and %d examples are left out",
+                self.serving.name,
+                changed,
+                len(drawn),
+                left_out,
+            )
 
     def _plan(
         self,
