@@ -83,11 +83,11 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
         ),
         ("evaluation", _evaluation(recipe)),
     ]
+    _describe_evaluator(recipe, found)
     if training.interpolate < 1:
         share = f"{training.interpolate:g} of the way from the untrained parameters to the trained"
         trained = "; evaluations are of the trained" if recipe.evaluation else ""
         found.lines.append(("model kept", share + trained))
-    _describe_evaluator(recipe, found)
     return found
 
 
