@@ -1,10 +1,11 @@
 import logging
 
 import pytest
+from datasets import Dataset
 from sentence_transformers.base.data_collator import BaseDataCollator
 
 from mteb_hybrid.training.batches.error import HybridBatchError
-from mteb_hybrid.training.batches.prompts import settle
+from mteb_hybrid.training.batches.prompts import check_names, settle
 
 NONE = {"query": "", "document": ""}
 E5 = {"query": "query: ", "document": "passage: "}
@@ -115,3 +116,22 @@ def test_data_sets_with_different_prompts_leave_the_model_alone(caplog):
     settled = settle(prompts, NONE, {"a": 0, "b": 0})
     assert settled.training["a"]["query"] == "ask: " and settled.model == {}
     assert "'ask: ' for 'a', 'find: ' for 'b'" in caplog.text and "gets none" in caplog.text
+
+
+PARALLEL = Dataset.from_dict({"query": ["a"], "passage": ["b"]})
+SCORED = Dataset.from_dict({"sentence1": ["a"], "sentence2": ["b"], "score": [1.0]})
+
+
+@pytest.mark.parametrize("name", ["document", "anchor", "sentence1"])
+def test_a_prompt_under_a_name_that_is_no_column_is_refused(name):
+    with pytest.raises(HybridBatchError, match=rf"'{name}', which is no column.* passage, query "):
+        check_names({"query": "query: ", name: "passage: "}, {None: PARALLEL})
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [None, "q: ", COLUMNS, {**COLUMNS, "negative_1": "passage: "}, {"sentence1": "s: "},
+     {"parallel": COLUMNS}, {"parallel": "q: ", "sts": "s: "}],
+)  # fmt: skip
+def test_prompts_for_columns_and_data_sets_are_let_pass(prompts):
+    check_names(prompts, {"parallel": PARALLEL, "sts": SCORED})

@@ -3,6 +3,7 @@
 import json
 import logging
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -358,3 +359,19 @@ def test_readers_say_where_streams_lie(caplog, cache):
         from_dataset(streamed(WIDE[:3]), name="web")
     (file,) = cache.glob("web-stream*")
     assert f"web: streamed data as they were written to {file}" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(datasets, "Json"), reason="datasets reads no column as Json")
+@pytest.mark.parametrize("given", [{}, {"query": "query", "passage": "passage"}])
+def test_json_lines_that_datasets_read_are_sent_to_the_reader_of_json(tmp_path, given):
+    rows = [
+        {"query": {code: f"q {n} {code}"}, "passage": {code: f"p {n} {code}"}}
+        for n, code in enumerate(["en", "de", "el", "es", "hi", "ru", "th", "tr", "vi", "zh"])
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    read = datasets.Dataset.from_json(str(path), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(ParallelDataError, match=r"type Json.*ParallelDataset\.from_json"):
+        ParallelDataset.from_dataset(read, **given)
+    rescued = ParallelDataset.from_dataset(datasets.Dataset.from_list(read.to_list()), **given)
+    assert len(rescued) == len(ParallelDataset.from_json(path)) == len(rows)

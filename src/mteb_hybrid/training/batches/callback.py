@@ -20,7 +20,7 @@ from mteb_hybrid.training.batches.install import (
     install,
     install_several,
 )
-from mteb_hybrid.training.batches.prompts import settle
+from mteb_hybrid.training.batches.prompts import check_names, settle
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.several import SeveralDatasetsSampler
 from mteb_hybrid.training.batches.tally import Tally
@@ -109,6 +109,8 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
             return  # a collator or a model with ways of its own
         train = getattr(self._trainer, "train_dataset", None)
         evaluated = getattr(self._trainer, "eval_dataset", None)
+        if _negatives(train):
+            check_names(collator.prompts, {**_named(evaluated), **_named(train)})
         settled = settle(collator.prompts, model.prompts, _negatives(train), _negatives(evaluated))
         collator.prompts = args.prompts = settled.training
         model.prompts |= settled.model
@@ -250,12 +252,16 @@ def _datasets(sampler: Found) -> dict[str, Any]:
 
 def _negatives(dataset: Any) -> dict[str | None, int]:
     """How many negatives the examples of each parallel data set carry."""
-    parts = dataset if isinstance(dataset, dict) else {None: dataset}
     return {
         name: part.corpora[0].negatives
-        for name, part in parts.items()
+        for name, part in _named(dataset).items()
         if isinstance(part, ParallelDataset)
     }
+
+
+def _named(dataset: Any) -> dict[str | None, Any]:
+    parts = dataset if isinstance(dataset, dict) else {None: dataset}
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 def _calling_trainer() -> Trainer | None:

@@ -80,6 +80,28 @@ def settle(
     return Settled(training, {name: prompt for name, prompt in settled.items() if prompt})
 
 
+def check_names(prompts: Prompts, datasets: Mapping[str | None, Any]) -> None:
+    """Refuse prompts for what is no column: the collator would put them before nothing.
+
+    Args:
+        prompts: ``args.prompts``.
+        datasets: Every data set that is trained or evaluated on, by its name.
+
+    Raises:
+        HybridBatchError: If a prompt for all data sets is under a name that none of them has.
+    """
+    columns = {column for part in datasets.values() for column in part.column_names or ()}
+    known = {*columns, *datasets}
+    for name in prompts if isinstance(prompts, Mapping) else ():
+        negative = str(name).startswith("negative")  # of other data with the same arguments
+        if name not in known and not negative and not isinstance(prompts[name], Mapping):
+            raise HybridBatchError(
+                f"args.prompts has {prompts[name]!r} for {name!r}, which is no column of the data; "
+                f"the columns are {', '.join(sorted(columns))} (in parallel data 'query' and "
+                "'passage', whatever they were called when they were read)"
+            )
+
+
 def _of(prompts: Prompts, name: str | None) -> Prompts:
     """What the collator looks up for a data set."""
     if not isinstance(prompts, Mapping):

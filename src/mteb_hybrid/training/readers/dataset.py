@@ -22,7 +22,7 @@ from mteb_hybrid.training.readers.checks import (
     no_column,
 )
 from mteb_hybrid.training.readers.columns import is_list, list_batches, negative_columns
-from mteb_hybrid.training.readers.dictionaries import by_language
+from mteb_hybrid.training.readers.dictionaries import JSON, by_language
 from mteb_hybrid.training.readers.settle import VERSION, Store, in_memory, settled
 from mteb_hybrid.training.readers.stream import checked_dataset
 
@@ -183,8 +183,10 @@ def _spread(
                 "that of a column of dictionaries"
             )
         by_default = pattern == f"{role}_{{language}}" and role in dataset.column_names
-        if by_default and pa.types.is_struct(dataset.data.schema.field(role).type):
-            pattern = role
+        if by_default:
+            kind = dataset.data.schema.field(role).type
+            if pa.types.is_struct(kind) or getattr(kind, "extension_name", None) == JSON:
+                pattern = role
         if "{language}" not in pattern:
             dictionaries.append(pattern)
             found[role] = f"{pattern}.{{language}}"

@@ -26,6 +26,9 @@ from mteb_hybrid.training.readers.stream import checked_dataset
 VERSION = 1
 """Part of the cached files' names; raise it when the same input gives another table."""
 
+JSON = "arrow.json"
+"""How Arrow names the type that datasets 5 gives to dictionaries with other keys in every row."""
+
 
 def from_translations(
     dataset: Dataset,
@@ -103,6 +106,12 @@ def by_language(
         if column not in dataset.column_names:
             raise no_column(dataset, column, where)
         kind = dataset.data.schema.field(column).type
+        if getattr(kind, "extension_name", None) == JSON:
+            raise ParallelDataError(
+                f"{where}: column {column!r} is of the type Json, as datasets reads JSON lines in "
+                "languages that differ from row to row; read the file itself by "
+                "ParallelDataset.from_json, or give Dataset.from_list(dataset.to_list())"
+            )
         if not pa.types.is_struct(kind):
             raise ParallelDataError(
                 f"{where}: column {column!r} holds {kind}; expected dictionaries of texts by "
