@@ -68,7 +68,6 @@ def test_weights_follow_the_sizes_as_far_as_they_are_asked_to():
         ({"languages": (code for code in ("en", "de", "en"))}, {"languages": ["en", "de"]}),
         ({"languages": {"en", "de", "th"}}, {"languages": ["de", "en", "th"]}),
     ],
-    ids=str,
 )
 def test_scalars_of_other_libraries_become_plain_values(setting, same):
     plan = BatchPlan(**setting)

@@ -92,11 +92,11 @@ def check_names(prompts: Prompts, datasets: Mapping[str | None, Any]) -> None:
     """
     columns = {column for part in datasets.values() for column in part.column_names or ()}
     known = {*columns, *datasets}
-    for name in prompts if isinstance(prompts, Mapping) else ():
+    for name, prompt in prompts.items() if isinstance(prompts, Mapping) else ():
         negative = str(name).startswith("negative")  # of other data with the same arguments
-        if name not in known and not negative and not isinstance(prompts[name], Mapping):
+        if name not in known and not negative and not isinstance(prompt, Mapping):
             raise HybridBatchError(
-                f"args.prompts has {prompts[name]!r} for {name!r}, which is no column of the data; "
+                f"args.prompts has {prompt!r} for {name!r}, which is no column of the data; "
                 f"the columns are {', '.join(sorted(columns))} (in parallel data 'query' and "
                 "'passage', whatever they were called when they were read)"
             )
