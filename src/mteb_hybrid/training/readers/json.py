@@ -92,7 +92,8 @@ def read_json(
     negatives = checked_count(negatives, "negatives", str(files[0]))
     key = ["json", VERSION, [stamp(file) for file in files], wanted, negatives]
     table = cached_table(cache_folder, stem, key, lambda: _convert(files, wanted, negatives))
-    return settled_file(table, key, cache_folder, stem, name, negatives)
+    found = settled_file(table, key, cache_folder, stem, str(files[0]), negatives)
+    return found.renamed(stem if name is None else name)
 
 
 def _convert(files: list[Path], wanted: tuple[str, ...] | None, negatives: int) -> Batches:

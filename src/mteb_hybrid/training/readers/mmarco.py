@@ -111,7 +111,8 @@ def read_mmarco(
         keys.append([code, stamp(queries), stamp(passages)])
         tables.append(cached_table(cache_folder, f"mmarco-{code}", [key, keys[-1]], make))
     table = concat_tables([*tables, ids.select([GROUP])], axis=1)
-    return settled_file(table, [key, keys], cache_folder, "mmarco", negatives=negatives)
+    found = settled_file(table, [key, keys], cache_folder, "mmarco", str(root), negatives)
+    return found.renamed("mmarco")
 
 
 def _files(root: Path, codes: Sequence[str]) -> tuple[Path, dict[str, tuple[Path, Path]]]:
