@@ -280,8 +280,8 @@ def test_own_translation_among_the_negatives(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         corpus = read_json(file, negatives=2)
     assert (
-        "pairs.jsonl: 3 hard negatives left out that are texts of their own group, such as 'th passage "
-        "0' of row 0, which has it as a question or passage"
+        "pairs.jsonl: 3 hard negatives left out that are texts of their own group, such as "
+        "'th passage 0' of row 0, which has it as a question or passage"
     ) in caplog.text
     assert "pairs.jsonl: 1 rows left out that lack a question, and a passage with 2" in caplog.text
     assert [corpus.text("query", "en", n) for n in range(7)] == [
