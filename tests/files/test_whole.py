@@ -1,10 +1,16 @@
-"""Folders are whole or not there; what is there is not lost."""
+"""Files and folders are whole or not there; what is there is not lost."""
+
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from export.conftest import files
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.whole import whole, whole_folder, write_text
 
 
 def write(target, content="new", **options):
@@ -71,3 +77,86 @@ def test_nothing_half_written(target, before):
     assert target.exists() == bool(before)
     assert files(target) == ({"below/file": b"old"} if before else {})
     assert not [path for path in target.parent.iterdir() if path != target]
+
+
+KILLED = """
+import os, pathlib, shutil, sys
+from mteb_hybrid.files import whole as module
+target = pathlib.Path(sys.argv[1])
+at = sys.argv[2]
+
+def die(*_):
+    os.kill(os.getpid(), 9)
+
+if at == "exchanging":  # after the old folder has left its place
+    rename = pathlib.Path.rename
+    pathlib.Path.rename = lambda self, to: die() if self.suffix == ".part" else rename(self, to)
+elif at == "removing":
+    module._remove = die
+with module.whole_folder(target, overwrite=True) as part:
+    (part / "file").write_text("new")
+    if at == "writing":
+        die()
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "kept"), [("writing", "old"), ("exchanging", "old"), ("removing", "new")]
+)
+def test_killed_at_any_place_and_cleared_away(target, at, kept):
+    with whole(target) as part:
+        part.mkdir()
+        (part / "file").write_text("old")
+    run = subprocess.run([sys.executable, "-c", KILLED, str(target), at])
+    assert run.returncode == -signal.SIGKILL
+    assert not alone(target)
+    clean(target)
+    assert files(target) == {"file": kept.encode()}
+    assert alone(target)
+
+
+def test_a_folder_written_whole_replaces_another_without_a_gap(target):
+    for content in ("old", "new"):
+        with whole(target) as part:
+            part.mkdir()
+            (part / "file").write_text(content)
+    assert files(target) == {"file": b"new"}
+    assert alone(target)
+
+
+def test_what_a_living_process_writes_is_left_to_it(target):
+    with whole(target) as part:
+        part.write_text("first")
+        write_text(target, "second")
+        assert part.exists()
+    assert target.read_text() == "first"
+    assert alone(target)
+
+
+def test_what_another_machine_left_is_abandoned_after_a_day(target):
+    write_text(target, "here")
+    stranger = target.with_name(f".{target.name}-00000000-1-01234567.part")
+    stranger.write_text("there")
+    clean(target)
+    assert stranger.exists()
+    os.utime(stranger, (0, 0))
+    clean(target)
+    assert alone(target)
+
+
+def test_files_of_like_names_are_nobodys_leftovers(target):
+    names = [f".{target.name}-1.part", f".{target.name}x-00000000-1-01234567.part", ".part"]
+    target.parent.mkdir()
+    for name in names:
+        file = target.with_name(name)
+        file.touch()
+        os.utime(file, (0, 0))
+    write_text(target, "")
+    assert {path.name for path in target.parent.iterdir()} == {target.name, *names}
+
+
+def test_files_without_write_permission_are_flushed_too(target):
+    with whole(target) as part:
+        part.write_text("kept")
+        part.chmod(0o400)
+    assert target.read_text() == "kept"

@@ -2,20 +2,24 @@
 
 import filecmp
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mteb_hybrid.files.errors import ExportError
+from mteb_hybrid.files.leftovers import clean, writer
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Write a file or folder under another name, beside its place, and rename it when it is whole.
 
-    If anything fails, its place is as it was before.
+    If anything fails, its place is as it was before; a process that is killed or a machine that
+    loses power leaves there what was before or what is new, and what lies beside it is cleared away
+    by the next that writes to the same place.
 
     Args:
         path: Where it goes; its folder is made if need be, and what is there is replaced.
@@ -24,17 +28,18 @@ def whole(path: Path) -> Iterator[Path]:
         The path to write to, with nothing there yet. It has another suffix.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
+    clean(path)
+    part, old = _beside(path)
     try:
         yield part
+        _flush(part)
         if path.is_dir():
-            shutil.rmtree(path)
-        part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
+            _exchange(part, path, old)
         else:
-            part.unlink(missing_ok=True)
+            part.replace(path)
+        _flush_folder(path.parent)
+    finally:
+        _remove(part)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -65,13 +70,11 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         ExportError: If the target is a file, or holds anything else and may not be replaced.
     """
+    clean(target)
     if target.exists() and not target.is_dir():
         raise ExportError(f"{target}: is a file; expected a folder. Choose another --output.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (
-        target.with_name(f".{target.name}-{secrets.token_hex(4)}.{kind}")
-        for kind in ("part", "old")
-    )
+    part, old = _beside(target)
     part.mkdir()
     try:
         yield part
@@ -82,17 +85,62 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
                 "that is in it with --overwrite."
             )
         if not target.exists():
+            _flush(part)
             part.rename(target)
         elif not _same(part, target):
-            target.rename(old)
-            try:
-                part.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
-            shutil.rmtree(old)
+            _flush(part)
+            _exchange(part, target, old)
+        _flush_folder(target.parent)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    """Where the new one is made, and where the old one lies for a moment."""
+    stem = f".{path.name}-{writer()}-{secrets.token_hex(4)}"
+    return path.with_name(f"{stem}.part"), path.with_name(f"{stem}.old")
+
+
+def _exchange(part: Path, target: Path, old: Path) -> None:
+    """Put one folder in the place of another; `clean` ends what a kill between the two begins."""
+    target.rename(old)
+    try:
+        part.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    _remove(old)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file, or a folder with all that is in it."""
+    if path.is_dir():
+        for below in path.iterdir():
+            _flush(below)
+        _flush_folder(path)
+    elif not path.is_symlink():
+        _sync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the disk hold the names in a folder; systems that cannot do that keep them otherwise."""
+    with suppress(OSError):
+        _sync(folder, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> set[Path]:

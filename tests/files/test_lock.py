@@ -1,0 +1,64 @@
+"""One process at a time, however they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from threading import Timer
+
+import pytest
+
+from mteb_hybrid.files.lock import lock
+
+COUNT = """
+import pathlib, sys
+from mteb_hybrid.files.lock import lock
+file = pathlib.Path(sys.argv[1])
+for _ in range(25):
+    with lock(file):
+        before = int(file.read_text())
+        file.write_text(str(before + 1))
+"""
+
+HOLD = """
+import pathlib, sys, time
+from mteb_hybrid.files.lock import lock
+with lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_no_turn_is_lost(tmp_path):
+    file = tmp_path / "count"
+    file.write_text("0")
+    counting = [subprocess.Popen([sys.executable, "-c", COUNT, str(file)]) for _ in range(3)]
+    assert [process.wait(60) for process in counting] == [0, 0, 0]
+    assert file.read_text() == "75"
+    assert os.listdir(tmp_path) == ["count"]  # noqa: PTH208
+
+
+def test_a_killed_process_lets_go_and_waiting_is_said(tmp_path, caplog):
+    file = tmp_path / "new" / "results"
+    file.parent.mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    Timer(0.5, holder.kill).start()
+    begin = time.monotonic()
+    with lock(file):
+        assert time.monotonic() - begin > 0.3
+    assert f"{file}: another process is at work on it" in caplog.text
+    assert not list(file.parent.iterdir())
+    assert holder.wait(10) == -signal.SIGKILL
+    holder.stdout.close()
+
+
+def test_let_go_when_the_work_fails(tmp_path):
+    file = tmp_path / "results"
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), lock(file):
+            raise ZeroDivisionError
+    assert not list(tmp_path.iterdir())
