@@ -1,11 +1,13 @@
-# Everything runs in its own environment, .venv, made on first use.
+# Everything runs in its own environment, .venv, made on first use. A demo takes a part of it.
 PYTHON ?= python3
+PYTHONS ?= 3.11 3.12 3.13 3.14
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --constraint constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint versions bench docs clean
 
-demo: .venv/ready
+demo: .venv/demo
 	$(BIN)/mteb-hybrid demo
 
 test: .venv/ready lint
@@ -17,6 +19,19 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# The lowest versions that pyproject.toml allows and the newest, on every Python: resolved,
+# installed from wheels alone, and tried on the demo. Fetches tens of gigabytes where PyTorch's
+# builds without CUDA cannot be reached.
+versions: .venv/demo
+	$(BIN)/uv build --quiet --wheel --out-dir build/versions
+	set -e; for python in $(PYTHONS); do for versions in lowest-direct highest; do \
+	    echo "== Python $$python, $$versions"; folder=build/versions/$$python-$$versions; \
+	    $(BIN)/uv venv --quiet --clear --python $$python $$folder; \
+	    $(BIN)/uv pip install --quiet --python $$folder --no-build --resolution $$versions \
+	        "$$(ls build/versions/*.whl)[offline,train,bm25,report,translate]"; \
+	    $$folder/bin/mteb-hybrid demo --output-folder $$folder/results; \
+	done; done
+
 bench: .venv/ready
 	$(BIN)/python benchmarks/xquadr_grid.py
 	$(BIN)/python benchmarks/bias_measures.py
@@ -24,12 +39,23 @@ bench: .venv/ready
 docs: .venv/ready
 	$(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs/mkdocs.yml
 
-.venv/ready: pyproject.toml constraints.txt src/mteb_hybrid.pth src/mteb_hybrid.start
+.venv/ready: .venv/demo
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+.venv/demo: .venv/torch pyproject.toml src/mteb_hybrid.pth src/mteb_hybrid.start
+	$(PIP) --editable ".[offline,report]"
+	touch $@
+
+# uv knows where the builds of PyTorch are that fit this machine, with a GPU or without. Where they
+# cannot be reached, pip takes the one that the package index has.
+.venv/torch: constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    'Python 3.11 or newer is needed, as in: make PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) uv
+	UV_HTTP_RETRIES=0 $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
+	    --torch-backend auto torch || $(PIP) torch
 	touch $@
 
 clean:
