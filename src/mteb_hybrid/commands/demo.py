@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import say
 
 if TYPE_CHECKING:
     from mteb_hybrid.results.summary import Summary
@@ -30,8 +31,8 @@ def demo(
 
     Needs no network: the encoder comes with the extra `offline`.
     """
-    typer.echo("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
-    typer.echo(run_demo(output_folder, terminal_width()))
+    say("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
+    print(run_demo(output_folder, terminal_width()))
 
 
 def run_demo(output_folder: Path, width: int | None = None) -> str:

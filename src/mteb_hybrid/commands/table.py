@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.results.text_table import Format
 
 
@@ -27,6 +28,6 @@ def table(
     from mteb_hybrid.results.table import legend, render, result_rows
 
     rows = result_rows(results)
-    typer.echo(render(rows, format, terminal_width()))
+    print(render(rows, format, terminal_width()))
     if format is Format.TEXT:
-        typer.echo(f"\n{legend(rows)}")
+        say("", legend(rows))

@@ -6,9 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-# By CommonMark, a backslash before any of these gives the character itself.
-SPECIAL = re.compile(r"[\\`*_{}\[\]<>#|~$&!]")
-STARTS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])(?=[-=\s]|$)")
+from mteb_hybrid.files import safe_text
 
 
 class Markdown(str):
@@ -19,8 +17,7 @@ def escape(value: object) -> Markdown:
     """A value as one line of Markdown that shows its characters."""
     if isinstance(value, Markdown):
         return value
-    text = SPECIAL.sub(r"\\\g<0>", " ".join(str(value).split()))
-    return Markdown(STARTS_A_BLOCK.sub(r"\1\\\2", text))
+    return Markdown(safe_text.markdown(str(value)))
 
 
 def link(text: object, url: str | None) -> Markdown:
@@ -31,10 +28,8 @@ def link(text: object, url: str | None) -> Markdown:
 
 
 def fence(text: str, language: str) -> Markdown:
-    """A code block, fenced with more backticks than the text has in a row."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    ticks = "`" * max(3, longest + 1)
-    return Markdown(f"{ticks}{language}\n{text.strip()}\n{ticks}")
+    """A code block that the text cannot end."""
+    return Markdown(safe_text.code_block(text, language))
 
 
 def render(template: str, **values: Any) -> str:
