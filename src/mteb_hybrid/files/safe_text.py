@@ -64,7 +64,7 @@ def message(text: str) -> str:
 
 def prose(text: str) -> str:
     """For a page: `line`, where line breaks and tabs are spaces."""
-    return line(re.sub(r"[ \t\r\n]+", " ", text).strip(" "))
+    return line(re.sub(r"[ \t\r\n]+", " ", text))
 
 
 def html(text: str) -> str:
@@ -75,7 +75,7 @@ def html(text: str) -> str:
 def markdown(text: str) -> str:
     """For Markdown, as one line, in a cell too: no markup, no HTML, no link."""
     # By CommonMark, a backslash before any of these gives the character itself.
-    return _STARTS_A_BLOCK.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", prose(text)))
+    return _STARTS_A_BLOCK.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", prose(text).strip(" ")))
 
 
 def code(text: str) -> str:

@@ -76,8 +76,8 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         f"# {markdown(title)}",
         "",
         f"{markdown(base)} with a linear map behind it that takes out what its vectors say of the "
-        "language of a text, so that in a pool of several languages the right answers in other languages "
-        "are not ranked below wrong ones in that of the query. Nothing was trained.",
+        "language of a text, so that in a pool of several languages the right answers in other "
+        "languages are not ranked below wrong ones in that of the query. Nothing was trained.",
         "",
         f"- **Repair:** {fitted.repair.name}{directions}: {code(fitted.repair.formula)} "
         f"({markdown(fitted.repair.citation)})",
