@@ -7,6 +7,7 @@ import typer
 
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.files.safe_text import line
 
 if TYPE_CHECKING:
     from mteb_hybrid.results.summary import Summary
@@ -61,7 +62,8 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     results = evaluate(load_model(MODEL_NAME), select_tasks(["sample"]), output_folder)
     summary = summarise(load_results(results))
     (row,) = [r for r in rows_of(summary) if r.collection.startswith("sample")]
-    made = f"Results: {results}\nReport:  {_report(summary, output_folder / 'report.html')}"
+    report = _report(summary, output_folder / "report.html")
+    made = f"Results: {line(str(results))}\nReport:  {line(report)}"
     steps = NEXT_STEPS.format(model=MODEL_NAME)
     return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, steps])
 

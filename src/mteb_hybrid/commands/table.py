@@ -21,7 +21,9 @@ def table(
     r"""Show the table of one or more models: three settings and the bias.
 
     A mean over some of a setting's subsets only is followed by how many there are, as in (4/11);
-    one from rankings that a search model cut by where, as in \[top 1000].
+    one from rankings that a search model cut by where, as in \[top 1000]. What cannot be seen in a
+    name is written as an escape, such as \x1b. In CSV an apostrophe stands before text that begins
+    with =, +, - or @, so that no spreadsheet computes it; numbers stay as they are.
 
     Example: mteb-hybrid table results --format latex
     """

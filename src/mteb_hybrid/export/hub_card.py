@@ -4,6 +4,7 @@ Front matter: github.com/huggingface/hub-docs/blob/main/datasetcard.md
 """
 
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -14,7 +15,7 @@ from huggingface_hub import DatasetCardData
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import BESIDE_THE_CARD
 from mteb_hybrid.files.hub import hub_language, hub_license
-from mteb_hybrid.files.safe_text import code, code_block, markdown
+from mteb_hybrid.files.safe_text import code, code_block, link, markdown, visible
 from mteb_hybrid.languages.codes import language_name
 
 Config: TypeAlias = tuple[str, list[str]]
@@ -54,11 +55,12 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
         candidates=CANDIDATES[source.candidates],
         languages=_language_table(card, counts),
         subset=_example(configs),
-        split=card.split,
-        repository=markdown(source.repository),
+        split=code(card.split),
+        split_literal=json.dumps(visible(card.split)),
+        repository=link(source.repository, source.repository),
         revision=code(source.revision),
-        url=markdown(source.origin),
-        reference=markdown(about.reference),
+        url=link(source.origin, source.origin),
+        reference=link(about.reference, about.reference),
         license=markdown(about.license),
         annotations=markdown(about.annotations_creators),
         creation=markdown(about.sample_creation),

@@ -78,6 +78,13 @@ def markdown(text: str) -> str:
     return _STARTS_A_BLOCK.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", prose(text).strip(" ")))
 
 
+def link(text: str, url: str | None) -> str:
+    """For Markdown: a link to a web page; the text alone if that is no address of one."""
+    if url is None or url != visible(url) or not re.fullmatch(r"https?://[^\s<>\\]+", url):
+        return markdown(text)
+    return f"[{markdown(text)}](<{url}>)"
+
+
 def code(text: str) -> str:
     """For Markdown: a code span; not in a table, where a ``|`` would end it."""
     shown = visible(text)

@@ -1,6 +1,5 @@
 """Markdown in which every value is text: nothing that comes from data is read as markup."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,9 @@ def escape(value: object) -> Markdown:
     return Markdown(safe_text.markdown(str(value)))
 
 
-def link(text: object, url: str | None) -> Markdown:
+def link(text: str, url: str | None) -> Markdown:
     """A link to a web page; the text alone if that is no address of one."""
-    if url is None or not re.fullmatch(r"https?://[^\s<>\\]+", url):
-        return escape(text)
-    return Markdown(f"[{escape(text)}](<{url}>)")
+    return Markdown(safe_text.link(text, url))
 
 
 def fence(text: str, language: str) -> Markdown:
