@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from mteb_hybrid.files.safe_text import message
+
 OURS = "of_mteb_hybrid"
 
 
@@ -75,7 +77,7 @@ def _add_model(models: dict[str, Any], name: str) -> None:
     try:
         models.setdefault(name, read_entry(name)[1])
     except ModelError as error:
-        warnings.warn(f"mteb-hybrid: {error}", stacklevel=2)
+        warnings.warn(f"mteb-hybrid: {message(str(error))}", stacklevel=2)
 
 
 def _registry(module: Any, mteb: Any) -> dict[str, Any]:

@@ -1,12 +1,18 @@
 """Hub folders: datasets loads them, and MTEB's own loader and task give our scores."""
 
+import ast
+
 import datasets
 import mteb
 import polars as pl
 import pycountry
 import pytest
+import yaml
 from datasets import get_dataset_config_names, load_dataset
 from huggingface_hub import DatasetCard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
@@ -144,3 +150,32 @@ def test_pairs_without_judgments_have_no_config(tmp_path, awkward, sample_card):
 def test_the_same_collection_gives_the_same_bytes(tmp_path, exported, sample, sample_card):
     export_hub(sample, sample_card, tmp_path / "again")
     assert files(tmp_path / "again") == files(exported)
+
+
+ODD = st.text(st.characters(exclude_categories=["Cs"])) | st.text("-:#'\"\n\r\u2028\x85| <>`$\\a")
+
+
+@given(ODD, ODD)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_words_of_a_card_add_no_key_and_no_markup(sample_card, text, split):
+    about = sample_card.metadata.model_copy(
+        update={"bibtex_citation": text, "reference": text, "license": "mit"}
+    )
+    odd = sample_card.model_copy(
+        update={"title": text, "description": text, "split": split, "metadata": about}
+    )
+    odd._file = sample_card.file
+    counts = {short: {"corpus": 1, "queries": 1} for short in odd.languages}
+    written = hub_card(odd, [("en-en-corpus", ["a.parquet"])], counts)
+    plain = hub_card(sample_card, [("en-en-corpus", ["a.parquet"])], counts)
+    front, body = written.removeprefix("---\n").split("\n---\n", 1)
+    known = yaml.safe_load(front)
+    expected = yaml.safe_load(plain.removeprefix("---\n").split("\n---\n", 1)[0])
+    assert known.keys() == expected.keys()
+    tokens = MarkdownIt("commonmark").enable("table").parse(body)
+    assert sum(t.type == "heading_open" and t.tag in ("h1", "h2") for t in tokens) == 6
+    assert not any("html" in t.type for t in tokens)
+    assert not any("html" in c.type for t in tokens for c in t.children or ())
+    for token in tokens:
+        if token.info == "python":
+            ast.parse(token.content)

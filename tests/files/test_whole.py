@@ -1,5 +1,6 @@
 """Files and folders are whole or not there; what is there is not lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from export.conftest import files
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.leftovers import clean
-from mteb_hybrid.files.whole import whole, whole_folder, write_text
+from mteb_hybrid.files.whole import whole, whole_folder, write_json, write_text
 
 
 def write(target, content="new", **options):
@@ -160,3 +161,10 @@ def test_files_without_write_permission_are_flushed_too(target):
         part.write_text("kept")
         part.chmod(0o400)
     assert target.read_text() == "kept"
+
+
+def test_json_holds_paths_that_are_not_utf8(tmp_path):
+    content = {"folder": "caf\udce9", "text": "דגם"}
+    write_json(tmp_path / "a.json", content)
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == content
+    assert "דגם" in (tmp_path / "a.json").read_text(encoding="utf-8")

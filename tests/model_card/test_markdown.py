@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from mteb_hybrid.files.safe_text import prose, visible
 from mteb_hybrid.model_card.markdown import escape, fence, link
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -18,25 +19,29 @@ def shown(inline):
     return "".join(child.content for child in inline.children)
 
 
-@given(TEXTS.filter(str.strip))
+@given(TEXTS.filter(lambda text: text.strip(" \t\r\n")))
 def test_any_text_is_a_paragraph_that_shows_it(text):
     opening, inline, closing = PARSER.parse(escape(text))
     assert (opening.type, closing.type) == ("paragraph_open", "paragraph_close")
-    assert shown(inline) == " ".join(text.split())
+    assert shown(inline) == prose(text).strip(" ")
 
 
-@given(TEXTS.filter(str.strip), TEXTS.filter(str.strip))
+@given(
+    TEXTS.filter(lambda text: text.strip(" \t\r\n")),
+    TEXTS.filter(lambda text: text.strip(" \t\r\n")),
+)
 def test_any_texts_are_cells_of_a_table(first, second):
     tokens = PARSER.parse(f"| a | b |\n| --- | --- |\n| {escape(first)} | {escape(second)} |")
     cells = [shown(token) for token in tokens if token.type == "inline"]
-    assert cells == ["a", "b", " ".join(first.split()), " ".join(second.split())]
+    assert cells == ["a", "b", *(prose(text).strip(" ") for text in (first, second))]
 
 
 @given(TEXTS)
 def test_any_text_stays_in_its_code_block(text):
+    lines = f"({text})".replace("\r\n", "\n").split("\n")
     (block,) = PARSER.parse(fence(f"({text})", "toml"))
     assert (block.type, block.info) == ("fence", "toml")
-    assert block.content.split() == f"({text})".split()
+    assert block.content == "\n".join(map(visible, lines)) + "\n"
 
 
 def test_links_go_to_web_pages_only():

@@ -57,7 +57,7 @@ def test_formats(results):
     folders = results("org/base", ONE), results("my_org/a", TWO), results("my_org/b", ONE)
     markdown = run(*folders, "--format", "markdown", "--by", "family").stdout
     assert "| --- | --- | --- | ---: |" in markdown
-    assert "| XQuAD-R multilingual | map | my_org/a | Indo-European | 2 | 0.4688 |" in markdown
+    assert r"| XQuAD-R multilingual | map | my\_org/a | Indo-European | 2 | 0.4688 |" in markdown
     latex = run(*folders, "--format", "latex", "--by", "script").stdout
     assert latex.startswith(r"\begin{tabular}{lllrrrrrrrrr}")
     assert r"map & my\_org/b & Latn & 2 &" in latex
@@ -117,10 +117,10 @@ def test_one_model_in_two_folders(results, tmp_path):
 def test_queries_that_one_leaves_out_are_shown(results):
     base, other = results("org/base", ONE), results("org/new", {**TWO, "de": [1.0, float("nan")]})
     text = run(base, other, "--format", "markdown").stdout
-    assert "| XQuAD-R multilingual | map [5/6 queries] | org/new |" in text
+    assert r"| XQuAD-R multilingual | map \[5/6 queries\] | org/new |" in text
     assert LEFT_OUT in run(base, other).stdout
     assert LEFT_OUT not in run(base, results("org/third", TWO)).stdout
-    assert "| map [1/2 queries] | org/new | de |" in text and "| map | org/new | en |" in text
+    assert r"| map \[1/2 queries\] | org/new | de |" in text and "| map | org/new | en |" in text
     rows = list(csv.DictReader(run(base, other, "--format", "csv").stdout.splitlines()))
     assert [row["left_out"] for row in rows] == ["1", "1", "0"]
 

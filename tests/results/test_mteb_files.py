@@ -70,7 +70,7 @@ def test_whose_results_a_folder_has(put):
     (folder / "model_meta.json").write_text('{"name": null, "revision": "x"}')
     assert evaluated_model(folder) == EvaluatedModel("org/model", "abc")
     (folder / "model_meta.json").write_text('{"name": "a/\\u001b[31mb", "revision": "x"}')
-    assert evaluated_model(folder) == EvaluatedModel("a/\ufffd[31mb", "x")
+    assert evaluated_model(folder) == EvaluatedModel(r"a/\x1b[31mb", "x")
     for damaged in ("[]", '{"name": ', "\x00"):
         (folder / "model_meta.json").write_text(damaged)
         with pytest.raises(ResultError, match=r"model_meta\.json: not a JSON object.*Delete it"):

@@ -83,9 +83,9 @@ def test_formats(results, tmp_path):
     rows = result_rows([tmp_path])
     markdown = render(rows, Format.MARKDOWN).splitlines()
     assert markdown[1] == "| --- | --- | ---: | ---: | ---: | ---: |"
-    assert markdown[2] == r"| MLQA-R | my_org/a\|b&c% | 0.5000 | – | 0.3000 | 103.0 |"
+    assert markdown[2] == r"| MLQA-R | my\_org/a\|b\&c% | 0.5000 | – | 0.3000 | 103.0 |"
     latex = render(rows, Format.LATEX)
-    assert r"MLQA-R & my\_org/a|b\&c\% & 0.5000 & -- & 0.3000 & 103.0 \\" in latex
+    assert r"MLQA-R & my\_org/a\textbar{}b\&c\% & 0.5000 & -- & 0.3000 & 103.0 \\" in latex
     assert latex.startswith(r"\begin{tabular}{llrrrr}")
     table = list(csv.DictReader(render(rows, Format.CSV).splitlines()))
     assert [row["score"] for row in table] == ["map", "map", "rank_distance"]

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption, terminal_width
-from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 
 def bias(
@@ -59,21 +60,21 @@ def bias(
         ignore_identical_ids,
     )
     if format is Format.CSV:
-        typer.echo(found.write_csv().rstrip("\n"))
+        print(write_csv(found.columns, found.iter_rows()))
         return
     head = ["measure", *found["query_language"].unique(maintain_order=True)]
     lines: dict[str, list[str]] = {}
     for row in found.iter_rows(named=True):
         lines.setdefault(row["measure"], [row["measure"]]).append(_cell(row, len(head) - 2))
-    typer.echo(write_table(head, list(lines.values()), format, terminal_width(), labels=1))
+    print(write_table(head, list(lines.values()), format, terminal_width(), labels=1))
     if groups is None:
-        typer.echo(
+        say(
             "Without --groups, rank_distance and the other measures between translations are left "
             "out.",
             err=True,
         )
     for note in mean_notes(found):
-        typer.echo(note, err=True)
+        say(note, err=True)
 
 
 def _cell(row: dict[str, Any], languages: int) -> str:

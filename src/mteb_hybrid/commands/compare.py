@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.results.text_table import Format
 
@@ -46,12 +47,12 @@ def compare(
 
     models = compare_table.read_models(results)
     for name, tasks in compare_table.left_out(models).items():
-        typer.echo(f"{name}: left out, as only one of the two has it: {', '.join(tasks)}", err=True)
+        say(f"{name}: left out, as only one of the two has it: {', '.join(tasks)}", err=True)
     measures = measure or compare_table.default_measures(models)
-    typer.echo(
+    print(
         compare_table.tables(
             models, measures, by, trained_on or (), format, resamples, seed, terminal_width()
         )
     )
     if format is Format.TEXT:
-        typer.echo(f"\n{compare_table.LEGEND}")
+        say("", compare_table.LEGEND)

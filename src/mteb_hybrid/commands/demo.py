@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.files.safe_text import line
 
 if TYPE_CHECKING:
     from mteb_hybrid.results.summary import Summary
@@ -30,8 +32,8 @@ def demo(
 
     Needs no network: the encoder comes with the extra `offline`.
     """
-    typer.echo("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
-    typer.echo(run_demo(output_folder, terminal_width()))
+    say("Evaluating on the sample: 528 + 1,056 short texts, 132 subsets ...", err=True)
+    print(run_demo(output_folder, terminal_width()))
 
 
 def run_demo(output_folder: Path, width: int | None = None) -> str:
@@ -60,7 +62,8 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     results = evaluate(load_model(MODEL_NAME), select_tasks(["sample"]), output_folder)
     summary = summarise(load_results(results))
     (row,) = [r for r in rows_of(summary) if r.collection.startswith("sample")]
-    made = f"Results: {results}\nReport:  {_report(summary, output_folder / 'report.html')}"
+    report = _report(summary, output_folder / "report.html")
+    made = f"Results: {line(str(results))}\nReport:  {line(report)}"
     steps = NEXT_STEPS.format(model=MODEL_NAME)
     return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, steps])
 

@@ -9,6 +9,7 @@ import typer
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name, translated_views
 from mteb_hybrid.commands.options import PassageLanguageOption, QueryLanguageOption, SettingOption
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.views import Setting, View
 
@@ -104,7 +105,7 @@ def export(
         raise ExportError("--format mteb proposes whole tasks; leave out the languages")
     if format is ExportFormat.MTEB:
         folder = _propose(list(selected), dataset, revision, output, overwrite)
-        typer.echo(f"{folder}: {', '.join(selected)}; what is left to do: {folder / 'STEPS.md'}")
+        say(f"{folder}: {', '.join(selected)}; what is left to do: {folder / 'STEPS.md'}")
         return
     wanted = [
         (task_setting, task_views(card, task_setting)[subset])
@@ -119,7 +120,7 @@ def export(
             "are no part of the data set; write them with --format beir or trec"
         )
     folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
-    typer.echo(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
+    say(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
 
 
 def _propose(

@@ -22,6 +22,7 @@ from mteb_hybrid.commands.submit import submit
 from mteb_hybrid.commands.table import table
 from mteb_hybrid.commands.tasks import tasks_app
 from mteb_hybrid.commands.teach import teach
+from mteb_hybrid.commands.terminal import complain, prepare
 from mteb_hybrid.commands.train import train
 from mteb_hybrid.commands.translate import translate
 
@@ -78,6 +79,7 @@ for group in (app, tasks_app, models_app):
 
 def main() -> None:
     """Run the command line; expected errors become one line and exit status 1."""
+    prepare()
     try:
         app()
     except (ValueError, ImportError, OSError) as error:
@@ -86,5 +88,5 @@ def main() -> None:
         said: object = error
         if isinstance(error, OSError) and error.filename and error.strerror:
             said = f"{error.filename}: {error.strerror}"
-        typer.echo(f"mteb-hybrid: {said}", err=True)
+        complain(said)
         raise SystemExit(1) from None

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption
+from mteb_hybrid.commands.terminal import say
 
 
 def merge(
@@ -50,4 +51,4 @@ def merge(
     merged = read_and_merge(run, languages, how, subset, ignore_identical_ids)
     write_run(merged, output, how)
     documents = sum(map(len, merged.values()))
-    typer.echo(f"{output}: {len(merged)} queries, {documents} documents, merged by {how}")
+    say(f"{output}: {len(merged)} queries, {documents} documents, merged by {how}")

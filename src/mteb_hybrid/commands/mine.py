@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
@@ -126,11 +127,11 @@ def mine(
     found = run(
         source, TextModel(model, model_revision, device, batch_size), output, chosen, choice, seed
     )
-    typer.echo(_summary(found, negatives))
-    typer.echo(f"{output}: {len(source.corpus):,} rows")
+    say(*_summary(found, negatives))
+    say(f"{output}: {len(source.corpus):,} rows")
 
 
-def _summary(found: "dict[str, MinedLanguage]", negatives: int) -> str:
+def _summary(found: "dict[str, MinedLanguage]", negatives: int) -> list[str]:
     lines = [f"{'':8}{'passages':>10}{'negatives':>11}{f'fewer than {negatives}':>15}  from"]
     for code, one in found.items():
         of = ", ".join(f"{language} {count:,}" for language, count in one.negatives.items())
@@ -142,4 +143,4 @@ def _summary(found: "dict[str, MinedLanguage]", negatives: int) -> str:
             f"negatives={negatives} take them as missing. Ask for fewer, loosen the margins, or "
             "raise --range-max."
         )
-    return "\n".join(lines)
+    return lines

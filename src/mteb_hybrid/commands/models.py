@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.languages.codes import check_language_code
 
 models_app = typer.Typer(
@@ -21,7 +22,7 @@ def list_models() -> None:
     for name in registered():
         entry = read_entry(name)
         gone = "" if entry.folder.is_dir() else "  (gone)"
-        typer.echo(f"{name}  {entry.meta.revision}  {entry.folder}{gone}")
+        say(f"{name}  {entry.meta.revision}  {entry.folder}{gone}")
 
 
 @models_app.command("show")
@@ -30,10 +31,10 @@ def show_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
     from mteb_hybrid.models.registry import read_entry
 
     entry = read_entry(name)
-    typer.echo(f"folder: {entry.folder}")
+    say(f"folder: {entry.folder}")
     for key, value in sorted(entry.meta.to_dict().items()):
         if value not in (None, [], {}):
-            typer.echo(f"{key}: {value}")
+            say(f"{key}: {value}")
 
 
 @models_app.command("add")
@@ -81,7 +82,7 @@ def add_model(
     if trained_on:
         fields["training_datasets"] = set() if trained_on == ["none"] else set(trained_on)
     meta = add(folder, name, fields, revision=revision, replace=replace)
-    typer.echo(f"{name} at revision {meta.revision}: mteb run -m {name} -t ...")
+    say(f"{name} at revision {meta.revision}: mteb run -m {name} -t ...")
 
 
 @models_app.command("remove")
@@ -90,7 +91,7 @@ def remove_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
     from mteb_hybrid.models.registry import remove_model as remove
 
     remove(name)
-    typer.echo(f"{name} is no longer registered")
+    say(f"{name} is no longer registered")
 
 
 @models_app.command("card")
@@ -138,4 +139,4 @@ def write_card(
         raise ImportError(
             f'a model card needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    typer.echo(f"Card: {write(target, meta, results or ())}")
+    say(f"Card: {write(target, meta, results or ())}")

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.files.safe_text import line
+
 
 def repair(
     model: Annotated[
@@ -106,5 +109,5 @@ def repair(
             device, batch_size,
         )  # fmt: skip
     for warning in said.warnings:
-        typer.secho(f"Warning: {warning}", err=True, fg=typer.colors.RED, bold=True)
-    typer.echo(said.text)
+        typer.secho(line(f"Warning: {warning}"), err=True, fg=typer.colors.RED, bold=True)
+    say(*said.text.split("\n"))

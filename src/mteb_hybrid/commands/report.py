@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.terminal import say
+
 
 def report(
     results: Annotated[
@@ -43,4 +45,4 @@ def report(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
     write_report(summary, output, figures, tables)
-    typer.echo(f"Report: {output}")
+    say(f"Report: {output}")

@@ -13,6 +13,7 @@ from mteb_hybrid.commands.options import (
     SettingOption,
     terminal_width,
 )
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
@@ -83,5 +84,5 @@ def run(
         loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder, how
     )
     rows = result_rows([results])
-    typer.echo(render(rows, width=terminal_width()))
-    typer.echo(f"\n{legend(rows)}\n\nResults: {results}")
+    print(render(rows, width=terminal_width()))
+    say("", legend(rows), "", f"Results: {results}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.terminal import say
+
 
 def submit(
     results: Annotated[
@@ -29,12 +31,12 @@ def submit(
 
     found = check_results(results)
     for finding in found:
-        typer.echo(f"{'fault' if finding.is_fault else 'note '}  {finding.file}: {finding.problem}")
+        say(f"{'fault' if finding.is_fault else 'note '}  {finding.file}: {finding.problem}")
     faults = sum(finding.is_fault for finding in found)
     if faults:
         raise ValueError(f"{faults} fault(s) stand in the way of a submission")
-    typer.echo("nothing stands in the way")
+    say("nothing stands in the way")
     if prepare:
         count = copy(results, prepare)
-        typer.echo(f"{count} result file(s) in {prepare}; next: mteb submit-results "
+        say(f"{count} result file(s) in {prepare}; next: mteb submit-results "
                    f"--output-folder {prepare}")  # fmt: skip

@@ -11,6 +11,7 @@ from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.new_card import PROMPT, About, write_card
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, language_name, short_code
 
@@ -21,13 +22,13 @@ tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collection
 def list_tasks() -> None:
     """List the collections, their languages and the names of their MTEB tasks."""
     for name, card in collections().items():
-        typer.echo(f"{name}: {card.title}, {' '.join(card.languages)}")
+        say(f"{name}: {card.title}, {' '.join(card.languages)}")
         settings = card_settings(card)
         for setting in settings:
             count = len(task_views(card, setting))
-            typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+            say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
         if not settings:
-            typer.echo(f"  {NO_SETTING}")
+            say(f"  {NO_SETTING}")
 
 
 @tasks_app.command("show")
@@ -45,7 +46,7 @@ def show_task(
     source, about = card.source, card.metadata
     languages = [f"{k} {language_name(v.code)} ({v.code})" for k, v in card.languages.items()]
     lines = {
-        "description": card.description,
+        "description": " ".join(card.description.split()),
         "kind": card.kind,
         "languages": ", ".join(languages),
         "candidates": source.candidates,
@@ -63,15 +64,15 @@ def show_task(
         lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
         if cut:
             lines["translations cut"] = f"{cut}, by the length limit"
-    typer.echo(card.title)
+    say(card.title)
     for key, value in lines.items():
-        typer.echo(f"  {key}: {value}")
+        say(f"  {key}: {value}")
     for setting in card_settings(card):
         subsets = list(task_views(card, setting))
         shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
-        typer.echo(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
+        say(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
     if not card_settings(card):
-        typer.echo(f"  {NO_SETTING}")
+        say(f"  {NO_SETTING}")
 
 
 @tasks_app.command("new")
@@ -137,20 +138,20 @@ def new(
     from mteb_hybrid.sources import load_collection
 
     collection = load_collection(card)
-    typer.echo(f"{card.file}: {card.title}")
+    say(f"{card.file}: {card.title}")
     for short, language in card.languages.items():
         queries, passages = (
             len(table.filter(language=short)) for table in (collection.queries, collection.passages)
         )
-        typer.echo(f"  {short} ({language.code}): {queries} questions, {passages} passages")
+        say(f"  {short} ({language.code}): {queries} questions, {passages} passages")
     for setting in card_settings(card):
         count = len(task_views(card, setting))
-        typer.echo(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
+        say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
     if card.source.empty_subsets:
-        typer.echo(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
-    typer.echo("Before you publish results, fill in what the card marks with (*).")
+        say(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
+    say("Before you publish results, fill in what the card marks with (*).")
     if own is None or Path(own).resolve() != folder.resolve():
-        typer.echo(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
+        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
 
 
 def try_card(card: TaskCard) -> None:

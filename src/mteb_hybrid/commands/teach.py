@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
@@ -93,7 +94,7 @@ def teach(
     else:
         rows = teach_scores(source, teacher, output, code, scores)
     left_out = len(source.corpus) - rows
-    typer.echo(
+    say(
         f"{output}: {rows:,} rows with labels; {left_out:,} left out that lack a text in {code}"
         f"{' or negatives' if scores else ''}"
     )

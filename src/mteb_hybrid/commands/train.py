@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def train(
 
     if list_recipes:
         for name, file in shipped_recipes().items():
-            typer.echo(f"{name}: {read_recipe(file).title}")
+            say(f"{name}: {read_recipe(file).title}")
         return
     if recipe is None:
         raise ValueError("no recipe; name one of `mteb-hybrid train --list`, or a TOML file")
@@ -120,7 +121,7 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
     console = Console() if sys.stdout.isatty() else Console(width=200)
     with console.capture() as capture:
         console.print(found.table(), highlight=False, markup=False)
-    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    say(*(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
     if found.problems:
         raise ValueError("this would not run: " + "\n".join(found.problems))
 
@@ -137,8 +138,8 @@ def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
     done = run(recipe, folder, resume=resume)
     if _is_main():
         _write_card(folder / "model")
-        typer.echo(f"{folder}: finished{'' if done else ' before; nothing to do'}")
-        typer.echo(f"Evaluate it: mteb-hybrid run -m {folder / 'model'} xquad-r")
+        say(f"{folder}: finished{'' if done else ' before; nothing to do'}")
+        say(f"Evaluate it: mteb-hybrid run -m {folder / 'model'} xquad-r")
 
 
 def _write_card(model: Path) -> None:
@@ -149,7 +150,7 @@ def _write_card(model: Path) -> None:
         from mteb_hybrid.model_card.card import has_our_part, write_card
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
-        typer.echo(
+        say(
             f'no model card: {missing} is missing, of the extra "mteb-hybrid[report]"; '
             f"{model / 'README.md'} is that of sentence-transformers",
             err=True,

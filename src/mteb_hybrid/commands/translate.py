@@ -11,6 +11,7 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
+from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
 from mteb_hybrid.retrieval.views import Setting
@@ -162,12 +163,12 @@ def _queries(
     for entry in translate_queries(card, translator, into, of, batch_size):
         if entry.cut:
             shown = ", ".join(entry.cut[:SHOWN]) + (", …" if len(entry.cut) > SHOWN else "")
-            typer.echo(
+            say(
                 f"{entry.into}-{entry.of}: {len(entry.cut)} cut by the length limit: {shown}",
                 err=True,
             )
     subsets = ", ".join(task_views(card, Setting.CROSSLINGUAL))
-    typer.echo(f"{overlay_folder(card.file.stem)}: the cross-lingual subsets are now {subsets}")
+    say(f"{overlay_folder(card.file.stem)}: the cross-lingual subsets are now {subsets}")
 
 
 def _pairs(
@@ -183,13 +184,13 @@ def _pairs(
     (source,) = of.items()
     about = translate_pairs(file, output, translator, source, into, batch_size)
     for fault in about["left_out"][:SHOWN]:
-        typer.echo(
+        say(
             f"{file}:{fault['line']}: {fault['role']} in {fault['language']} left out: its "
             f"translation is {fault['fault']}",
             err=True,
         )
     left_out = len(about["left_out"])
-    typer.echo(
+    say(
         f"{output}: {about['rows']} rows in {', '.join(about['languages'])}; {left_out} "
         f"translation(s) left out, listed in {output.name}.provenance.json"
     )

@@ -4,6 +4,7 @@ Front matter: github.com/huggingface/hub-docs/blob/main/datasetcard.md
 """
 
 import importlib.metadata
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -14,6 +15,7 @@ from huggingface_hub import DatasetCardData
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import BESIDE_THE_CARD
 from mteb_hybrid.files.hub import hub_language, hub_license
+from mteb_hybrid.files.safe_text import code, code_block, link, markdown, visible
 from mteb_hybrid.languages.codes import language_name
 
 Config: TypeAlias = tuple[str, list[str]]
@@ -48,21 +50,22 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
     about, source = card.metadata, card.source
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         front_matter=_front_matter(card, configs),
-        title=card.title,
-        description=card.description,
+        title=markdown(card.title),
+        description=markdown(card.description),
         candidates=CANDIDATES[source.candidates],
         languages=_language_table(card, counts),
         subset=_example(configs),
-        split=card.split,
-        repository=source.repository,
-        revision=source.revision,
-        url=source.origin,
-        reference=about.reference,
-        license=about.license,
-        annotations=about.annotations_creators,
-        creation=about.sample_creation,
-        prompt=about.prompt.query,
-        citation=f"```bibtex\n{about.bibtex_citation.strip()}\n```"
+        split=code(card.split),
+        split_literal=json.dumps(visible(card.split)),
+        repository=link(source.repository, source.repository),
+        revision=code(source.revision),
+        url=link(source.origin, source.origin),
+        reference=link(about.reference, about.reference),
+        license=markdown(about.license),
+        annotations=markdown(about.annotations_creators),
+        creation=markdown(about.sample_creation),
+        prompt=markdown(about.prompt.query),
+        citation=code_block(about.bibtex_citation, "bibtex")
         if about.bibtex_citation.strip()
         else "There is nothing to cite.",
         version=importlib.metadata.version("mteb-hybrid"),

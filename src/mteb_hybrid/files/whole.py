@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -50,7 +51,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write a JSON file whole."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    # What is not UTF-8 in a path: JSON can hold it as an escape.
+    write_text(path, re.sub("[\ud800-\udfff]", lambda found: ascii(found[0])[1:-1], text) + "\n")
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """What is said of a repaired model: in the terminal, and in its card."""
 
 import importlib.metadata
+import json
 from typing import Any
 
+from mteb_hybrid.files.safe_text import code, markdown, visible
 from mteb_hybrid.repair.held_out import Figures
 from mteb_hybrid.repair.outcome import Outcome, seconds_text
+from mteb_hybrid.results.text_table import markdown as table
 
 
 def curve_table(outcome: Outcome) -> list[list[str]]:
@@ -22,12 +25,6 @@ def _row(found: Figures, star: str) -> list[str]:
 
 def _number(value: float, digits: int) -> str:
     return "–" if value != value else f"{value:.{digits}f}"
-
-
-def markdown(rows: list[list[str]]) -> str:
-    """A table; numbers to the right."""
-    rule = ["---", "---", *["---:"] * (len(rows[0]) - 2)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], rule, *rows[1:]])
 
 
 def record(outcome: Outcome, base: str, revision: str | None) -> dict[str, Any]:
@@ -59,27 +56,32 @@ def card(outcome: Outcome, base: str, title: str) -> str:
     fitted = outcome.fitted
     if fitted is None:
         raise ValueError("nothing was chosen; there is no card to write")
-    languages = ", ".join(outcome.corpus.fit)
+    languages = markdown(", ".join(outcome.corpus.fit))
     directions = "" if fitted.directions is None else f", {fitted.directions} directions"
     held_out = "translations of held-out texts" if outcome.corpus.parallel else "held-out texts"
+    head, *body = curve_table(outcome)
     lines = [
         "---",
         "library_name: sentence-transformers",
         "pipeline_tag: sentence-similarity",
-        *([f"base_model: {base}"] if "/" in base and not base.startswith("local/") else []),
+        *(
+            [f"base_model: {json.dumps(visible(base), ensure_ascii=False)}"]
+            if "/" in base and not base.startswith("local/")
+            else []
+        ),
         "tags:",
         "- sentence-transformers",
         "- mteb-hybrid",
         "---",
-        f"# {title}",
+        f"# {markdown(title)}",
         "",
-        f"{base} with a linear map behind it that takes out what its vectors say of the language "
-        "of a text, so that in a pool of several languages the right answers in other languages "
-        "are not ranked below wrong ones in that of the query. Nothing was trained.",
+        f"{markdown(base)} with a linear map behind it that takes out what its vectors say of the "
+        "language of a text, so that in a pool of several languages the right answers in other "
+        "languages are not ranked below wrong ones in that of the query. Nothing was trained.",
         "",
-        f"- **Repair:** {fitted.repair.name}{directions}: `{fitted.repair.formula}` "
-        f"({fitted.repair.citation})",
-        f"- **Fitted on:** {outcome.corpus.name}, {seconds_text(outcome)}",
+        f"- **Repair:** {fitted.repair.name}{directions}: {code(fitted.repair.formula)} "
+        f"({markdown(fitted.repair.citation)})",
+        f"- **Fitted on:** {markdown(outcome.corpus.name)}, {seconds_text(outcome)}",
         f"- **Languages:** {languages}",
         f"- **Where the bias lay:** {outcome.between:.1%} of the variance of the vectors was "
         "between languages; of it "
@@ -88,7 +90,7 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         "- **Use:** as before, with the same prompts; vectors made before the repair must be "
         "repaired too (`mteb-hybrid repair FOLDER --vectors FILE`)",
         "",
-        *(f"> **Warning:** {warning}\n" for warning in outcome.warnings),
+        *(f"> **Warning:** {markdown(warning)}\n" for warning in outcome.warnings),
         "## What it changed",
         "",
         f"Mean average precision on {held_out}, none of which was fitted on: the second half of a "
@@ -96,7 +98,7 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         "apart these are ranked. `*` was chosen. Each language holds exactly one answer there, "
         "which favours mergings that balance languages.",
         "",
-        markdown(curve_table(outcome)),
+        table(head, body),
         "",
     ]
     return "\n".join(lines)

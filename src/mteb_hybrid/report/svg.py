@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from mteb_hybrid.files.safe_text import prose
 from mteb_hybrid.report.style import GRID, INK, MUTED, PAPER, SERIES, STYLE
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -60,7 +61,7 @@ def inline(figure: Figure, key: str, title: str, description: str) -> str:
                 element.set(name, re.sub(r"-?\d+\.\d{3,}", _rounded, " ".join(value.split())))
     for name, text in (("desc", description), ("title", title)):
         child = ElementTree.Element(f"{SVG}{name}", id=f"{key}-{name}")
-        child.text = text
+        child.text = prose(text)
         root.insert(0, child)
     for element in root.iter():
         element.tag = element.tag.removeprefix(SVG)

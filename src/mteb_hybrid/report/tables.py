@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mteb_hybrid.files.safe_text import markdown
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.traits import language_traits
 from mteb_hybrid.report.glossary import words
@@ -55,7 +56,9 @@ class Table:
         """The table in Markdown below its caption, or in LaTeX (booktabs)."""
         marked = [(f"[published] {title}", *rest) for title, *rest in self.published]
         table = write_table(self.head, [*self.rows, *marked], format, labels=self.labels)
-        return f"{self.caption}\n\n{table}\n" if format is Format.MARKDOWN else f"{table}\n"
+        return (
+            f"{markdown(self.caption)}\n\n{table}\n" if format is Format.MARKDOWN else f"{table}\n"
+        )
 
 
 def headline_columns(collection: CollectionSummary) -> tuple[tuple[str, Setting, str], ...]:

@@ -8,12 +8,13 @@ import polars as pl
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.results.cells import COLUMNS
 from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_by, compare_models, on_both
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import read_per_query
-from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 LEGEND = (
     "Means: over queries, then unweighted over subsets. Difference: model minus baseline. "
@@ -47,7 +48,7 @@ def read_models(folders: Sequence[Path]) -> dict[str, pl.DataFrame]:
     for folder, model_revision in found.items():
         name = names[model_revision]
         # The same model and revision may lie in two results folders.
-        name = f"{name} ({folder})" if name in models else name
+        name = f"{name} ({visible(str(folder))})" if name in models else name
         models[name] = read_per_query(folder)
     return models
 
@@ -91,14 +92,13 @@ def tables(
     if format is Format.CSV:
         both = pl.concat([overall, parts], how="diagonal")
         keys = ["task", "measure", "model", by.column]
-        return (
+        table = (
             both.select(*keys, pl.all().exclude(*keys, "left_out"))
             .rename({"first": "baseline_mean", "second": "model_mean"})
             .with_columns(both["left_out"], baseline=pl.lit(baseline))
             .select(pl.all().exclude("left_out"), "left_out")
-            .write_csv()
-            .rstrip("\n")
         )
+        return write_csv(table.columns, table.iter_rows())
     labels = ["Task", "Measure", "Model"]
     means = [f"baseline {baseline}", "model", "difference"]
     won = ["won", "lost", "tied"]

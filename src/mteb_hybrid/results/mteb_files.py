@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.files.safe_text import visible
 
 META = "model_meta.json"
 EXPERIMENTS = "experiments"
@@ -98,7 +99,7 @@ def evaluated_model(folder: Path) -> EvaluatedModel:
     name, at = revision.parent.name.replace("__", "/"), revision.name
     if meta.get("name"):
         name, at = str(meta["name"]), str(meta.get("revision"))
-    return EvaluatedModel(_printable(name), _printable(at), _printable(experiment))
+    return EvaluatedModel(visible(name), visible(at), visible(experiment))
 
 
 def labels(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -167,8 +168,3 @@ def _meta(file: Path) -> dict[str, Any]:
         f"{file}: not a JSON object, so whose results lie beside it is not known. Delete it: then "
         "the names of the folders count."
     )
-
-
-def _printable(name: str) -> str:
-    """A name without the control characters that neither XML nor a terminal can show."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)

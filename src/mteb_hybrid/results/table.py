@@ -1,7 +1,5 @@
 """The table of one or more models: monolingual, cross-lingual, multilingual, and the bias."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +7,7 @@ from pathlib import Path
 from mteb_hybrid.results.cells import COLUMNS, JUDGED_IN_ONE, Cell, Column, cell_text
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import ModelSummary, Summary, summarise
-from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 LEGEND = (
     "Mo.: queries and passages in one language. Cr.: passages in another language. "
@@ -124,30 +122,15 @@ def _any_further(rows: Sequence[Row]) -> bool:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *("collection", "model", "revision", "setting", "score", "value", "subsets", "of"),
-            *("top", "measured_on"),
-        ]
-    )
-    for row in rows:
-        cells = (*row.cells, *row.further)
-        for cell, column in zip(cells, (*COLUMNS, *JUDGED_IN_ONE), strict=True):
-            if cell:
-                writer.writerow(
-                    [
-                        row.collection,
-                        row.model,
-                        row.revision,
-                        column.setting,
-                        column.score,
-                        repr(cell.value),
-                        cell.subsets,
-                        cell.expected,
-                        "" if cell.truncated_at is None else cell.truncated_at,
-                        1.0 if cell.measured_on is None else cell.measured_on,
-                    ]
-                )
-    return out.getvalue().rstrip("\n")
+    head = ["collection", "model", "revision", "setting", "score", "value", "subsets", "of"]
+    body = [
+        (
+            *(row.collection, row.model, row.revision, column.setting, column.score),
+            *(cell.value, cell.subsets, cell.expected, cell.truncated_at),
+            1.0 if cell.measured_on is None else cell.measured_on,
+        )
+        for row in rows
+        for cell, column in zip((*row.cells, *row.further), (*COLUMNS, *JUDGED_IN_ONE), strict=True)
+        if cell
+    ]
+    return write_csv([*head, "top", "measured_on"], body)

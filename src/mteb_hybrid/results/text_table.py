@@ -1,10 +1,14 @@
-"""Tables of words and numbers as text, Markdown, LaTeX or HTML."""
+"""Tables of words and numbers as text, Markdown, LaTeX, HTML or CSV.
 
+Cells may hold anything: each is made safe for its format by `mteb_hybrid.files.safe_text`.
+"""
+
+import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from html import escape
+
+from mteb_hybrid.files import safe_text
 
 
 class Format(StrEnum):
@@ -36,24 +40,17 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2
     """A Markdown table whose first `labels` columns are text."""
 
     def line(cells: Iterable[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(safe_text.markdown, cells)) + " |"
 
-    rule = line(["---"] * labels + ["---:"] * (len(head) - labels))
-    return "\n".join([line(head), rule, *map(line, body)])
+    rule = " | ".join(["---"] * labels + ["---:"] * (len(head) - labels))
+    return "\n".join([line(head), f"| {rule} |", *map(line, body)])
 
 
 def latex(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
     """A LaTeX table (booktabs) whose first `labels` columns are text."""
-    special = {c: rf"\{c}" for c in "&%$#_{}"} | {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "–": "--",
-    }
 
     def line(cells: Iterable[str]) -> str:
-        escaped = (re.sub(r"[\\&%$#_{}~^–]", lambda m: special[m[0]], c) for c in cells)
-        return " & ".join(escaped) + r" \\"
+        return " & ".join(map(safe_text.latex, cells)) + r" \\"
 
     return "\n".join(
         [
@@ -69,18 +66,30 @@ def latex(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -
 
 
 def html(head: Sequence[str], body: Sequence[Sequence[str]], labels: int = 2) -> str:
-    """An HTML table whose first `labels` columns are text; every cell is escaped."""
+    """An HTML table whose first `labels` columns are text."""
 
     def line(tag: str, cells: Sequence[str]) -> str:
         sides = ["left"] * labels + ["right"] * (len(cells) - labels)
         shown = (
-            f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+            f'<{tag} style="text-align: {side}">{safe_text.html(cell)}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
         )
         return f"<tr>{''.join(shown)}</tr>"
 
     lines = "\n".join(line("td", cells) for cells in body)
     return f"<table>\n<thead>{line('th', head)}</thead>\n<tbody>\n{lines}\n</tbody>\n</table>"
+
+
+def write_csv(head: Sequence[str], body: Iterable[Sequence[str | float | None]]) -> str:
+    """CSV in full precision: numbers as they are, and text that no spreadsheet computes.
+
+    Texts that begin with ``=``, ``+``, ``-`` or ``@`` get an apostrophe in front.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for cells in (head, *body):
+        writer.writerow(safe_text.csv_cell(c) if isinstance(c, str) else c for c in cells)
+    return out.getvalue().rstrip("\n")
 
 
 def _text(
@@ -91,11 +100,19 @@ def _text(
     from rich.table import Table
     from rich.text import Text
 
+    def _words(cell: str) -> Text:
+        return Text(safe_text.visible(cell))
+
     table = Table(box=box.SIMPLE_HEAD)
     for index, title in enumerate(head):
-        table.add_column(title, justify="left" if index < labels else "right", overflow="fold")
+        table.add_column(
+            _words(title), justify="left" if index < labels else "right", overflow="fold"
+        )
     for cells in body:
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(_words, cells))
     out = io.StringIO()
     Console(file=out, width=width or 1000, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
+    # Only now, since what keeps directions apart has no width.
+    return "\n".join(safe_text.line(line.rstrip()) for line in out.getvalue().split("\n")).strip(
+        "\n"
+    )

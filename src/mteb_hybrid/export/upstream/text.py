@@ -14,6 +14,7 @@ from typing import Any
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.export.upstream.module import MAIN_SCORE, import_source
+from mteb_hybrid.files.safe_text import code, markdown
 from mteb_hybrid.retrieval.views import Setting
 
 MODELS = (
@@ -56,11 +57,11 @@ def pull_request(proposal: Proposal) -> str:
     card, about = proposal.card, proposal.card.metadata
     settings = [setting for setting, _ in proposal.tasks.values()]
     has_pools = Setting.MULTILINGUAL in settings and card.source.parallel
-    related = " and ".join(f"`{name}`" for name in about.adapted_from)
+    related = " and ".join(code(name) for name in about.adapted_from)
     return _template("upstream_pr.md").substitute(
-        title=card.title,
+        title=markdown(card.title),
         count=f"{len(settings)} task{'s' if len(settings) > 1 else ''}",
-        description=card.description,
+        description=markdown(card.description),
         related=f" Related: {related}." if related else "",
         why=WHY_POOLS if has_pools else WHY_OPEN,
         outlined="x" if has_pools else " ",
@@ -68,9 +69,9 @@ def pull_request(proposal: Proposal) -> str:
             _row(name, *statistics.values()) for name, (_, statistics) in proposal.tasks.items()
         ),
         dataset=proposal.dataset,
-        license=about.license,
-        creation=about.sample_creation,
-        annotations=about.annotations_creators,
+        license=markdown(about.license),
+        creation=markdown(about.sample_creation),
+        annotations=markdown(about.annotations_creators),
         settings=" | ".join(setting.title() for setting in settings),
         rule=" | ".join("---:" for _ in settings),
         models="\n".join(f"| `{model}` |{'  |' * len(settings)}" for model in MODELS),
@@ -83,7 +84,7 @@ def steps(proposal: Proposal) -> str:
     """What is left to a person, in order."""
     names = list(proposal.tasks)
     return _template("upstream_steps.md").substitute(
-        title=proposal.card.title,
+        title=markdown(proposal.card.title),
         dataset=proposal.dataset,
         revision=proposal.revision,
         imports=indent(import_source(proposal.module, names), "   "),

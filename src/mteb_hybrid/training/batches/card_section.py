@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.safe_text import code, html, markdown
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.tally import Tally
@@ -49,8 +50,9 @@ def add_section(
     if HEADING in template:
         before, _, rest = template.partition(HEADING)
         template = before + PLACE + rest.partition(PLACE)[2]
-    lines = [HEADING, "{% raw %}", *_lines(plan, parts, prompts, tally)]
-    section = "\n".join([*lines, "{% endraw %}", "", PLACE])
+    # As a string of the template, whose text is never read as template.
+    text = json.dumps("\n".join(_lines(plan, parts, prompts, tally)), ensure_ascii=False)
+    section = f"{HEADING}\n{{{{ {text} }}}}\n\n{PLACE}"
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", prefix="model-card-", suffix=".md", delete=False
     ) as file:
@@ -71,36 +73,42 @@ def _lines(
         if plan.method == "hybrid"
         else "Examples had both sides in one language; batches mixed languages (a baseline).",
         "",
-        *(f"- `{key}`: {value}" for key, value in plan.settings().items() if value is not None),
-        f"- Languages: {', '.join(languages)}",
+        *(
+            f"- `{key}`: {markdown(str(value))}"
+            for key, value in plan.settings().items()
+            if value is not None
+        ),
+        f"- Languages: {markdown(', '.join(languages))}",
     ]
     for name, own in hybrid.items():
         corpora = own.dataset.corpora
-        said = ", ".join(f"{corpus.name} ({len(corpus):,} rows)" for corpus in corpora)
-        lines.append(f"- Parallel data{f' `{name}`' if name else ''}: {said}")
+        said = ", ".join(f"{markdown(corpus.name)} ({len(corpus):,} rows)" for corpus in corpora)
+        lines.append(f"- Parallel data{f' {code(name)}' if name else ''}: {said}")
     if prompts:
-        said = ", ".join(f"{name} `{json.dumps(text)[1:-1]}`" for name, text in prompts.items())
+        said = ", ".join(
+            f"{markdown(name)} {code(json.dumps(text)[1:-1])}" for name, text in prompts.items()
+        )
         lines.append(f"- Prompts, in training and in evaluation: {said}")
     if tally is None or not tally.batches:
         return lines
     if len(parts) > 1:
         total = tally.examples.total()
-        shares = (f"`{name}` {tally.examples[name] / total:.1%}" for name in parts)
+        shares = (f"{code(name)} {tally.examples[name] / total:.1%}" for name in parts)
         lines.append(f"- Share of the examples of each data set: {', '.join(shares)}")
         lines.append(
             "- Without hybrid batches: "
-            + (", ".join(f"`{name}`" for name in parts if name not in hybrid) or "none")
+            + (", ".join(code(name) for name in parts if name not in hybrid) or "none")
         )
     lines += [f"- Share of monolingual batches: {tally.monolingual_share:.3f}", ""]
     for name, counts in sorted(tally.pairs.items()):
         top = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        where = f" of `{name}`" if name else ""
+        where = f" of {html(name)}" if name else ""
         lines += [
             f"<details><summary>Examples per language pair{where} ({len(top)} pairs)</summary>",
             "",
             "| query-passage | examples |",
             "|:--|--:|",
-            *(f"| {pair} | {count:,} |" for pair, count in top),
+            *(f"| {markdown(pair)} | {count:,} |" for pair, count in top),
             "",
             "</details>",
         ]

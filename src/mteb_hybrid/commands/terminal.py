@@ -1,0 +1,65 @@
+"""What commands print: safe for any terminal, and in any encoding."""
+
+import codecs
+import logging
+import sys
+import warnings
+from typing import Any
+
+from mteb_hybrid.files.safe_text import line, message
+
+# What our own words hold beyond ASCII, for encodings that lack it; directions are isolated by no
+# terminal that has no letters to isolate.
+_PLAIN = {
+    **{"–": "-", "─": "-", "━": "-", "…": "...", "×": "x", "±": "+/-", "≥": ">=", "≤": "<="},
+    **{"“": '"', "”": '"', "’": "'", "\u2067": "", "\u2069": ""},
+}
+_format_warning = warnings.formatwarning
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines of words in which names, paths and texts may stand, as they are.
+
+    Each argument stays one line. What is in a format of its own, such as a table, is printed as it
+    is: `mteb_hybrid.results.text_table` makes it safe.
+    """
+    print(*map(line, lines), sep="\n", file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def complain(error: object) -> None:
+    """Say on stderr what went wrong; an error that lists several things has several lines."""
+    print(message(f"mteb-hybrid: {error}"), file=sys.stderr, flush=True)
+
+
+def prepare() -> None:
+    """Make everything that this process prints safe: what others print, warnings and logs too.
+
+    A character that the encoding of a stream lacks is replaced; it stops nothing.
+    """
+    codecs.register_error("mteb_hybrid.plain", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # None where it is closed
+            stream.reconfigure(errors="mteb_hybrid.plain")
+    warnings.formatwarning = _safe_warning
+    if logging.lastResort:  # prints what is logged where no handler was configured
+        logging.lastResort.setFormatter(_SafeFormatter())
+
+
+class _SafeFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return message(super().format(record))
+
+
+def _safe_warning(*args: Any, **kwargs: Any) -> str:
+    return message(_format_warning(*args, **kwargs).rstrip("\n")) + "\n"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c) or _escape(c) for c in lacking), error.end
+
+
+def _escape(char: str) -> str:
+    return "" if char in _PLAIN else char.encode("ascii", "backslashreplace").decode()
