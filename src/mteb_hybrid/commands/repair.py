@@ -1,9 +1,21 @@
 """The command ``mteb-hybrid repair``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Method(StrEnum):
+    """Repairs of vectors."""
+
+    PROJECTION = "projection"
+    LSAR = "lsar"
+    LEACE = "leace"
+    CENTRING = "centring"
+    LIR = "lir"
+    SHIFT = "shift"
 
 
 def repair(
@@ -43,12 +55,11 @@ def repair(
         ),
     ] = None,
     method: Annotated[
-        str,
+        Method,
         typer.Option(
-            help="projection, lsar, leace; for --vectors also centring, lir, shift. What they do: "
-            "docs/repair.md."
+            help="Centring, lir and shift are for --vectors. What they do: docs/repair.md."
         ),
-    ] = "projection",
+    ] = Method.PROJECTION,
     directions: Annotated[
         int | None,
         typer.Option(
@@ -97,12 +108,12 @@ def repair(
         if texts is None:
             raise ValueError("no --texts; give text in several languages to fit on")
         said = repair_folder(
-            model, output, texts, method, directions, per_language, held_out, seed, name, device,
-            batch_size, overwrite,
+            model, output, texts, method.value, directions, per_language, held_out, seed, name,
+            device, batch_size, overwrite,
         )  # fmt: skip
     else:
         said = repair_vectors(
-            model, vectors, output, texts, languages, method, directions, per_language, seed,
+            model, vectors, output, texts, languages, method.value, directions, per_language, seed,
             device, batch_size,
         )  # fmt: skip
     for warning in said.warnings:

@@ -9,7 +9,7 @@ AT_MOST = 3
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question that ends an error: ``; did you mean 'xquad-r'?``, or nothing.
+    """What goes on an error: ``; did you mean 'xquad-r'?``, or a full stop.
 
     Args:
         name: What was given, and is none of them.
@@ -29,7 +29,9 @@ def near(name: str, known: Iterable[str]) -> list[str]:
     bare = _bare(name)
     if not bare:
         return []
-    found = [one for key, one in names.items() if key == bare or _bare(one.rpartition("/")[2]) == bare]
+    if bare in names:
+        return [names[bare]]
+    found = [one for key, one in names.items() if key.rpartition("/")[2] == bare]
     found += [names[key] for key in difflib.get_close_matches(bare, names, AT_MOST, 0.7)]
     if len(bare) > 2:
         found += [one for key, one in names.items() if key.startswith(bare)]
@@ -53,7 +55,9 @@ def near_languages(text: str, known: Mapping[str, str]) -> list[str]:
     names: dict[str, str] = {}
     for short, code in known.items():
         if entry := iso_entry(code):
-            names.setdefault(language_name(entry.alpha_3), short)
+            name = language_name(entry.alpha_3)
+            names.setdefault(name, short)
+            names.setdefault(name.split()[-1], short)  # Modern Greek
     if not found:
         named = [names[name] for name in near(text, names)]
         found = named or (near(text, known) if len(text) > 3 else [])
@@ -65,4 +69,4 @@ def _bare(name: str) -> str:
 
 
 def _asked(names: list[str]) -> str:
-    return f"; did you mean {' or '.join(map(repr, names))}?" if names else ""
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else "."
