@@ -159,7 +159,8 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be removed, nothing was written
+            path.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> set[Path]:
