@@ -233,7 +233,7 @@ def test_near_misses_are_suggested(arguments, said):
 def test_choices_stand_in_the_help(command, choices):
     output = runner.invoke(app, [*command.split(), "--help"], env={"COLUMNS": "300"}).output
     for choice in choices:
-        assert re.search(rf"[\[|]{choice}[]|]", output), choice
+        assert choice in output
 
 
 def test_choices_are_those_of_mteb_and_of_the_repairs():

@@ -163,11 +163,12 @@ def checked_vectors(vectors: Vectors, texts: Sequence[str], model: str | None = 
             not finite.
     """
     who = f"the model {model}" if model else "the model"
-    vectors, given = _array(vectors), _described(vectors)
+    given, vectors = vectors, _array(vectors)
     shape = None if vectors is None else tuple(vectors.shape)
     if shape is None or len(shape) != 2 or shape[0] != len(texts) or not shape[1]:
+        found = _described(given) if shape is None else f"vectors of shape {shape}"
         raise EncoderError(
-            f"{who} returned {given} for {len(texts)} texts; expected an array of shape "
+            f"{who} returned {found} for {len(texts)} texts; expected "
             f"({len(texts)}, dimensions). Check its encode method: it must return one vector per "
             "text, in order, all of one length."
         )
@@ -186,7 +187,7 @@ def _array(vectors: Any) -> Any:
     """The vectors as an array or a tensor of real numbers on the CPU; None if they are none."""
     if isinstance(vectors, list | tuple):
         if vectors and hasattr(vectors[0], "detach"):  # numpy reads no bfloat16, and no device
-            vectors = [_array(one) for one in vectors]
+            vectors = [np.asarray(_array(one)) for one in vectors]
         try:
             vectors = np.asarray(vectors)
         except (ValueError, TypeError):  # ragged
@@ -210,8 +211,14 @@ def _described(vectors: Any) -> str:
     if shape is not None:
         return f"vectors of shape {tuple(shape)} ({kind} of {dtype})"
     if isinstance(vectors, list | tuple) and vectors:
-        lengths = sorted({np.size(one) for one in vectors if not isinstance(one, str | dict)})
-        named = f", of lengths {', '.join(map(str, lengths[:5]))}" if lengths else ""
+        lengths = sorted(
+            {
+                len(one)
+                for one in vectors
+                if isinstance(one, list | tuple) or getattr(one, "shape", None)
+            }
+        )
+        named = f" of lengths {', '.join(map(str, lengths[:5]))}" if lengths else ""
         return f"a {kind} of {len(vectors)} {type(vectors[0]).__name__}{named}"
     return "None" if vectors is None else f"a {kind}"
 
