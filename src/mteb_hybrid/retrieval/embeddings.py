@@ -194,7 +194,7 @@ def _array(vectors: Any) -> Any:
             return None
     if hasattr(vectors, "detach"):
         vectors = vectors.detach().cpu()
-        if vectors.is_complex() or vectors.layout != vectors.new_empty(0).layout:
+        if vectors.is_complex() or str(vectors.layout) != "torch.strided":
             return None
         exact = str(vectors.dtype) in {"torch.float16", "torch.float32", "torch.float64"}
         return vectors if exact else vectors.float()
