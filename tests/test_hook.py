@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import sys
 import warnings
+import zipfile
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import mteb
@@ -114,9 +116,9 @@ def python(start, code: str, *options: str, **settings) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def without_site(start, code: str) -> str:
+def without_site(start, code: str, **settings) -> str:
     """Run code in an interpreter without site-packages, so without mteb; nothing on stderr."""
-    stdout, stderr = python(start, code, "-S")
+    stdout, stderr = python(start, code, "-S", **settings)
     assert stderr == ""
     return stdout
 
@@ -305,7 +307,9 @@ def test_names_that_mteb_has_itself_are_left_to_mteb(monkeypatch):
     assert listed == module.TASK_LIST
 
 
-@pytest.mark.parametrize("value", [None, "", "0", "false", "False"])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", "0", "false", "False", "f", "no", "No", "n", "off", "OFF "]
+)
 def test_hook_registers_unless_disabled(monkeypatch, value):
     calls = []
     monkeypatch.setattr(plugin, "register", lambda: calls.append(1))
@@ -316,11 +320,13 @@ def test_hook_registers_unless_disabled(monkeypatch, value):
     assert calls == [1]
 
 
-@pytest.mark.parametrize("value", ["1", "true", "yes"])
+@pytest.mark.parametrize("value", ["1", "true", "t", "yes", "Y", "on", "anything else"])
 def test_hook_does_not_register_when_disabled(monkeypatch, value):
-    monkeypatch.setattr(plugin, "register", lambda: pytest.fail("registered"))
+    calls = []
+    monkeypatch.setattr(plugin, "register", lambda: calls.append(1))
     monkeypatch.setenv("MTEB_HYBRID_DISABLE", value)
     _hook.register()
+    assert not calls
 
 
 def test_disabled_mteb_works_and_does_not_know_the_tasks(start):
@@ -363,7 +369,14 @@ def test_every_registry_is_checked_before_anything_changes(
     assert registry == before
 
 
-@pytest.mark.parametrize("error", [ImportError("no such module"), KeyError("x"), SystemError("y")])
+class Panic(BaseException):
+    """As libraries written in Rust raise it."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("no such module"), KeyError("x"), SystemError("y"), SystemExit(3), Panic("z")],
+)
 def test_any_failure_becomes_one_warning_and_under_w_error_a_message(monkeypatch, capsys, error):
     def fail():
         raise error
@@ -377,6 +390,53 @@ def test_any_failure_becomes_one_warning_and_under_w_error_a_message(monkeypatch
         _hook.register()
     assert capsys.readouterr().err == f"{given[0].message}\n"
     assert type(error).__name__ in str(given[0].message)
+
+
+def test_an_interruption_is_left_to_who_imports_mteb(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plugin, "register", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _hook.register()
+
+
+def test_what_shares_its_loader_is_registered_once(start, tmp_path):
+    """From a zip file, where mteb, our modules and all others have one loader."""
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("mteb/__init__.py", "import mteb.inner, other, mteb_hybrid.first\n")
+        archive.writestr("mteb/inner.py", "import mteb_hybrid.second\n")
+        archive.writestr("other.py", "")
+        archive.writestr("later.py", "")
+        archive.writestr("mteb_hybrid/__init__.py", "")
+        archive.writestr("mteb_hybrid/_hook.py", (SOURCE / "mteb_hybrid/_hook.py").read_text())
+        archive.writestr("mteb_hybrid/first.py", "")
+        archive.writestr("mteb_hybrid/second.py", "import mteb\n")
+    code = """
+import sys
+sys.path.insert(0, "all.zip")
+import importlib.util, mteb_hybrid._hook as hook
+hook.install()
+hook.register = lambda: print("registered with", hasattr(sys.modules["mteb"], "inner"))
+for _ in range(1000):
+    importlib.util.find_spec("mteb")
+import mteb_hybrid.second
+import mteb, later
+assert mteb.__file__.startswith("all.zip")
+"""
+    assert without_site(start, code, source=tmp_path) == "registered with True\n"
+
+
+def test_a_loader_that_cannot_be_wrapped_is_left_alone():
+    class Loader:
+        __slots__ = ()
+
+        def exec_module(self, module):
+            pass
+
+    spec = ModuleSpec("mteb", Loader())
+    _hook.RegisteringFinder().watch(spec)
+    assert spec.loader.exec_module.__func__ is Loader.exec_module
 
 
 def test_bad_card_gives_one_warning_that_names_it_and_mteb_works(start, tmp_path):

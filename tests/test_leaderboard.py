@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from conftest import ROOT
 from mteb_hybrid import plugin
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.export.upstream.submission import check_results
 
 GIT = shutil.which("git")

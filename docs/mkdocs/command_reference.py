@@ -7,7 +7,7 @@ import typer
 from escape import escaped
 from rich.text import Text
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 
 NAME = "mteb-hybrid"
 

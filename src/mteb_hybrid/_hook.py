@@ -36,7 +36,7 @@ class RegisteringFinder:
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
         """Delegate to the other finders, and watch the execution of the modules named above."""
-        if name != "mteb" and not name.startswith("mteb_hybrid."):
+        if not _watched(name):
             return None
         if name in self.searching:  # another finder that asks all others has asked us
             return None
@@ -56,37 +56,60 @@ class RegisteringFinder:
         return None
 
     def watch(self, spec: "ModuleSpec") -> None:
-        """Wrap ``exec_module`` on this one loader; everything else about it stays as it was."""
+        """Wrap ``exec_module`` on this one loader; everything else about it stays as it was.
+
+        The modules of a zip file share their loader: it is wrapped once, and others pass through.
+        """
         loader = spec.loader
         assert loader is not None  # noqa: S101 - find_spec has looked
         execute = loader.exec_module
+        if getattr(execute, "finder", None) is self:
+            return
 
         def exec_module(module: "ModuleType") -> None:
+            name = module.__name__
+            if not _watched(name):
+                execute(module)
+                return
             self.running += 1
             try:
                 execute(module)
-                self.pending = self.pending or spec.name == "mteb"
+                self.pending = self.pending or name == "mteb"
             finally:
                 self.running -= 1
             if self.pending and not self.running:
                 self.pending = False
                 register()
 
-        loader.exec_module = exec_module  # type: ignore[method-assign]
+        exec_module.finder = self  # type: ignore[attr-defined]
+        try:  # noqa: SIM105 - contextlib is not worth importing
+            loader.exec_module = exec_module  # type: ignore[method-assign]
+        except (AttributeError, TypeError):  # a loader that takes none; then nothing is registered
+            pass
+
+
+def _watched(name: str) -> bool:
+    return name == "mteb" or name.startswith("mteb_hybrid.")
 
 
 def register() -> None:
-    """Register with MTEB; turn any failure into one warning that says what to do."""
+    """Register with MTEB; turn any failure into one warning that says what to do.
+
+    ``MTEB_HYBRID_DISABLE`` switches it off, unless it says no: 0, false, f, no, n, off, or nothing.
+    """
     import os
     import warnings
 
-    if os.environ.get("MTEB_HYBRID_DISABLE", "").lower() not in ("", "0", "false"):
+    said = os.environ.get("MTEB_HYBRID_DISABLE", "").strip().lower()
+    if said not in ("", "0", "false", "f", "no", "n", "off"):
         return
     try:
         from mteb_hybrid import plugin
 
         plugin.register()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too, and panics of libraries written in Rust
         message = (
             f"mteb-hybrid could not register its tasks ({type(error).__name__}: {error}). "
             "mteb itself is not affected. It was tested with mteb 2.26; install that version, "

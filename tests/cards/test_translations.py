@@ -18,7 +18,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.source import BeirSource
 from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.cards.translations import overlay_folder, provenance
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.select import SelectionError, select_tasks
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError

@@ -1,14 +1,23 @@
 """The command line as a user meets it."""
 
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
+from typing import get_args
 
+import mteb
 import pytest
 from rich.text import Text
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
+from mteb_hybrid.commands.options import OverwriteStrategy
+from mteb_hybrid.commands.repair import Method
+from mteb_hybrid.commands.tasks import SampleCreation
+from mteb_hybrid.repair import VECTOR_REPAIRS
 
 runner = CliRunner()
 
@@ -16,7 +25,7 @@ runner = CliRunner()
 def test_listing_tasks_needs_neither_torch_nor_mteb():
     code = """
 import sys
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 app(["tasks", "list"], standalone_mode=False)
 app(["tasks", "show", "xquad-r"], standalone_mode=False)
 assert not {"torch", "mteb", "datasets", "transformers", "numpy", "scipy"} & set(sys.modules)
@@ -88,3 +97,168 @@ def test_errors_are_one_line(arguments, said):
     assert done.stderr.startswith("mteb-hybrid: ")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def process(code: str, *arguments: str, **settings) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process, after some code."""
+    code = f"{code}\nfrom mteb_hybrid.commands.main import main\nmain()"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stop_while_modules_are_imported_is_quiet(tmp_path, name, status):
+    """Whatever the module that is being imported makes of it."""
+    (tmp_path / "typer.py").write_text(
+        "import os, signal, time\n"
+        f"try:\n    os.kill(os.getpid(), signal.{name})\n    time.sleep(30)\n"
+        "except BaseException as error:\n    raise ImportError('no') from error\n"
+    )
+    done = process(f"import sys; sys.path.insert(0, {str(tmp_path)!r})", "tasks", "list")
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stop_while_something_is_written_is_quiet_and_leaves_nothing(tmp_path, name, status):
+    code = f"""
+import os, pathlib, signal, time
+from mteb_hybrid.commands import app
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import whole
+def write():
+    place = pathlib.Path({str(tmp_path)!r}, "file")
+    with lock(place), whole(place) as part:
+        part.write_text("half")
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(30)
+app.app = write
+"""
+    done = process(code)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    code = """
+import os, signal
+from mteb_hybrid.commands import app
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+app.app = lambda: os.kill(os.getpid(), signal.SIGHUP) or print("done")
+"""
+    done = process(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+SHELL = [
+    ("tasks list >&-", 1, "mteb-hybrid: standard output is closed; give it a place, such as "),
+    ("tasks list 2>&- >/dev/null", 0, ""),
+    ("tasks show nothing 2>&-", 1, ""),
+    ("tasks show sample <&- >/dev/null", 0, ""),
+    ("tasks list >/dev/full", 1, "mteb-hybrid: standard output: No space left on device\n"),
+    ("table --help >/dev/full", 1, "mteb-hybrid: standard output: No space left on device\n"),
+]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("arguments", "status", "said"), SHELL)
+def test_closed_and_full_outputs(arguments, status, said):
+    command = f"{shlex.quote(sys.executable)} -m mteb_hybrid {arguments}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert done.returncode == status
+    assert done.stderr.startswith(said) and done.stderr.count("\n") == bool(said)
+
+
+def test_a_pipe_that_nobody_reads_any_more_is_no_error():
+    command = f"{shlex.quote(sys.executable)} -m mteb_hybrid tasks list | head -c 10"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert (len(done.stdout), done.stderr) == (10, "")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for language in ("en", "de"):
+        lines = (f"q{number} Q0 {language}{number} 1 2.0 x\n" for number in range(999))
+        (tmp_path / language).write_text("".join(lines))
+    places = [f"--run={language}={tmp_path / language}" for language in ("en", "de")]
+    return ["merge", *places, "-o"]
+
+
+def test_a_full_disk_is_one_sentence_with_the_path_and_nothing_is_left(runs, tmp_path):
+    target = tmp_path / "out" / "merged.trec"
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))"
+    done = process(code, *runs, str(target))
+    assert done.returncode == 1
+    assert done.stderr == f"mteb-hybrid: {target}: File too large\n"
+    assert not list(target.parent.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(runs, tmp_path):
+    """Also to root, who may write anywhere: here the folder is on a file system of the kernel."""
+    done = process("", *runs, "/proc/merged.trec")
+    assert done.returncode == 1
+    assert re.fullmatch(r"mteb-hybrid: /proc/merged\.trec: [^:\n]+\n", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("tasks show xquadr", "did you mean 'xquad-r'?"),
+        ("run -m x/y xquadr", "did you mean 'xquad-r'?"),
+        ("run -m x/y xquad-r --query-language english", "did you mean 'en'?"),
+        ("run -m x/y xquad-r --passage-language zh_CN", "did you mean 'zh'?"),
+        ("train e5-small-hybird", "did you mean 'e5-small-hybrid'"),
+        ("export smaple -f beir -o x", "did you mean 'sample'?"),
+        ("translate scifct --into de -m x/y", "did you mean 'scifact'?"),
+        ("translate scifact --into german -m x/y", "did you mean 'de'?"),
+        ("models add . --name a/b --language english", "such as 'eng'"),
+    ],
+)
+def test_near_misses_are_suggested(arguments, said):
+    result = runner.invoke(app, arguments.split())
+    assert isinstance(result.exception, ValueError)
+    assert said in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("command", "choices"),
+    [
+        ("tasks new", ["human-translated", "found"]),
+        ("run", ["monolingual", "only-missing", "only-cache"]),
+        ("repair", ["projection", "shift"]),
+        ("export", ["beir", "mteb"]),
+        ("mine", ["top", "random"]),
+        ("compare", ["family", "latex"]),
+    ],
+)
+def test_choices_stand_in_the_help(command, choices):
+    output = runner.invoke(app, [*command.split(), "--help"], env={"COLUMNS": "300"}).output
+    for choice in choices:
+        assert choice in output
+
+
+def test_choices_are_those_of_mteb_and_of_the_repairs():
+    from mteb.abstasks.task_metadata import SampleCreationMethod
+
+    assert set(get_args(SampleCreationMethod)) == set(SampleCreation)
+    assert set(mteb.evaluate.__globals__["OverwriteStrategy"]) == set(OverwriteStrategy)
+    assert list(VECTOR_REPAIRS) == list(Method)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--sample-creation human", "'--sample-creation'"),
+        ("--sample-creation found --name my_faq", "'--name'"),
+    ],
+)
+def test_a_bad_option_of_a_new_card_is_named_before_the_files_are_read(arguments, said):
+    result = runner.invoke(app, ["tasks", "new", "none.jsonl", *arguments.split()])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_licence_that_mteb_does_not_know_is_named():
+    result = runner.invoke(
+        app, ["tasks", "new", "none.jsonl", "--sample-creation", "found", "--license", "cc-by"]
+    )
+    assert str(result.exception).startswith("--license cc-by: no licence that MTEB knows; did you")

@@ -3,7 +3,7 @@ import sys
 
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 
 runner = CliRunner()
 
@@ -48,7 +48,7 @@ def test_a_table_needs_no_statistics(made):
     """`table` and `tasks list` are not to wait for what they do not use."""
     code = f"""
 import sys
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 app(["tasks", "list"], standalone_mode=False)
 assert "mteb_hybrid.results.results" not in sys.modules
 app(["table", {str(made.folder)!r}], standalone_mode=False)
@@ -61,7 +61,7 @@ assert not {{"scipy", "torch", "mteb", "matplotlib"}} & set(sys.modules)
 def test_a_report_needs_neither_torch_nor_mteb(made, tmp_path):
     code = f"""
 import sys
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 app(["report", {str(made.folder)!r}, "-o", {str(tmp_path / "r.html")!r}], standalone_mode=False)
 assert not {{"torch", "mteb", "datasets", "transformers"}} & set(sys.modules)
 """

@@ -28,7 +28,7 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from conftest import HashEncoder
 from docs.conftest import ROOT
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.recipes.recipe import Recipe
 
 DOCUMENTS = sorted(

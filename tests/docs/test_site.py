@@ -12,7 +12,7 @@ import typer
 
 from docs.conftest import CONFIG, ROOT
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.recipes.recipe import Recipe
 

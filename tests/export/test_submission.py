@@ -8,7 +8,7 @@ import pytest
 from mteb.cache import ResultCache
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.export.upstream.result_file import read_run_settings
 from mteb_hybrid.export.upstream.submission import check_results, prepare
 from mteb_hybrid.results.mteb_files import ResultError

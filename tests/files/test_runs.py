@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from conftest import HashEncoder
 from evaluation.test_task_lines import lines_card
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.runs import RunError, read_mapping, read_qrels, read_run
 from mteb_hybrid.measures.bias_of_run import bias_of_run, mean_notes

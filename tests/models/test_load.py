@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import mteb
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Router, StaticEmbedding
 from tokenizers import Tokenizer
@@ -180,3 +182,93 @@ def test_the_revision_sees_weights_wherever_modules_lie(kind, tmp_path):
             file.write_text(json.dumps(content))
         found.append(folder_hash(folder))
     assert found[0] != found[1]
+
+
+def without(*names):
+    def change(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+
+    return change
+
+
+def with_config(**values):
+    def change(folder):
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+    return change
+
+
+def cut(folder):
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def pickled(folder):
+    torch.save({}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def other_weights(folder):
+    save_file({"x": torch.zeros(2)}, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def own_module(folder):
+    file = folder / "modules.json"
+    own = {"idx": 2, "name": "2", "path": "", "type": "own.Module"}
+    file.write_text(json.dumps([*json.loads(file.read_text()), own]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (cut, r"model\.safetensors: damaged or cut short \(.*\); copy or download it again"),
+        (pickled, r"pytorch_model\.bin: pickled weights.*Convert it.*save_pretrained"),
+        (without("model.safetensors"), "cannot be loaded: Error no file named model.safetensors"),
+        (other_weights, "none of the weights in its files is one of BertModel"),
+        (without("tokenizer.json", "tokenizer_config.json"), "no tokenizer: expected tokenizer"),
+        (with_config(model_type="nonsense"), "model type `nonsense` but Transformers does not"),
+        (with_config(hidden_size=32), "its weights have other shapes than config.json says"),
+        (with_config(model_type="x", auto_map={"AutoConfig": "own.C"}), "needs code of its own.*"
+         r"trust_remote_code=True\), and give the model to mteb.evaluate"),
+        (own_module, "needs code of its own"),
+        (lambda folder: add(folder, "config.json", "{"), r"config\.json: not JSON"),
+        (lambda folder: add(folder, "tokenizer.json", "{"), r"tokenizer\.json: not JSON"),
+        (lambda folder: add(folder, "modules.json", "[]"), "cannot be loaded: An empty modules"),
+        (without("modules.json", "config.json"), "no model: neither modules.json"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_holds_no_whole_model_is_refused(folder, change, said):
+    change(folder)
+    with pytest.raises(ModelError, match=f"(?s)^{re.escape(str(folder))}.*{said}"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/no/such/folder", "^/no/such/folder: no such folder; expected a folder"),
+        ("./nothing", "no such folder"),
+        ("a/b/c", "no such folder"),
+        ("", r"^\(empty\): no such folder"),
+        (__file__, "is a file; expected a folder"),
+        ("org/nothing", "no model 'org/nothing': .* nor to be had from the hub .*offline mode"),
+        ("multilingual-e5-smal", "did you mean 'intfloat/multilingual-e5-small'"),
+        ("intfloat/multilingual-e5-large-instruct", "large-instruct: cannot be loaded: We couldn"),
+    ],
+)
+def test_a_name_that_is_none(name, said):
+    with pytest.raises(ModelError, match=said):
+        load_model(name)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "CPU", "meta"])
+def test_a_device_that_is_not_here(tiny_model, device):
+    with pytest.raises(ModelError, match=f"device '{device}' .*cpu"):
+        load_model(str(tiny_model), device=device)
+
+
+def test_a_folder_has_no_revision(tiny_model):
+    with pytest.raises(ModelError, match="a folder has no revision 'abc'"):
+        load_model(str(tiny_model), revision="abc")

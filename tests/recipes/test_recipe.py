@@ -87,7 +87,7 @@ def test_the_published_settings():
 def test_reading_needs_neither_torch_nor_mteb():
     code = """
 import sys
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 app(["train", "--list"], standalone_mode=False)
 assert not {"torch", "mteb", "datasets", "transformers"} & set(sys.modules)
 """

@@ -85,7 +85,7 @@ def test_predictions_are_not_merged(encoder, selected, tmp_path):
 def test_an_unknown_merging_costs_no_evaluation(tmp_path):
     from typer.testing import CliRunner
 
-    from mteb_hybrid.commands.main import app
+    from mteb_hybrid.commands.app import app
 
     with pytest.raises(ValueError, match="no merging 'worst'"):
         CliRunner().invoke(

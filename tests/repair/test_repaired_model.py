@@ -13,7 +13,7 @@ from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderW
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS

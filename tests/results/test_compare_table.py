@@ -7,7 +7,7 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.results.compare import LEFT_OUT, CompareError
 from mteb_hybrid.results.compare_table import left_out, read_models
 from mteb_hybrid.results.per_query import write_per_query

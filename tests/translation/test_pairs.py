@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.translation.cache import Translated
 from mteb_hybrid.translation.translator import Options, Translator

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cards.test_translations import TOY
 from mteb_hybrid.cards.translations import overlay_folder, provenance
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.translate import language_codes
 from mteb_hybrid.models.load import folder_hash
 from mteb_hybrid.retrieval.views import View, view_queries

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.files.places import TASKS_VARIABLE
+from mteb_hybrid.languages.near import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -79,5 +80,7 @@ def collection_card(name: str) -> TaskCard:
     """
     cards = {card.file.stem: card for card in task_cards().values()}
     if name not in cards:
-        raise ValueError(f"no collection {name!r}; expected one of {', '.join(cards)}")
+        raise ValueError(
+            f"no collection {name!r}{did_you_mean(name, cards)} There are {', '.join(cards)}"
+        )
     return cards[name]

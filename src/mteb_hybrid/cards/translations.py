@@ -18,14 +18,13 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 from pydantic import Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tables import EachLanguageOnce, LanguageCode, Sha256, ShortCode, Strict
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
-from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.files.places import DATA_VARIABLE, data_folder
 
 PROVENANCE = "provenance.json"
 
@@ -77,7 +76,7 @@ def overlay_folder(collection: str) -> Path:
         collection: Name of its card's file, such as ``scifact``.
     """
     data = os.environ.get(DATA_VARIABLE)
-    root = Path(data) if data else platformdirs.user_data_path("mteb-hybrid")
+    root = Path(data) if data else data_folder()
     return root / "translated-queries" / collection
 
 

@@ -1,92 +1,100 @@
-"""The command line: ``mteb-hybrid`` and ``python -m mteb_hybrid``."""
+"""The command line: ``mteb-hybrid`` and ``python -m mteb_hybrid``.
 
-import importlib.metadata
-import inspect
+What goes wrong is said here, for all commands. The commands themselves are imported in `main`, so
+that it is at work when somebody interrupts their import.
+"""
+
 import os
-import re
-from typing import Annotated
+import signal
+import sys
+from types import FrameType
 
-import typer
-
-from mteb_hybrid.commands.bias import bias
-from mteb_hybrid.commands.compare import compare
-from mteb_hybrid.commands.demo import demo
-from mteb_hybrid.commands.export import export
-from mteb_hybrid.commands.merge import merge
-from mteb_hybrid.commands.mine import mine
-from mteb_hybrid.commands.models import models_app
-from mteb_hybrid.commands.repair import repair
-from mteb_hybrid.commands.report import report
-from mteb_hybrid.commands.run import run
-from mteb_hybrid.commands.submit import submit
-from mteb_hybrid.commands.table import table
-from mteb_hybrid.commands.tasks import tasks_app
-from mteb_hybrid.commands.teach import teach
 from mteb_hybrid.commands.terminal import complain, prepare
-from mteb_hybrid.commands.train import train
-from mteb_hybrid.commands.translate import translate
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Evaluate embedding models within a language, across languages, and from a pool of all "
-    "languages at once, and measure how biased they are towards some languages. "
-    "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.",
-)
-app.add_typer(tasks_app, name="tasks")
-app.add_typer(models_app, name="models")
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mteb-hybrid {importlib.metadata.version('mteb-hybrid')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-for command in (
-    demo,
-    run,
-    train,
-    mine,
-    teach,
-    translate,
-    export,
-    submit,
-    table,
-    compare,
-    report,
-    bias,
-    repair,
-    merge,
-):
-    app.command()(command)
-for group in (app, tasks_app, models_app):
-    for info in group.registered_commands:
-        # Where a docstring breaks its lines, a terminal need not.
-        paragraphs = inspect.getdoc(info.callback) or ""
-        info.help = re.sub(r"(?<!\n)\n(?!\n)", " ", paragraphs)
+PRINTING = {"say", "echo", "_write_buffer", "flush"}
+"""Functions of ours, typer and rich that write to the terminal."""
 
 
 def main() -> None:
-    """Run the command line; expected errors become one line and exit status 1."""
-    prepare()
+    """Run the command line; expected errors become one line and exit status 1.
+
+    Ctrl-C (130), SIGTERM (143) and SIGHUP (129) end it quietly: what is being written is removed.
+    """
     try:
+        _stop_quietly()
+        _open_descriptors()
+        prepare()
+        from mteb_hybrid.commands.app import app
+
         app()
-    except (ValueError, ImportError, OSError) as error:
-        if os.environ.get("MTEB_HYBRID_TRACEBACK"):
+    except KeyboardInterrupt:
+        _leave(128 + signal.SIGINT)
+    except SystemExit as end:
+        _leave(end.code)
+    except Exception as error:
+        said = _sentence(error)
+        if said is None or os.environ.get("MTEB_HYBRID_TRACEBACK", "0") not in ("", "0"):
             raise
-        said: object = error
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            said = f"{error.filename}: {error.strerror}"
         complain(said)
-        raise SystemExit(1) from None
+        _leave(1)
+
+
+def _stop_quietly() -> None:
+    """Turn signals into exceptions, so that what is unfinished is tidied up."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            # Importing torch or numpy, an exception may be swallowed, or told as another one;
+            # and nothing is unfinished.
+            os._exit(128 + number)
+        frame = frame.f_back
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def _open_descriptors() -> None:
+    """Open what was closed: else the next file takes its number, and gets what is printed."""
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        null = os.open(os.devnull, os.O_RDWR)
+        setattr(sys, name, os.fdopen(null, "r" if name == "stdin" else "w", encoding="utf-8"))
+    if "stdout" in closed:
+        raise OSError("standard output is closed; give it a place, such as `> /dev/null`")
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error that is expected; None if it is none of those."""
+    if not isinstance(error, ValueError | ImportError | OSError | MemoryError):
+        return None
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None:
+            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+        if _printed(error):
+            return f"standard output: {error.strerror}"
+        return error.strerror
+    return str(error) or "not enough memory"
+
+
+def _printed(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name in PRINTING
+
+
+def _leave(code: int | str | None) -> None:
+    """End with a status, and without a word about output that can no longer be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise SystemExit(code)

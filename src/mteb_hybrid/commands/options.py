@@ -2,6 +2,7 @@
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,15 @@ IgnoreIdenticalIdsOption = Annotated[
         "queries are documents (line-aligned collections: xtd10, ntrex).",
     ),
 ]
+
+
+class OverwriteStrategy(StrEnum):
+    """MTEB's words for what is evaluated again."""
+
+    ONLY_MISSING = "only-missing"
+    ALWAYS = "always"
+    NEVER = "never"
+    ONLY_CACHE = "only-cache"
 
 
 def terminal_width() -> int | None:

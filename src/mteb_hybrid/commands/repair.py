@@ -1,5 +1,6 @@
 """The command ``mteb-hybrid repair``."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,17 @@ import typer
 
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.safe_text import line
+
+
+class Method(StrEnum):
+    """Repairs of vectors."""
+
+    PROJECTION = "projection"
+    LSAR = "lsar"
+    LEACE = "leace"
+    CENTRING = "centring"
+    LIR = "lir"
+    SHIFT = "shift"
 
 
 def repair(
@@ -46,12 +58,11 @@ def repair(
         ),
     ] = None,
     method: Annotated[
-        str,
+        Method,
         typer.Option(
-            help="projection, lsar, leace; for --vectors also centring, lir, shift. What they do: "
-            "docs/repair.md."
+            help="Centring, lir and shift are for --vectors. What they do: docs/repair.md."
         ),
-    ] = "projection",
+    ] = Method.PROJECTION,
     directions: Annotated[
         int | None,
         typer.Option(
@@ -100,12 +111,12 @@ def repair(
         if texts is None:
             raise ValueError("no --texts; give text in several languages to fit on")
         said = repair_folder(
-            model, output, texts, method, directions, per_language, held_out, seed, name, device,
-            batch_size, overwrite,
+            model, output, texts, method.value, directions, per_language, held_out, seed, name,
+            device, batch_size, overwrite,
         )  # fmt: skip
     else:
         said = repair_vectors(
-            model, vectors, output, texts, languages, method, directions, per_language, seed,
+            model, vectors, output, texts, languages, method.value, directions, per_language, seed,
             device, batch_size,
         )  # fmt: skip
     for warning in said.warnings:

@@ -8,6 +8,7 @@ import typer
 
 from mteb_hybrid.commands.options import (
     DataOption,
+    OverwriteStrategy,
     PassageLanguageOption,
     QueryLanguageOption,
     SettingOption,
@@ -42,8 +43,8 @@ def run(
     device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
     batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
     overwrite_strategy: Annotated[
-        str, typer.Option(help="MTEB's: only-missing (resumes), always, never, only-cache.")
-    ] = "only-missing",
+        OverwriteStrategy, typer.Option(help="MTEB's; only-missing goes on where it stopped.")
+    ] = OverwriteStrategy.ONLY_MISSING,
     prediction_folder: Annotated[
         Path | None,
         typer.Option(help="Save rankings there; takes MTEB's own path, which encodes per subset."),
@@ -81,7 +82,8 @@ def run(
     plugin.register()
     loaded = load_model(model, model_revision, device)
     results = evaluate(
-        loaded, selected, output_folder, batch_size, overwrite_strategy, prediction_folder, how
+        *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
+        *(prediction_folder, how),
     )
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))

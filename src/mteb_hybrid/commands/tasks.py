@@ -1,8 +1,10 @@
 """The commands ``mteb-hybrid tasks``: list and describe collections, write a card for one's own."""
 
 import os
+import re
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -14,6 +16,33 @@ from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, language_name, short_code
+from mteb_hybrid.languages.near import did_you_mean
+
+NO_LICENSE = "not specified"
+
+
+class SampleCreation(StrEnum):
+    """MTEB's words for how texts came about."""
+
+    HUMAN_TRANSLATED = "human-translated"
+    MACHINE_TRANSLATED = "machine-translated"
+    CREATED = "created"
+    FOUND = "found"
+    LOCALIZED = "human-translated and localized"
+    MACHINE_VERIFIED = "machine-translated and verified"
+    MACHINE_LM_VERIFIED = "machine-translated and LM verified"
+    MACHINE_LOCALIZED = "machine-translated and localized"
+    CREATED_AND_MACHINE = "created and machine-translated"
+    LM_VERIFIED = "LM-generated and verified"
+    RENDERED = "rendered"
+    MULTIPLE = "multiple"
+
+
+def _checked_name(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch("[A-Z][A-Za-z0-9]*", name):
+        raise typer.BadParameter(f"{name!r} is no prefix of names of tasks; expected one as MyFaq")
+    return name
+
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
@@ -40,8 +69,8 @@ def show_task(
     card = tasks[name][0] if name in tasks else cards.get(name)
     if card is None:
         raise ValueError(
-            f"no collection or task {name!r}; expected one of {', '.join(cards)}, or a task name "
-            "from `mteb-hybrid tasks list`"
+            f"no collection or task {name!r}{did_you_mean(name, [*cards, *tasks])} There are "
+            f"{', '.join(cards)}, and the tasks of `mteb-hybrid tasks list`"
         )
     source, about = card.source, card.metadata
     languages = [f"{k} {language_name(v.code)} ({v.code})" for k, v in card.languages.items()]
@@ -85,22 +114,21 @@ def new(
         ),
     ],
     sample_creation: Annotated[
-        str,
-        typer.Option(
-            metavar="HOW",
-            help="How the texts came about: human-translated, machine-translated, created (written "
-            "for each language), found, or another of MTEB's words.",
-        ),
+        SampleCreation,
+        typer.Option(help="How the texts came about; created: written for each language."),
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="Prefix of the task names, such as MyFaq; by default as the first file."),
+        typer.Option(
+            help="Prefix of the task names, such as MyFaq; by default as the first file.",
+            callback=_checked_name,
+        ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Name in tables.")] = None,
     description: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
     license: Annotated[
         str, typer.Option(help="Licence of the texts in MTEB's spelling, such as cc-by-4.0.")
-    ] = "not specified",
+    ] = NO_LICENSE,
     reference: Annotated[str | None, typer.Option(help="URL of its documentation.")] = None,
     prompt: Annotated[str, typer.Option(help="What instruction models are told.")] = PROMPT,
     code: Annotated[
@@ -131,8 +159,16 @@ def new(
     own = os.environ.get(TASKS_VARIABLE)
     folder = to or (Path(own) if own else files[0].parent)
     about = About(
-        sample_creation, name, title, description, license, reference, prompt, _codes(code or [])
+        sample_creation.value,
+        name,
+        title,
+        description,
+        license,
+        reference,
+        prompt,
+        _codes(code or []),
     )
+    _check_license(license)
     card = write_card(files, folder, about, try_card)
 
     from mteb_hybrid.sources import load_collection
@@ -161,6 +197,19 @@ def try_card(card: TaskCard) -> None:
 
     load_collection(card)
     task_classes({card.name: card})
+
+
+def _check_license(license: str) -> None:
+    if license == NO_LICENSE or license.startswith(("https://", "http://")):
+        return
+    from mteb.types import Licenses
+
+    known = [word for part in get_args(Licenses) for word in get_args(part) or (part,)]
+    if license not in known:
+        raise ValueError(
+            f"--license {license}: no licence that MTEB knows{did_you_mean(license, known)} "
+            f"Expected a URL, or one of {', '.join(map(str, known))}"
+        )
 
 
 def _codes(given: list[str]) -> dict[str, str]:

@@ -74,6 +74,7 @@ def teach(
 
     from mteb_hybrid import plugin
     from mteb_hybrid.languages.codes import find_language
+    from mteb_hybrid.languages.near import did_you_mean_language
     from mteb_hybrid.training.precompute.model import TextModel
     from mteb_hybrid.training.precompute.source import read_source
     from mteb_hybrid.training.precompute.teach import teach_scores, teach_vectors
@@ -87,7 +88,13 @@ def teach(
     plugin.register()
     datasets.disable_progress_bars()
     source = read_source(what)
-    code = find_language(language, {one: one for one in source.corpus.languages}) or language
+    known = {one: one for one in source.corpus.languages}
+    code = find_language(language, known)
+    if code is None:
+        raise ValueError(
+            f"--language {language}: {what} has none in it{did_you_mean_language(language, known)} "
+            f"It has {', '.join(known)}"
+        )
     teacher = TextModel(model, model_revision, device, batch_size)
     if scores is None:
         rows = teach_vectors(source, teacher, output, code)

@@ -14,6 +14,7 @@ from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
+from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language
 from mteb_hybrid.retrieval.views import Setting
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def translate(
 
     Example: mteb-hybrid translate pairs.jsonl --of en --into de -m MODEL -o parallel.jsonl
     """
+    from mteb_hybrid.models.load import check_device, check_name
     from mteb_hybrid.translation.translator import Options, Translator
 
     if data:
@@ -104,7 +106,8 @@ def translate(
     card = collections().get(what)
     if card is None and not Path(what).is_file():
         raise ValueError(
-            f"{what}: neither a collection ({', '.join(collections())}) nor a file of pairs"
+            f"{what}: neither a collection nor a file of pairs"
+            f"{did_you_mean(what, collections())} There are {', '.join(collections())}"
         )
     targets = language_codes(into, card)
     sources = language_codes(of or (), card)
@@ -115,6 +118,9 @@ def translate(
     if card and output:
         raise ValueError("--output is for pairs; translated queries have a place of their own")
     options = Options(beams=beams, max_length=max_length, dtype=dtype.value)
+    check_name(model)
+    if device:
+        check_device(device)
     translator = Translator(model, revision, options, device)
     if card:
         _queries(card, translator, targets, list(sources), batch_size)
@@ -143,8 +149,8 @@ def language_codes(values: Iterable[str], card: TaskCard | None = None) -> dict[
         found_short = short_code(short) if given else find_language(short, known)
         if found_short is None:
             raise ValueError(
-                f"language {short!r}: on no card; known are {', '.join(sorted(known))}. Give its "
-                "code as well, as in sv=swe-Latn"
+                f"language {short!r}: on no card{did_you_mean_language(short, known)} Known are "
+                f"{', '.join(sorted(known))}. Give its code as well, as in sv=swe-Latn"
             )
         found[found_short] = check_language_code(code) if given else known[found_short]
     return found

@@ -6,6 +6,7 @@ from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.languages.codes import find_language
+from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -46,8 +47,9 @@ def select_tasks(
             chosen.append(name)
         else:
             raise SelectionError(
-                f"no collection or task {name!r}; collections: {', '.join(cards)}; tasks: "
-                f"see `mteb-hybrid tasks list`. MTEB's other tasks run with `mteb run`."
+                f"no collection or task {name!r}{did_you_mean(name, [*cards, *tasks])} There are "
+                f"the collections {', '.join(cards)}; tasks: see `mteb-hybrid tasks list`. MTEB's "
+                "other tasks run with `mteb run`."
             )
     selected: dict[str, list[str]] = {}
     for name in dict.fromkeys(chosen):
@@ -77,5 +79,8 @@ def select_tasks(
 def _meant(code: str, known: Mapping[str, str], title: str) -> str:
     found = find_language(code, known)
     if found is None:
-        raise SelectionError(f"no language {code!r} in {title}; it has {', '.join(known)}")
+        raise SelectionError(
+            f"no language {code!r} in {title}{did_you_mean_language(code, known)} It has "
+            f"{', '.join(known)}"
+        )
     return found

@@ -202,12 +202,13 @@ class CardTask(AbsTaskRetrieval):
             checked = (str(id(model)), *key)
             if checked not in self._vectors:
                 self._vectors[checked] = shared_vectors(
-                    key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)
+                    *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
+                    model=model.mteb_model_meta.name,
                 )
             shared = self._vectors[checked]
             if shared is None:
                 own = tuple(dict.fromkeys(texts))
-                return TextVectors().get(texts, [own], encoder(hf_subset))
+                return TextVectors(model.mteb_model_meta.name).get(texts, [own], encoder(hf_subset))
             units = [self._units[prompt_type][language] for language in languages]
             return shared.get(texts, units, encoder(hf_subset))
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import platformdirs
 
+from mteb_hybrid.files.errors import DataError
+
 TASKS_VARIABLE = "MTEB_HYBRID_TASKS"
 
 
@@ -11,8 +13,27 @@ DATA_VARIABLE = "MTEB_HYBRID_DATA"
 
 
 def cache_folder() -> Path:
-    """Folder for downloaded files, in the user's cache."""
-    return platformdirs.user_cache_path("mteb-hybrid")
+    """Folder for downloaded files, in the user's cache.
+
+    Raises:
+        DataError: If the user has no home, and XDG_CACHE_HOME names none.
+    """
+    return _own(platformdirs.user_cache_path("mteb-hybrid"), "XDG_CACHE_HOME")
+
+
+def data_folder() -> Path:
+    """Folder for what a user makes: registered models, translated queries.
+
+    Raises:
+        DataError: If the user has no home, and XDG_DATA_HOME names none.
+    """
+    return _own(platformdirs.user_data_path("mteb-hybrid"), "XDG_DATA_HOME")
+
+
+def _own(folder: Path, variable: str) -> Path:
+    if not folder.is_absolute():  # else a folder called ~ would be made, wherever this is
+        raise DataError(f"{folder}: there is no home folder; set HOME, or {variable} to a folder")
+    return folder
 
 
 FOLDER_VARIABLE = "MTEB_HYBRID_PER_QUERY"

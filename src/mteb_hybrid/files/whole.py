@@ -1,5 +1,6 @@
 """Files and folders that are written whole, or not at all."""
 
+import errno
 import filecmp
 import json
 import os
@@ -12,6 +13,9 @@ from pathlib import Path
 
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.leftovers import clean, writer
+
+UNNAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of writing, of which Python does not say in which file."""
 
 
 @contextmanager
@@ -39,6 +43,9 @@ def whole(path: Path) -> Iterator[Path]:
         else:
             part.replace(path)
         _flush_folder(path.parent)
+    except OSError as error:
+        _say_where(error, path, part)
+        raise
     finally:
         _remove(part)
 
@@ -78,8 +85,8 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise ExportError(f"{target}: is a file; expected a folder. Choose another --output.")
     target.parent.mkdir(parents=True, exist_ok=True)
     part, old = _beside(target)
-    part.mkdir()
     try:
+        part.mkdir()
         yield part
         if _files(target) and not overwrite and not _same(part, target):
             raise ExportError(
@@ -94,8 +101,20 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
             _flush(part)
             _exchange(part, target, old)
         _flush_folder(target.parent)
+    except OSError as error:
+        _say_where(error, target, part)
+        raise
     finally:
         _remove(part)
+
+
+def _say_where(error: OSError, path: Path, part: Path) -> None:
+    """Have errors name the place: those of the part, and of a full disk, which name nothing."""
+    name = os.fsdecode(error.filename or "")
+    if error.errno in UNNAMED and not name:
+        error.filename = str(path)
+    elif name.startswith(str(part)):
+        error.filename = str(path) + name.removeprefix(str(part))
 
 
 def _beside(path: Path) -> tuple[Path, Path]:
@@ -143,7 +162,8 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be removed, nothing was written
+            path.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> set[Path]:

@@ -27,7 +27,10 @@ def iso_language(short: str) -> Any:
     """
     found = iso_entry(short)
     if found is None:
-        raise ValueError(f"unknown language {short!r}; expected an ISO 639 code such as 'de'")
+        raise ValueError(
+            f"unknown language {short!r}; expected an ISO 639 code such as "
+            f"{_code_by_name(short) or 'de'!r}"
+        )
     return found
 
 
@@ -58,9 +61,10 @@ def check_language_code(code: str) -> str:
         return code
     entry = iso_entry(code)
     if entry is None:
+        named = _code_by_name(_base(code)) or "deu"
         raise ValueError(
             f"unknown language {_base(code)!r} in {code!r}; expected an ISO 639-3 code such as "
-            "'deu', followed by a script, as in 'deu-Latn'"
+            f"{named!r}, followed by a script, as in '{named}-Latn'"
         )
     tag = _valid_tag(code)
     if tag is None:
@@ -95,6 +99,16 @@ def _iso_639(language: str) -> Any:
 
     key = "alpha_2" if len(language) == 2 else "alpha_3"
     return pycountry.languages.get(**{key: language}) if language.islower() else None
+
+
+def _code_by_name(name: str) -> str | None:
+    """The ISO 639-3 code of a language that is called by its English name, in any case."""
+    import pycountry
+
+    try:
+        return str(pycountry.languages.lookup(name.strip()).alpha_3)
+    except LookupError:
+        return None
 
 
 def _valid_tag(text: str) -> Any:
@@ -160,7 +174,8 @@ def short_code(text: str) -> str:
     tag = language_tag(text)
     if tag is None:
         raise ValueError(
-            f"unknown language {text!r}; expected a short code such as 'en', 'zh' or 'pt-br'"
+            f"unknown language {text!r}; expected a short code such as "
+            f"{_code_by_name(text) or 'pt-br'!r}"
         )
     return _said(text, tag)
 

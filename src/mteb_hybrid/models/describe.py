@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.load import ModelError, open_folder
 
 RUN_META = "model_meta.json"
 
@@ -31,9 +31,8 @@ def _measured(folder: Path) -> dict[str, Any]:
     """What the model says of itself; what it was trained on stays unknown."""
     import mteb
     from mteb.models.model_meta import ScoringFunction
-    from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    model = open_folder(folder, "cpu")
     parameters = list(model.named_parameters())
     embeddings = sum(p.numel() for name, p in parameters if "word_embeddings" in name)
     size = sum(p.numel() * p.element_size() for _, p in parameters)

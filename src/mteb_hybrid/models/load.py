@@ -8,8 +8,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.languages.near import did_you_mean
+
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
+    from sentence_transformers import SentenceTransformer
 
 
 CARD_FOLDER = "model_card"
@@ -23,6 +26,15 @@ NOT_LOADED = (
     *("*.onnx", "*.h5", "*.msgpack", "*.ot"),  # weights for other frameworks
 )
 """Names of files and folders that loading a model does not read. Any other file may be read."""
+
+PICKLED = ("pytorch_model*.bin", "adapter_model.bin")
+"""Names of files of pickled weights that a loader would read."""
+
+VOCABULARIES = ("tokenizer.json", "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
+"""Names of files that hold the words of a tokenizer."""
+
+FEWEST_WORDS = 256
+"""A tokenizer without such a file has at least as many: one of bytes."""
 
 
 class ModelError(ValueError):
@@ -40,42 +52,173 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
         device: A torch device; MTEB's or sentence-transformers' own choice if None.
 
     Raises:
-        ModelError: If a folder holds no model, or the name is unknown.
+        ModelError: If there is no such folder, model or device, or it cannot be loaded.
     """
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
-    folder = Path(name)
-    if folder.is_dir():
+    if device:
+        check_device(device)
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        if revision:
+            raise ModelError(
+                f"{name}: a folder has no revision {revision!r}; leave --model-revision out"
+            )
         return _load_folder(folder, device)
+    check_name(name)
+    return _load_by_name(name, revision, device)
+
+
+def check_name(name: str) -> None:
+    """Raise a `ModelError` unless a folder is there, or what is named may be a name on the hub."""
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        return
+    if not name or folder.exists() or name[0] in "./~" or name.count("/") > 1 or "\\" in name:
+        found = "is a file" if folder.is_file() else "no such folder"
+        raise ModelError(
+            f"{name or '(empty)'}: {found}; expected a folder that save_pretrained wrote, or a "
+            "name such as intfloat/multilingual-e5-small"
+        )
+
+
+def check_device(device: str) -> None:
+    """Raise a `ModelError` unless torch has a device here, and it can hold values."""
+    import torch
+
+    try:
+        if torch.empty(0, device=device).is_meta:
+            raise ModelError(f"device {device!r} holds no values; choose another, such as cpu")
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError):
+        cuda = [f"cuda:{place}" for place in range(torch.cuda.device_count())]
+        here = ["cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+        raise ModelError(f"no device {device!r} here; expected one of {', '.join(here)}") from None
+
+
+def _load_by_name(name: str, revision: str | None, device: str | None) -> "MTEBModels":
     import mteb
+    from mteb.models.model_implementations import MODEL_REGISTRY
 
     options: Any = {"device": device} if device else {}
     try:
         return mteb.get_model(name, revision, **options)
-    except KeyError as error:
+    except (ModelError, ImportError):
+        raise
+    except Exception as error:  # loaders, the hub, and what they read raise anything
+        why = _reason(error)
+        if name in MODEL_REGISTRY:
+            raise ModelError(f"{name}: cannot be loaded: {why}") from error
         raise ModelError(
-            f"no model {name!r}: neither a folder nor a name that MTEB knows ({error.args[0]})"
-        ) from None
+            f"no model {name!r}: neither a folder nor a name that MTEB knows, nor to be had from "
+            f"the hub ({why}){did_you_mean(name, MODEL_REGISTRY)} Expected a folder, or a name as "
+            "in `mteb available-models`"
+        ) from error
 
 
 def _load_folder(folder: Path, device: str | None) -> "MTEBModels":
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
-            "(transformers) is in it. Name the folder that save_pretrained wrote."
-        )
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
-    from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
-    wrapper = SentenceTransformerEncoderWrapper(model)
+    wrapper = SentenceTransformerEncoderWrapper(open_folder(folder, device))
     name = folder.resolve().name.replace("__", "_")
     wrapper.mteb_model_meta = wrapper.mteb_model_meta.model_copy(
         update={"name": f"local/{name}", "revision": folder_hash(folder)}
     )
     return wrapper
+
+
+def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer":
+    """Load the model of a folder.
+
+    Args:
+        folder: As ``save_pretrained`` wrote it.
+        device: A torch device; sentence-transformers' own choice if None.
+
+    Raises:
+        ModelError: If it holds no model, one whose weights are pickled, cut short or of another
+            architecture, one without its tokenizer, or one that needs code of its own.
+    """
+    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
+            "(transformers) is in it. Name the folder that save_pretrained wrote."
+        )
+    names = _check_files(folder)
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    except Exception as error:  # what foreign files lead to may be any of them
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{folder}: needs code of its own, which mteb-hybrid does not run. If you have "
+                "read and trust that code, load it in Python with SentenceTransformer(folder, "
+                "trust_remote_code=True), and give the model to mteb.evaluate."
+            ) from error
+        raise ModelError(f"{folder}: cannot be loaded: {_reason(error)}") from error
+    _check_loaded(model, folder, names)
+    return model
+
+
+def _check_files(folder: Path) -> set[str]:
+    """Check what can be checked before anything is loaded; the names of all tensors."""
+    from safetensors import SafetensorError, safe_open
+
+    files, names = loaded_files(folder), set()
+    safe = {file.parent for file in files if file.suffix == ".safetensors"}
+    for file in files:
+        if file.suffix == ".json":
+            _json(file, object)
+        elif file.suffix == ".safetensors":
+            try:
+                with safe_open(file, "pt") as tensors:
+                    names.update(tensors.keys())
+            except SafetensorError as error:
+                raise ModelError(
+                    f"{file}: damaged or cut short ({error}); copy or download it again"
+                ) from None
+        elif file.parent not in safe and any(fnmatchcase(file.name, name) for name in PICKLED):
+            raise ModelError(
+                f"{file}: pickled weights, which may run code when they are read; expected "
+                "model.safetensors. Convert it where you trust it: load it with "
+                "SentenceTransformer(folder), and write it with save_pretrained(new_folder)."
+            )
+    return names
+
+
+def _check_loaded(model: "SentenceTransformer", folder: Path, tensors: set[str]) -> None:
+    """Refuse what transformers would make up: random weights, and a tokenizer without words."""
+    inner = getattr(next(iter(model), None), "auto_model", None)
+    if inner is None or _base(folder):
+        return
+    own = [name for name, _ in inner.named_parameters()]
+    if own and tensors and not any(tensor.endswith(tuple(own)) for tensor in tensors):
+        raise ModelError(
+            f"{folder}: none of the weights in its files is one of {type(inner).__name__}, which "
+            f"config.json names, such as {own[0]!r}; expected those of that architecture"
+        )
+    try:
+        words = len(model.tokenizer)
+    except (AttributeError, TypeError):
+        return
+    if words < FEWEST_WORDS and not any(_is_vocabulary(file) for file in loaded_files(folder)):
+        raise ModelError(
+            f"{folder}: no tokenizer: expected tokenizer.json, or another file of words. Save the "
+            "tokenizer of the base model into it with save_pretrained."
+        )
+
+
+def _is_vocabulary(file: Path) -> bool:
+    return any(fnmatchcase(file.name, pattern) for pattern in VOCABULARIES)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, with its kind where it says little by itself."""
+    if "ignore_mismatched_sizes" in str(error):
+        return "its weights have other shapes than config.json says"
+    first = str(error).strip().partition("\n")[0].rstrip(".")
+    return first if len(first.split()) > 2 else f"{type(error).__name__} {first}".strip()
 
 
 def folder_hash(folder: Path) -> str:

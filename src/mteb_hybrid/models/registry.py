@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import platformdirs
-
-from mteb_hybrid.files.places import MODELS_VARIABLE
+from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import CARD_FOLDER, ModelError, files_hash, folder_hash
+from mteb_hybrid.models.load import CARD_FOLDER, ModelError, files_hash, folder_hash, open_folder
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -44,7 +43,7 @@ class Entry(NamedTuple):
 def models_folder() -> Path:
     """Where the entries lie: what ``MTEB_HYBRID_MODELS`` names, or a folder of the user's data."""
     named = os.environ.get(MODELS_VARIABLE)
-    return Path(named) if named else platformdirs.user_data_path("mteb-hybrid") / "models"
+    return Path(named) if named else data_folder() / "models"
 
 
 def registered() -> dict[str, Path]:
@@ -208,7 +207,6 @@ def load_registered(
             it was registered at another revision.
     """
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
-    from sentence_transformers import SentenceTransformer
 
     folder, meta, expected = read_entry(model_name)
     again = f"`mteb-hybrid models add FOLDER --name {model_name} --replace`"
@@ -222,7 +220,7 @@ def load_registered(
             f"{folder}: its files have the hash {found}, but those that were registered as "
             f"{model_name} had {expected}; results would be filed under the wrong revision: {again}"
         )
-    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+    model = open_folder(folder, device)
     return SentenceTransformerEncoderWrapper(model, **kwargs)
 
 
@@ -242,17 +240,14 @@ def _hash_of_all(folder: Path) -> str | None:
 
 
 def _check_tasks(meta: "ModelMeta") -> None:
-    import difflib
-
     import mteb
 
     known = [str(task.metadata.name) for task in mteb.get_tasks()]
     for name in sorted(meta.training_datasets or ()):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
             raise ModelError(
-                f"training_datasets: MTEB has no task {name!r}; expected names of tasks, as in "
-                f"`mteb available-tasks`{', such as ' + ', '.join(near) if near else ''}"
+                f"training_datasets: MTEB has no task {name!r}{did_you_mean(name, known)} Expected "
+                "names of tasks, as in `mteb available-tasks`"
             )
 
 
@@ -260,6 +255,7 @@ def _file(name: str) -> Path:
     known = registered()
     if name not in known:
         raise ModelError(
-            f"no model {name!r} is registered; there are: {', '.join(known) or 'none'}"
+            f"no model {name!r} is registered{did_you_mean(name, known)} There are: "
+            f"{', '.join(known) or 'none'}"
         )
     return known[name]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import card_folder
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _find(source: str | Path) -> Path:
     shipped = shipped_recipes()
     if str(source) not in shipped:
         raise CardError(
-            f"no recipe {str(source)!r}: neither a TOML file nor one of {', '.join(shipped)}"
+            f"no recipe {str(source)!r}: neither a TOML file nor one of those that ship with the "
+            f"package{did_you_mean(str(source), shipped)} There are {', '.join(shipped)}"
         )
     return shipped[str(source)]
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mteb_hybrid.files.lines import lines, text_of
 from mteb_hybrid.languages.codes import find_language
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import NAME, add_model, registered
 from mteb_hybrid.repair import FOR_MODELS, VECTOR_REPAIRS
@@ -42,7 +43,10 @@ def vector_repair(name: str) -> VectorRepair:
         RepairError: If there is none of that name.
     """
     if name not in VECTOR_REPAIRS:
-        raise RepairError(f"no repair {name!r}; there are {', '.join(VECTOR_REPAIRS)}")
+        raise RepairError(
+            f"no repair {name!r}{did_you_mean(name, VECTOR_REPAIRS)} There are "
+            f"{', '.join(VECTOR_REPAIRS)}"
+        )
     return VECTOR_REPAIRS[name]
 
 

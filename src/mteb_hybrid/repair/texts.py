@@ -12,6 +12,7 @@ from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import content, decoded, lines, text_of
 from mteb_hybrid.languages.codes import language_tag, one_name_each
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
@@ -96,7 +97,8 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
         tasks = tuple(name for name, (other, _) in tasks_by_name().items() if other is card)
     else:
         raise RepairError(
-            f"{source}: neither a folder, nor a file, nor a collection; collections: "
+            f"{source}: neither a folder, nor a file, nor a collection"
+            f"{did_you_mean(str(source), collections())} There are the collections "
             f"{', '.join(collections())}"
         )
     rows = _different_rows(rows) if parallel else {x: _different(some) for x, some in rows.items()}

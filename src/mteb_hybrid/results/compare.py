@@ -12,6 +12,7 @@ import polars as pl
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.languages.codes import macrolanguage
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import UNKNOWN, By, language_traits
 from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.results.resample import bootstrap_interval, holm, randomisation_p
@@ -164,8 +165,9 @@ def pair(
         unknown = sorted(set(measures) - set(frame["measure"]))
         if unknown:
             raise CompareError(
-                f"{name} has no values of {_some(unknown)}; "
-                f"it has {_some(frame['measure'].unique(), 99)}"
+                f"{name} has no values of {_some(unknown)}"
+                f"{did_you_mean(unknown[0], sorted(set(frame['measure'])))} It has "
+                f"{_some(frame['measure'].unique(), 99)}"
             )
         repeated = side.filter(side.select(KEY).is_duplicated())
         if len(repeated):

@@ -37,8 +37,12 @@ class TextVectors:
 
     In its last bits a vector depends on the texts that share its batch. So that it does not depend
     on what was asked before, texts are encoded in units, each whole, in one call, and in one order.
+
+    Attributes:
+        model: Name of the model, for errors.
     """
 
+    model: str | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     def get(
@@ -61,7 +65,7 @@ class TextVectors:
         places: dict[str, int] = {}
         for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
             if unit not in self._units:
-                self._units[unit] = _encode(encode, unit)
+                self._units[unit] = _encode(encode, unit, self.model)
             for place, text in enumerate(unit, start):
                 places.setdefault(text, place)
         rows = np.array([places[text] for text in texts])
@@ -73,7 +77,7 @@ class TextVectors:
 @dataclass
 class _Shared:
     probe_vectors: Vectors
-    vectors: TextVectors = field(default_factory=TextVectors)
+    vectors: TextVectors
 
 
 _shared: dict[tuple[str, ...], _Shared] = {}
@@ -96,7 +100,11 @@ def probe_texts(texts: pl.Series) -> tuple[str, ...]:
 
 
 def shared_vectors(
-    key: tuple[str, ...], probe: tuple[str, ...], encode: Encode, encode_elsewhere: Encode
+    key: tuple[str, ...],
+    probe: tuple[str, ...],
+    encode: Encode,
+    encode_elsewhere: Encode,
+    model: str | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -115,53 +123,104 @@ def shared_vectors(
             share nothing.
         encode: Encodes in the present subset.
         encode_elsewhere: Encodes in another subset of the same task.
+        model: Name of the model, for errors.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
     """
     for other in [other for other in _shared if other[0] != key[0]]:
         del _shared[other]
-    here, elsewhere, tolerated = _encode(encode, probe), _encode(encode_elsewhere, probe), 0.0
+    here, elsewhere = _encode(encode, probe, model), _encode(encode_elsewhere, probe, model)
+    tolerated = 0.0
     if spread := _distance(here, elsewhere):
-        if spread > NOISE or not _distance(here, _encode(encode, probe)):
+        if spread > NOISE or not _distance(here, _encode(encode, probe, model)):
             return None
         tolerated = NOISE
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
-        known = _shared[*key, *probe] = _Shared(here)
+        known = _shared[*key, *probe] = _Shared(here, TextVectors(model))
     return known.vectors
 
 
-def _encode(encode: Encode, texts: Sequence[str]) -> Vectors:
-    return checked_vectors(encode(list(texts)), texts)
+def _encode(encode: Encode, texts: Sequence[str], model: str | None) -> Vectors:
+    return checked_vectors(encode(list(texts)), texts, model)
 
 
-def checked_vectors(vectors: Vectors, texts: Sequence[str]) -> Vectors:
+def checked_vectors(vectors: Vectors, texts: Sequence[str], model: str | None = None) -> Vectors:
     """Check what a model returned for some texts, and bring it to the CPU.
 
+    Args:
+        vectors: An array, a tensor on any device, or a list or tuple of either, or of numbers.
+        texts: What was encoded.
+        model: Its name, for errors.
+
+    Returns:
+        An array or a tensor, shape (texts, D), of float16, float32 or float64; what has another
+        type (bfloat16, integers) becomes float32.
+
     Raises:
-        EncoderError: If the shape is not (texts, dimensions), or a value is not finite.
+        EncoderError: If the shape is not (texts, dimensions), they are no numbers, or a value is
+            not finite.
     """
-    if isinstance(vectors, list):
-        vectors = np.asarray(vectors)
-    shape = tuple(vectors.shape)
-    if len(shape) != 2 or shape[0] != len(texts):
+    who = f"the model {model}" if model else "the model"
+    given, vectors = vectors, _array(vectors)
+    shape = None if vectors is None else tuple(vectors.shape)
+    if shape is None or len(shape) != 2 or shape[0] != len(texts) or not shape[1]:
+        found = _described(given) if shape is None else f"vectors of shape {shape}"
         raise EncoderError(
-            f"the model returned vectors of shape {shape} for {len(texts)} texts; expected "
+            f"{who} returned {found} for {len(texts)} texts; expected "
             f"({len(texts)}, dimensions). Check its encode method: it must return one vector per "
-            "text, in order."
+            "text, in order, all of one length."
         )
-    if hasattr(vectors, "detach"):
-        vectors = vectors.detach().cpu()
     # Value by value: a row of float16 can be finite where its sum is not.
     finite = vectors.isfinite().numpy() if hasattr(vectors, "detach") else np.isfinite(vectors)
     bad = np.flatnonzero(~finite.all(axis=1))
     if bad.size:
         raise EncoderError(
-            f"the model returned NaN or infinity for {bad.size} of {len(texts)} texts; the first "
+            f"{who} returned NaN or infinity for {bad.size} of {len(texts)} texts; the first "
             f"is {texts[bad[0]]!r}. Run it in float32, or check its weights."
         )
     return vectors
+
+
+def _array(vectors: Any) -> Any:
+    """The vectors as an array or a tensor of real numbers on the CPU; None if they are none."""
+    if isinstance(vectors, list | tuple):
+        if vectors and hasattr(vectors[0], "detach"):  # numpy reads no bfloat16, and no device
+            vectors = [np.asarray(_array(one)) for one in vectors]
+        try:
+            vectors = np.asarray(vectors)
+        except (ValueError, TypeError):  # ragged
+            return None
+    if hasattr(vectors, "detach"):
+        vectors = vectors.detach().cpu()
+        if vectors.is_complex() or str(vectors.layout) != "torch.strided":
+            return None
+        exact = str(vectors.dtype) in {"torch.float16", "torch.float32", "torch.float64"}
+        return vectors if exact else vectors.float()
+    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind not in "fiub":
+        return None
+    exact = vectors.dtype.name in {"float16", "float32", "float64"}
+    return vectors if exact else vectors.astype(np.float32)
+
+
+def _described(vectors: Any) -> str:
+    """What a model returned, in words."""
+    kind = type(vectors).__name__
+    shape, dtype = getattr(vectors, "shape", None), getattr(vectors, "dtype", None)
+    if shape is not None:
+        return f"vectors of shape {tuple(shape)} ({kind} of {dtype})"
+    if isinstance(vectors, list | tuple) and vectors:
+        lengths = sorted(
+            {
+                len(one)
+                for one in vectors
+                if isinstance(one, list | tuple) or getattr(one, "shape", None)
+            }
+        )
+        named = f" of lengths {', '.join(map(str, lengths[:5]))}" if lengths else ""
+        return f"a {kind} of {len(vectors)} {type(vectors[0]).__name__}{named}"
+    return "None" if vectors is None else f"a {kind}"
 
 
 def _gather(rows: npt.NDArray[np.int64], parts: Sequence[Vectors]) -> Vectors:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mteb_hybrid.cards.catalogue import collection_card
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import Example, ParallelDataset

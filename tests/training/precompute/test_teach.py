@@ -9,7 +9,7 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.precompute.mine import mine
 from mteb_hybrid.training.precompute.model import TextModel

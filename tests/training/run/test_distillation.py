@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from training.run.test_train import SHORT, recipe_file  # noqa: F401 - a fixture
 
 

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback
 from typer.testing import CliRunner
 
-from mteb_hybrid.commands.main import app
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.models.load import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.batches.callback import HybridBatchError

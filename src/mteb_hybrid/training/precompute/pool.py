@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from mteb_hybrid.languages.codes import find_language
+from mteb_hybrid.languages.near import did_you_mean_language
 from mteb_hybrid.training.precompute.model import TextModel
 from mteb_hybrid.training.precompute.source import Source
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError, Work, stacked
@@ -39,8 +40,10 @@ def checked_from(value: str, languages: Sequence[str]) -> From:
     known = {code: code for code in languages}
     named = [find_language(code.strip(), known) for code in value.split(",")]
     if None in named:
+        unknown = value.split(",")[named.index(None)].strip()
         raise PrecomputeError(
             f"--from {value}: expected same, other, all, or some of {','.join(languages)}"
+            f"{did_you_mean_language(unknown, known)}"
         )
     return tuple(dict.fromkeys(code for code in named if code is not None))
 

@@ -10,6 +10,7 @@ import numpy as np
 from mteb_hybrid.cards.catalogue import collection_card, collections
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.parallel_json import ParallelRow, read_rows
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.corpus import Corpus
@@ -53,8 +54,8 @@ def read_source(what: str) -> Source:
         return Source(what, digest, read_json(file), lambda: read_rows([file]))
     if what not in collections():
         raise ParallelDataError(
-            f"{what}: neither a file of parallel JSON lines nor a collection "
-            f"({', '.join(collections())})"
+            f"{what}: neither a file of parallel JSON lines nor a collection"
+            f"{did_you_mean(what, collections())} There are {', '.join(collections())}"
         )
     return collection_source(what, load_collection(collection_card(what)))
 

@@ -1,0 +1,75 @@
+"""All commands, as one program."""
+
+import importlib.metadata
+import inspect
+import re
+from typing import Annotated
+
+import typer
+
+from mteb_hybrid.commands.bias import bias
+from mteb_hybrid.commands.compare import compare
+from mteb_hybrid.commands.demo import demo
+from mteb_hybrid.commands.export import export
+from mteb_hybrid.commands.merge import merge
+from mteb_hybrid.commands.mine import mine
+from mteb_hybrid.commands.models import models_app
+from mteb_hybrid.commands.repair import repair
+from mteb_hybrid.commands.report import report
+from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.submit import submit
+from mteb_hybrid.commands.table import table
+from mteb_hybrid.commands.tasks import tasks_app
+from mteb_hybrid.commands.teach import teach
+from mteb_hybrid.commands.train import train
+from mteb_hybrid.commands.translate import translate
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Evaluate embedding models within a language, across languages, and from a pool of all "
+    "languages at once, and measure how biased they are towards some languages. "
+    "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.",
+)
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(models_app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mteb-hybrid {importlib.metadata.version('mteb-hybrid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for command in (
+    demo,
+    run,
+    train,
+    mine,
+    teach,
+    translate,
+    export,
+    submit,
+    table,
+    compare,
+    report,
+    bias,
+    repair,
+    merge,
+):
+    app.command()(command)
+for group in (app, tasks_app, models_app):
+    for info in group.registered_commands:
+        # Where a docstring breaks its lines, a terminal need not.
+        paragraphs = inspect.getdoc(info.callback) or ""
+        info.help = re.sub(r"(?<!\n)\n(?!\n)", " ", paragraphs)
