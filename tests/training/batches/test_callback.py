@@ -348,7 +348,7 @@ def test_training_data_smaller_than_a_batch_are_one_small_batch(trainer, drop_la
     monkeypatch.setattr(MultipleNegativesRankingLoss, "forward", spy)
     data = ParallelDataset([make_corpus(5, LANGUAGES)])
     for callbacks, train_dataset in ([], Dataset.from_list(data.to_list())), (None, data):
-        if not callbacks == [] or not drop_last:
+        if callbacks is None or not drop_last:
             run = trainer(callbacks, train_dataset=train_dataset, dataloader_drop_last=drop_last)
             run.train()
             assert run.state.global_step == 4

@@ -262,7 +262,7 @@ def test_small_batches_that_are_well_to_evaluate_but_not_to_train(corpus):
         with pytest.raises(ParallelDataError, match=r"small: .* one example.*batches\.size.* to 1"):
             sampler.check_training()
         sampler_of(data, 1).check_training()
-    with pytest.raises(ParallelDataError, match="small: .* 2 different groups, one for each"):
+    with pytest.raises(ParallelDataError, match=r"small: .* 2 different groups, one for each"):
         sampler_of(ParallelDataset([row]), world_size=2)
     data = ParallelDataset([large, corpus(6, LANGUAGES, name="small")])
     sampler_of(data).check_training()

@@ -15,14 +15,11 @@ from mteb_hybrid.training.batches.assignment import Rows
 from mteb_hybrid.training.batches.kinds import Kind
 from mteb_hybrid.training.batches.passes import Passes
 from mteb_hybrid.training.batches.serving import Serving, read_serving
-from mteb_hybrid.training.batches.summary import CorpusSummary
+from mteb_hybrid.training.batches.summary import BATCH_SIZE, CorpusSummary
 from mteb_hybrid.training.corpus import Ints
 from mteb_hybrid.training.dataset import Example, ParallelDataset
 
 logger = logging.getLogger(__name__)
-
-BATCH_SIZE = "per_device_train_batch_size (batches.size in a recipe)"
-"""What sentences call the size of batches."""
 
 
 class HybridBatchSampler(DefaultBatchSampler):
@@ -214,6 +211,7 @@ class HybridBatchSampler(DefaultBatchSampler):
             planned=dict(zip(labels, passes.planned.tolist(), strict=True)),
             rest=passes.rest,
             waiting=passes.waiting,
+            short=passes.short,
         )
 
     @cached_property
