@@ -285,7 +285,9 @@ def test_no_languages_and_all_of_them_are_the_same_run(tiny_model, tmp_path):
     with pytest.raises(
         HybridBatchError, match=r"languages: \['de', 'en', 'fr', 'th'\] in the check"
     ):
-        training_script.train(tiny_model, tmp_path, resume=True, several={"languages": ["en"]})
+        training_script.train(
+            tiny_model, tmp_path, resume=True, several={"languages": ["en", "de"]}
+        )
 
 
 def upper(batch):

@@ -137,9 +137,9 @@ class Passes:
         """
         drawn = self.serving.draw(alphas, random)
         found, left, barred = self._best(number, done, drawn, random)
+        self._say(drawn, found, barred, len(left) if self._may_drop else 0)
         if len(left) and not self._may_drop:
             return self._with_full(found, np.unique(left[:, 0]), random)
-        self._say(drawn, found, barred, len(left))
         return found
 
     def _best(
