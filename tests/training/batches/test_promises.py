@@ -273,7 +273,9 @@ def test_training_never_fails_after_its_first_step_and_has_the_steps_it_promised
         return
     for epoch in range(4):
         sampler.set_epoch(epoch)
-        shards = [list(BatchSamplerShard(sampler, world, process)) for process in range(world)]
+        shards = [list(sampler)]  # accelerate leaves one process alone
+        if world > 1:
+            shards = [list(BatchSamplerShard(sampler, world, process)) for process in range(world)]
         assert {len(shard) for shard in shards} == {len(sampler) // world}
         for parts in zip(*shards, strict=True):
             examples = [data.example(key) for part in parts for key in part]
