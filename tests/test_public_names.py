@@ -43,6 +43,7 @@ def test_importing_the_package_imports_nothing():
 
 
 def test_every_public_name_is_there():
+    assert set(mteb_hybrid.__all__) == set(mteb_hybrid._MODULES)
     for name in mteb_hybrid._MODULES:
         assert getattr(mteb_hybrid, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'HybridBatch'"):

@@ -7,15 +7,25 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing would cost every process
 if TYPE_CHECKING:
-    from mteb_hybrid.models.offline import load_offline_encoder as load_offline_encoder
-    from mteb_hybrid.recipes.plan import BatchPlan as BatchPlan
-    from mteb_hybrid.sources import load_collection as load_collection
-    from mteb_hybrid.training.batches.callback import HybridBatchCallback as HybridBatchCallback
-    from mteb_hybrid.training.batches.sampler import HybridBatchSampler as HybridBatchSampler
-    from mteb_hybrid.training.dataset import ParallelDataset as ParallelDataset
+    from mteb_hybrid.models.offline import load_offline_encoder
+    from mteb_hybrid.recipes.plan import BatchPlan
+    from mteb_hybrid.sources import load_collection
+    from mteb_hybrid.training.batches.callback import HybridBatchCallback
+    from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+    from mteb_hybrid.training.dataset import ParallelDataset
     from mteb_hybrid.training.evaluator import (
         ParallelRetrievalEvaluator as ParallelRetrievalEvaluator,
     )
+
+__all__ = [
+    "BatchPlan",
+    "HybridBatchCallback",
+    "HybridBatchSampler",
+    "ParallelDataset",
+    "ParallelRetrievalEvaluator",
+    "load_collection",
+    "load_offline_encoder",
+]
 
 _MODULES = {
     "BatchPlan": "recipes.plan",

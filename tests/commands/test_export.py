@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from conftest import HashEncoder
 from export.conftest import files
-from mteb_hybrid.commands.export import export
 from mteb_hybrid.commands.app import app as whole_app
+from mteb_hybrid.commands.export import export
 
 app = typer.Typer()
 app.command()(export)

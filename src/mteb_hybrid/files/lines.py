@@ -245,9 +245,11 @@ def decoded(where: str, line: bytes) -> Any:
     except RepeatedKeyError as error:
         raise TextError(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
+        remedy = "correct or remove the line"
+        if line.lstrip().startswith(b"["):
+            remedy = "not an array of them; jq -c '.[]' writes one as lines"
         raise TextError(
-            f"{where}: invalid JSON: {error}; expected one whole object per line, correct or "
-            f"remove the line.{cut}"
+            f"{where}: invalid JSON: {error}; expected one whole object per line, {remedy}.{cut}"
         ) from None
 
 

@@ -12,7 +12,7 @@ from datasets.table import InMemoryTable, list_table_cache_files
 
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.training.corpus import Corpus, Ints
-from mteb_hybrid.training.joined import check_corpora, checked_weights, of_corpus
+from mteb_hybrid.training.joined import check_corpora, checked_weights
 from mteb_hybrid.training.labels import LABELS
 from mteb_hybrid.training.saved import save
 from mteb_hybrid.training.tableless import TablelessDataset
@@ -147,6 +147,9 @@ class ParallelRows(TablelessDataset):
     ) -> DatasetDict:
         """Split at random by groups, so that no group has rows in both parts.
 
+        Rows of different corpora that share a text count as of one group here, since what is
+        trained on from one would be tested on in the other.
+
         Args:
             test_size: Share of the groups (below 1), or their number.
             seed: Seed of the choice.
@@ -162,13 +165,15 @@ class ParallelRows(TablelessDataset):
             raise ParallelDataError(
                 f"train_test_split of parallel data takes test_size and seed, not {[*unsupported]}"
             )
-        groups = np.empty(len(self), dtype=np.int64)
-        distinct = 0
-        for position, corpus in enumerate(self.corpora):
-            own, rows = of_corpus(position, self.starts, self.corpus_rows)
-            found, numbers = np.unique(corpus.groups()[rows], return_inverse=True)
-            groups[own] = numbers + distinct
-            distinct += len(found)
+        every = [corpus.groups() for corpus in self.corpora]
+        if len(self.corpora) == 1:
+            (linked,) = every
+        else:
+            from mteb_hybrid.training.readers.groups import linked_over
+
+            linked = linked_over([corpus.table.table for corpus in self.corpora], every)
+        found, groups = np.unique(linked[self.corpus_rows], return_inverse=True)
+        distinct = len(found)
         is_share = not isinstance(test_size, (int, np.integer))
         held_out = int(round(test_size * distinct) if is_share else test_size)
         if not 0 < held_out < distinct:

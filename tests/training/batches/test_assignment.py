@@ -75,6 +75,8 @@ def test_an_epoch_has_about_as_many_batches_as_can_be(
         sampler = make_sampler(data, BatchPlan(alpha=alpha), batch_size=size, drop_last=True)
     except ParallelDataError:
         return
+    if sampler.summary[0].size < size:
+        return  # smaller ones
     codes = list(has)
     fits = [has[code][0] & has[code][1] for code in codes if alpha > 0]
     pairs = np.zeros(rows, dtype=bool)

@@ -335,11 +335,41 @@ def test_an_evaluation_set_that_cannot_be_evaluated_on_is_refused_before_trainin
     assert run.state.global_step == 0
 
 
-def test_training_data_smaller_than_a_batch_are_one_small_batch(trainer):
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_training_data_smaller_than_a_batch_are_one_small_batch(trainer, drop_last, monkeypatch):
+    """So they are without this package, unless the last batch is dropped, when there is none."""
+    sizes = []
+    forward = MultipleNegativesRankingLoss.forward
+
+    def spy(self, features, labels):
+        sizes.append(len(next(iter(next(iter(features)).values()))))
+        return forward(self, features, labels)
+
+    monkeypatch.setattr(MultipleNegativesRankingLoss, "forward", spy)
+    data = ParallelDataset([make_corpus(5, LANGUAGES)])
+    for callbacks, train_dataset in ([], Dataset.from_list(data.to_list())), (None, data):
+        if callbacks is None or not drop_last:
+            run = trainer(callbacks, train_dataset=train_dataset, dataloader_drop_last=drop_last)
+            run.train()
+            assert run.state.global_step == 4
+    assert sizes == [5] * (4 if drop_last else 8)
+
+
+def test_training_data_with_fewer_groups_than_a_batch_make_smaller_batches(trainer, caplog):
     callback = HybridBatchCallback()
-    run = trainer([callback], train_dataset=ParallelDataset([make_corpus(5, LANGUAGES)]))
+    data = ParallelDataset([make_corpus(64, LANGUAGES, groups=5)])
+    run = trainer([callback], train_dataset=data, dataloader_drop_last=True)
     run.train()
     assert sum(callback.pair_counts.values()) == 4 * 5
+    assert "batches are of 5 instead of 8" in caplog.text
+
+
+def test_training_data_of_one_group_are_refused(trainer, data):
+    one = ParallelDataset([make_corpus(64, LANGUAGES, groups=1, name="one")])
+    for train_dataset, name in ((one, "train_dataset"), ({"few": one, "parallel": data}, "few")):
+        run = trainer(train_dataset=train_dataset)
+        with pytest.raises(HybridBatchError, match=f"{name}: one: .*batches of one example"):
+            run.train()
 
 
 def pairs(rows=20):
@@ -421,14 +451,19 @@ def test_several_data_sets_in_the_stock_proportions_and_with_one_loss(trainer, d
         )
 
 
-def test_several_data_sets_of_which_one_is_too_small_for_its_batches(trainer, data):
-    few = ParallelDataset([make_corpus(64, LANGUAGES, groups=5)])
-    with pytest.raises(ValueError, match="to at most 5"):
-        trainer(train_dataset={"parallel": data, "few": few}, dataloader_drop_last=True).train()
-    with pytest.raises(HybridBatchError, match="sts: its rows do not fill one batch of 8"):
-        trainer(
-            train_dataset={"parallel": data, "sts": pairs(7)}, dataloader_drop_last=True
-        ).train()
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_several_data_sets_smaller_than_a_batch_are_one_small_batch(trainer, data, drop_last):
+    few = ParallelDataset([make_corpus(5, LANGUAGES)])
+    run = trainer(
+        train_dataset={"parallel": data, "few": few, "sts": pairs(7)},
+        loss={**LOSSES, "few": MultipleNegativesRankingLoss},
+        dataloader_drop_last=drop_last,
+        max_steps=10,
+    )
+    run.train()
+    last = [row for row in run.state.log_history if "loss" in row][-1]
+    counts = {name: last[f"hybrid/examples/{name}"] for name in ("parallel", "few", "sts")}
+    assert counts == {"parallel": 64, "few": 5, "sts": 7}
 
 
 @pytest.mark.parametrize(
@@ -561,12 +596,6 @@ def test_two_trainers_that_share_arguments_are_refused(trainer, arguments):
     trainer([HybridBatchCallback(0.9)], args=shared)
     with pytest.raises(HybridBatchError, match="arguments of its own"):
         first.train()
-
-
-def test_fewer_groups_than_a_batch_are_refused(trainer):
-    data = ParallelDataset([make_corpus(64, LANGUAGES, groups=5)])
-    with pytest.raises(ValueError, match="per_device_train_batch_size to at most 5"):
-        trainer(train_dataset=data, dataloader_drop_last=True).train()
 
 
 def test_loss_and_rank_distance_fall_on_the_sample(sample_card, arguments):

@@ -135,3 +135,17 @@ def test_a_prompt_under_a_name_that_is_no_column_is_refused(name):
 )  # fmt: skip
 def test_prompts_for_columns_and_data_sets_are_let_pass(prompts):
     check_names(prompts, {"parallel": PARALLEL, "sts": SCORED})
+
+
+@pytest.mark.parametrize(
+    ("prompts", "said"),
+    [
+        ({"parallel": {"anchor": "q: "}}, "'anchor', which is no column of data set 'parallel'"),
+        ({"sts": {"query": "q: "}}, "'query', which is no column of data set 'sts'.* sentence1"),
+        ({"paralel": COLUMNS}, "for a data set 'paralel', and there is none.*'parallel', 'sts'"),
+    ],
+    ids=["column", "of-another", "name"],
+)
+def test_prompts_for_a_data_set_under_names_that_are_not_its_own_are_refused(prompts, said):
+    with pytest.raises(HybridBatchError, match=said):
+        check_names(prompts, {"parallel": PARALLEL, "sts": SCORED})

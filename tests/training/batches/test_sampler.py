@@ -66,9 +66,7 @@ def test_whatever_the_data_and_the_plan(plan, rows, missing, epoch):
     try:
         sampler = sampler_of(data, **plan)
     except ParallelDataError as error:
-        assert "per_device_train_batch_size to at most" in str(error)
-        assert plan["drop_last"] and (plan["crosslingual"] == "pair" or plan["alpha"] == 1.0)
-        return
+        raise AssertionError("60 rows give every process an example") from error
     sampler.set_epoch(epoch)
     keys = list(sampler)
     # Exact length, and the order is a function of seed and epoch only.
@@ -235,22 +233,46 @@ def test_a_short_batch_comes_last_and_can_be_left_out(corpus):
     assert [len(batch) for batch in sampler_of(data, drop_last=True)] == [16, 16, 16]
 
 
-def test_data_that_fill_no_batch_make_smaller_ones_or_are_refused_at_once(corpus, caplog):
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_data_that_fill_no_batch_make_smaller_ones(corpus, caplog, drop_last):
+    def sizes(data, *arguments, **options):
+        sampler = sampler_of(data, *arguments, drop_last=drop_last, **options)
+        sampler.check_training()
+        return [len(batch) for batch in sampler]
+
     few = ParallelDataset([corpus(5, LANGUAGES)])
-    assert [len(batch) for batch in sampler_of(few)] == [5]
+    assert sizes(few) == [5]
     assert "batches are of 5 instead of 16" in caplog.text
     # accelerate wants batches of one size from several processes.
-    sampler = sampler_of(few, world_size=2)
-    assert [len(batch) for batch in sampler] == [2, 2] and sampler.batch_size == 2
-    assert [len(batch) for batch in sampler_of(few, method="shuffle")] == [16, 4]
+    assert sizes(few, world_size=2) == [2, 2]
+    assert sizes(few, method="shuffle") == ([16] if drop_last else [16, 4])
+    assert sizes(few, 32, method="shuffle") == [20]
+    assert "20 translations do not fill a batch in each process" in caplog.text
+    assert sizes(few, 16, method="shuffle", world_size=3) == [6, 6, 6]
     data = ParallelDataset([corpus(100, LANGUAGES, groups=10)])
-    assert [len(batch) for batch in sampler_of(data)] == [10] * 10
-    with pytest.raises(ParallelDataError, match=r"10 groups .* need 16 .* at most 10"):
-        sampler_of(data, drop_last=True)
-    with pytest.raises(ParallelDataError, match=r"need 12 .* each of 2 process.* at most 5"):
-        sampler_of(data, 6, world_size=2, drop_last=True)
-    with pytest.raises(ParallelDataError, match=r"20 translations .* batch of 32"):
-        sampler_of(few, 32, method="shuffle", drop_last=True)
+    assert sizes(data) == [10] * 10
+    assert sizes(data, 6, world_size=2) == [5] * 20
+
+
+def test_small_batches_that_are_well_to_evaluate_but_not_to_train(corpus):
+    large, row = corpus(64, LANGUAGES, name="large"), corpus(1, LANGUAGES, name="small")
+    for data in (ParallelDataset([row]), ParallelDataset([large, row])):
+        sampler = sampler_of(data)
+        assert min(map(len, sampler)) == 1
+        with pytest.raises(ParallelDataError, match=r"small: .* one example.*batches\.size.* to 1"):
+            sampler.check_training()
+        sampler_of(data, 1).check_training()
+    with pytest.raises(ParallelDataError, match=r"small: .* 2 different groups, one for each"):
+        sampler_of(ParallelDataset([row]), world_size=2)
+    data = ParallelDataset([large, corpus(6, LANGUAGES, name="small")])
+    sampler_of(data).check_training()
+    sampler = sampler_of(data, world_size=2)
+    assert {len(batch) for batch in sampler} == {3}
+    assert [sentence[:16] for sentence in sampler.sentences] == ["small: at most 6"]
+    with pytest.raises(
+        ParallelDataError, match=r"small: .* 16 in each of 2 .*\(batches.size.* at most 3"
+    ):
+        sampler.check_training()
 
 
 def test_rows_with_no_common_language_are_refused_where_none_is_left():

@@ -1,5 +1,6 @@
 """Several data sets at once: what reaches the losses, in which proportions, and in which order."""
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -198,3 +199,13 @@ def test_data_that_do_not_fill_a_batch_of_all_processes_are_refused(plain, world
 def test_a_weight_too_small_for_one_batch_is_refused():
     with pytest.raises(HybridBatchError, match="set2: its weight gives it none of 21 batches"):
         build(weights=(1, 1, 0.01))
+
+
+def test_workers_that_are_spawned_get_it_all():
+    """They unpickle what the trainer's loader holds, and fetch the same texts for the same keys."""
+    sampler = build()
+    again = pickle.loads(pickle.dumps(sampler))  # noqa: S301
+    batches = list(sampler)
+    assert list(again) == batches
+    for keys in batches:
+        assert again.dataset.__getitems__(keys) == sampler.dataset.__getitems__(keys)

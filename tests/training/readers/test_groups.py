@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import unicodedata
 from collections import defaultdict
 
 import numpy as np
@@ -47,7 +48,10 @@ def slow_groups(rows, own):
     labels = list(range(len(rows)))
 
     def meet(one, other):
-        mine, theirs = (set(rows[row].values()) - {None} for row in (one, other))
+        mine, theirs = (
+            {unicodedata.normalize("NFC", text) for text in rows[row].values() if text}
+            for row in (one, other)
+        )
         return own[one] == own[other] or not mine.isdisjoint(theirs)
 
     for _ in rows:
@@ -58,7 +62,10 @@ def slow_groups(rows, own):
     return labels
 
 
-TEXT = st.one_of(st.none(), st.sampled_from([f"text {n}" for n in range(60)]))
+TEXT = st.one_of(
+    st.none(), st.sampled_from([f"text {n}" for n in range(60)]),
+    st.sampled_from(["é", "e\u0301", "Å", "\u212b", "A\u030a", "각", "\u1100\u1161\u11a8"]),
+)  # fmt: skip
 ROW = st.fixed_dictionaries(
     {(role, code): TEXT for role in ("query", "passage") for code in LANGUAGES}
 )

@@ -169,6 +169,10 @@ PAIR = '"query": {"en": "q"}, "passage": {"en": "p"}'
         ('{"query": {"en": "\\ud800"}, "passage": {"en": "p"}}', "not UTF-8 (surrogates not all"),
         (b'{"query": {"en": "\xff"}}', "not UTF-8 (invalid start byte at position 18 of the line)"),
         ("[" * 100_000, "invalid JSON: "),
+        (
+            "[",
+            "expected one whole object per line, not an array of them; jq -c '.[]' writes one as",
+        ),
     ],
 )
 def test_bad_line(write, cache, bad, expected):

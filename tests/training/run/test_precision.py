@@ -11,6 +11,7 @@ import torch
 
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.run import precision
+from mteb_hybrid.training.run.build import make_arguments
 from mteb_hybrid.training.run.precision import (
     Precision,
     choose_precision,
@@ -70,6 +71,15 @@ def test_cuda_says_what_it_computes_natively(monkeypatch, native, name):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda place: f"card {place.index}")
     chosen = choose_precision("auto")
     assert chosen.name == name and chosen.reason.startswith("card 1 computes bf16 ")
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+def test_the_run_computes_in_it_whatever_accelerate_launch_was_told(
+    recipe_file, tmp_path, monkeypatch, name
+):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
+    arguments = make_arguments(read_recipe(recipe_file), tmp_path, name)
+    assert arguments.mixed_precision == {"fp32": "no"}.get(name, name)
 
 
 def test_a_product_that_cannot_be_computed_has_no_speed():

@@ -273,3 +273,45 @@ def test_callbacks_that_the_trainer_restores_resume_exactly_too(tiny_model, tmp_
     options["restore_callback_states_from_checkpoint"] = True
     resumed = training_script.train(tiny_model, tmp_path / "parts", resume=True, **options)
     assert same(final(whole), final(resumed)) and logged(resumed)[9:] == logged(whole)[9:]
+
+
+def test_no_languages_and_all_of_them_are_the_same_run(tiny_model, tmp_path):
+    training_script.train(tiny_model, tmp_path, stop_after=2, several={})
+    every = {"languages": ["th", "fr", "en", "de"]}
+    training_script.train(tiny_model, tmp_path, resume=True, several=every, stop_after=4)
+    training_script.train(tiny_model, tmp_path, resume=True, several={}, stop_after=5)
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    with pytest.raises(
+        HybridBatchError, match=r"languages: \['de', 'en', 'fr', 'th'\] in the check"
+    ):
+        training_script.train(
+            tiny_model, tmp_path, resume=True, several={"languages": ["en", "de"]}
+        )
+
+
+def upper(batch):
+    return {**batch, "query": [text.upper() for text in batch["query"]]}
+
+
+def lower(batch):
+    return {**batch, "query": [text.lower() for text in batch["query"]]}
+
+
+def test_another_transform_is_warned_of(tiny_model, tmp_path, monkeypatch, caplog):
+    def transformed(function):
+        def make(corpora):
+            return ParallelDataset(corpora).with_transform(function)
+
+        monkeypatch.setattr(training_script, "ParallelDataset", make)
+
+    transformed(upper)
+    training_script.train(tiny_model, tmp_path, stop_after=2)
+    training_script.train(tiny_model, tmp_path, resume=True, stop_after=3)
+    assert "set_transform" not in caplog.text
+    for function in (lower, None):
+        transformed(function)
+        caplog.clear()
+        training_script.train(tiny_model, tmp_path, resume=True, stop_after=4)
+        assert "the function given to set_transform is not that of the checkpoint" in caplog.text
+        shutil.rmtree(tmp_path / "checkpoint-4")

@@ -274,6 +274,19 @@ def test_a_dry_run_says_what_alpha_and_languages_cannot_have(recipe_file, tmp_pa
     assert "too few rows for " in said and "instead of" in said
 
 
+def test_data_that_fill_no_batch_make_smaller_ones_in_recipes_too(recipe_file, tmp_path):
+    wide = ("--set", "batches.size=65")
+    said = " ".join(command(recipe_file, "--dry-run", *wide).split())
+    assert "1 per epoch and process" in said and "batches are of 64 instead of 65" in said
+    train(read_recipe(recipe_file, [*SHORT, "batches.size=65"]), tmp_path / "run")
+    file = tmp_path / "pairs.jsonl"
+    rows = [{**json.loads(line), "group": "all"} for line in file.read_text().splitlines()]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    said = " ".join(command(recipe_file, "--dry-run").split())
+    assert "this would not run: " in said
+    assert "rows make batches of one example" in said and "(batches.size in a recipe) to 1" in said
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
@@ -284,7 +297,6 @@ def test_a_dry_run_says_what_alpha_and_languages_cannot_have(recipe_file, tmp_pa
         ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
         ("model.revision='0'", "the recipe expects 0"),
         ("evaluation.collection=xquad-r", "xquad-r"),
-        ("batches.size=65", "64 groups that fit the plan, but the batches need 65"),
     ],
 )
 def test_a_dry_run_says_what_is_wrong(recipe_file, override, said):

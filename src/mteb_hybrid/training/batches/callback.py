@@ -142,7 +142,8 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
         if state.global_step:
             stored = (state.stateful_callbacks or {}).get(type(self).__name__)
             stored = stored[0] if isinstance(stored, list) else stored
-            check_resumable(stored, self._settings(), self._fingerprint)
+            languages = {code for own in _parallel(self._parts) for code in own.dataset.languages}
+            check_resumable(stored, self._settings(), self._fingerprint, languages)
             self._tally = Tally.restored(stored["attributes"]["_counts"])  # type: ignore[index]
         self._describe(kwargs["model"])
 
@@ -241,6 +242,10 @@ def _parts(sampler: Found) -> dict[str, Any]:
     if isinstance(sampler, HybridBatchSampler):
         return {"": sampler}
     return dict(zip(sampler.names, sampler.batch_samplers, strict=True))
+
+
+def _parallel(parts: Mapping[str, Any]) -> list[HybridBatchSampler]:
+    return [own for own in parts.values() if isinstance(own, HybridBatchSampler)]
 
 
 def _datasets(sampler: Found) -> dict[str, Any]:

@@ -4,7 +4,6 @@ The factories are objects of a module, not closures, because the trainer pickles
 every checkpoint.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,6 @@ from sentence_transformers.base.sampler import (
 )
 from torch.utils.data import BatchSampler, ConcatDataset, RandomSampler
 
-from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.several import SeveralDatasetsSampler
@@ -58,7 +56,13 @@ class SamplerFactory:
     def __call__(self, dataset: Any, **arguments: Any) -> BatchSampler:
         """Make the batch sampler of a data set; called by the trainer."""
         if isinstance(dataset, ParallelDataset):
-            return self._hybrid(dataset, **arguments)
+            return make_sampler(
+                dataset,
+                plan_for(self.plan, dataset),
+                world_size=self.world_size,
+                batches_per_step=self.batches_per_step,
+                **arguments,
+            )
         if callable(self.otherwise):
             return self.otherwise(dataset, **arguments)  # type: ignore[no-any-return]
         if self.otherwise == BatchSamplers.GROUP_BY_LABEL:
@@ -68,40 +72,6 @@ class SamplerFactory:
             return DefaultBatchSampler(shuffled, **arguments)
         hashed = self.otherwise == BatchSamplers.NO_DUPLICATES_HASHED
         return NoDuplicatesBatchSampler(dataset, precompute_hashes=hashed, **arguments)
-
-    def _hybrid(
-        self, dataset: ParallelDataset, batch_size: int, **arguments: Any
-    ) -> HybridBatchSampler:
-        """Hybrid batches, smaller ones if the data do not fill one: an evaluation set may be small.
-
-        The callback refuses smaller ones of training data that have the rows.
-        """
-
-        def make(size: int) -> HybridBatchSampler:
-            return make_sampler(
-                dataset,
-                plan_for(self.plan, dataset),
-                batch_size=size,
-                world_size=self.world_size,
-                batches_per_step=self.batches_per_step,
-                **arguments,
-            )
-
-        def fails(size: int) -> bool:
-            try:
-                make(size)
-            except ParallelDataError:
-                return True
-            return False
-
-        try:
-            return make(batch_size)
-        except ParallelDataError:
-            smaller = range(1, min(batch_size, len(dataset) + 1))
-            largest = bisect_left(smaller, True, key=fails)
-            if not largest:
-                raise
-            return make(largest)
 
 
 @dataclass(frozen=True)

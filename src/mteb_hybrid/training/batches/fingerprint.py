@@ -1,16 +1,22 @@
 """Whether a checkpoint belongs to the run that is to go on from it."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from datasets.fingerprint import Hasher
 
 from mteb_hybrid.training.batches.error import HybridBatchError
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.digest import dataset_digest
 
+logger = logging.getLogger(__name__)
+
 DRAWING = 2
 """Version of how batches are drawn: raised when the same data, settings and seed give others."""
 
+TRANSFORMS = "transforms"
 OTHERWISE = "load the checkpoint as the model and train without resume_from_checkpoint"
 
 
@@ -19,7 +25,7 @@ def fingerprint(
 ) -> dict[str, Any]:
     """All but the settings of the plan that the batches of a run depend on, as plain values.
 
-    Of data sets that are not parallel it sees what is stored, not what a transform makes of it.
+    Of data it sees what is stored, and of a transform its code, as far as that can be hashed.
 
     Args:
         samplers: The sampler of each data set, by its name; an empty name if there is but one.
@@ -34,6 +40,9 @@ def fingerprint(
     }
     if len(samplers) > 1:
         found["datasets"] = list(samplers)
+    transforms = {name: _transform(dataset) for name, dataset in datasets.items()}
+    if any(transforms.values()):
+        found[TRANSFORMS] = transforms
     for name, sampler in samplers.items():
         own = {key: getattr(sampler, key, None) for key in ("seed", "batch_size", "drop_last")}
         dataset = datasets[name]
@@ -54,13 +63,29 @@ def fingerprint(
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
 
-def check_resumable(stored: Any, settings: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _transform(dataset: Any) -> str | None:
+    """What tells one function given to ``set_transform`` from another; None if there is none."""
+    transform = getattr(dataset, "_format_kwargs", {}).get("transform")
+    if transform is None:
+        return None
+    try:
+        return str(Hasher.hash(transform))
+    except Exception as error:  # whatever pickling what a function refers to may raise
+        return f"unknown: {error}"
+
+
+def check_resumable(
+    stored: Any, settings: Mapping[str, Any], now: Mapping[str, Any], languages: Iterable[str]
+) -> None:
     """Compare a checkpoint with the run that is to go on from it.
+
+    Another transform gets a warning, since its code may change without what it does.
 
     Args:
         stored: What the callback has left in the checkpoint.
         settings: Of the callback.
         now: Fingerprint of the run.
+        languages: All languages of the data, which is what None in the settings means.
 
     Raises:
         HybridBatchError: If they differ, with each difference.
@@ -77,6 +102,13 @@ def check_resumable(stored: Any, settings: Mapping[str, Any], now: Mapping[str, 
         )
     before = {**stored["args"], **before}
     now = {**settings, **now}
+    for run in (before, now):
+        run["languages"] = sorted(run["languages"] or languages)
+    if before.pop(TRANSFORMS, None) != now.pop(TRANSFORMS, None):
+        logger.warning(
+            "the function given to set_transform is not that of the checkpoint, or cannot be "
+            "compared with it; the run goes on as it was only if both make the same of every row"
+        )
     changed = [
         f"{key}: {before.get(key)!r} in the checkpoint, {now.get(key)!r} now"
         for key in dict.fromkeys([*now, *before])

@@ -142,7 +142,7 @@ def check_parts(args: Any, plan: BatchPlan, parts: Mapping[str, Any]) -> None:
         parts: The sampler of each data set, by its name; an empty name if there is but one.
 
     Raises:
-        HybridBatchError: If languages are missing, or batches are smaller than they should be.
+        HybridBatchError: If languages are missing, or batches are too small to train on.
     """
     hybrid = {name: own for name, own in parts.items() if isinstance(own, HybridBatchSampler)}
     known = {code for own in hybrid.values() for code in own.dataset.languages}
@@ -157,13 +157,10 @@ def check_parts(args: Any, plan: BatchPlan, parts: Mapping[str, Any]) -> None:
                 f"the training batches come from one with {own.plan}, not from this callback's "
                 f"{plan}; {ONE_BY_ONE}"
             )
-        has_rows = len(own.dataset) >= args.train_batch_size * args.world_size
-        if has_rows and own.batch_size < args.train_batch_size:
-            raise HybridBatchError(
-                f"{name or 'train_dataset'}: its groups and languages do not fill batches of "
-                f"{args.train_batch_size} in each of {args.world_size} process(es) without "
-                f"duplicates; set per_device_train_batch_size to at most {own.batch_size}"
-            )
+        try:
+            own.check_training()
+        except ParallelDataError as error:
+            raise HybridBatchError(f"{name or 'train_dataset'}: {error}") from error
 
 
 def check_evaluation(args: Any, dataset: Any) -> None:

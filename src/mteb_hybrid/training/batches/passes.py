@@ -18,6 +18,7 @@ from mteb_hybrid.training.batches.assignment import (
 )
 from mteb_hybrid.training.batches.deal import deal, part
 from mteb_hybrid.training.batches.serving import Serving
+from mteb_hybrid.training.batches.summary import BATCH_SIZE
 from mteb_hybrid.training.corpus import Ints
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,10 @@ class Passes:
     has no place for come first in the next, and a group with more rows than there are batches
     sends others each time.
 
+    In several processes batches are of one size. One that hard negatives leave short there gives
+    way to another batch of the pass, which comes twice. So that no pass can fail, one is planned
+    ahead, whose batches stand in if a pass has none that is full.
+
     Args:
         serving: The rows.
         size: Examples of a batch, over all processes.
@@ -67,6 +72,10 @@ class Passes:
         wanted: Shape (kinds,), batches that were drawn for the first pass.
         planned: Shape (kinds,), batches that it has.
         waiting: How many rows wait in every pass because their groups are too big.
+        short: Of the pass that is planned ahead, how many batches give way to others.
+
+    Raises:
+        ParallelDataError: If in several processes hard negatives leave most batches short.
     """
 
     def __init__(
@@ -85,6 +94,24 @@ class Passes:
         self.planned = self._first()[0].batches
         self.batches = int(self.planned.sum())
         self.rest = min(size, turns - self.batches * size) if keep_rest else 0
+        self._reserve = Pass(self.wanted[:0], np.empty((0, size), dtype=np.int32))
+        self.short = 0
+        if serving.links is not None and not may_drop:
+            self._plan_ahead(alphas[: self.batches])
+
+    def _plan_ahead(self, alphas: Floats) -> None:
+        random = np.random.default_rng([*self._seed, 3])
+        found, left, _ = self._best(0, 0, self.serving.draw(alphas, random), random)
+        full = np.setdiff1d(np.arange(len(found.kinds)), left[:, 0])
+        self.short = len(found.kinds) - len(full)
+        if self.short > len(full):
+            row = int(self.serving.rows[found.rows[tuple(left[0])]])
+            raise ParallelDataError(
+                f"{self.serving.name}: in {self.short} of {len(found.kinds)} batches examples, "
+                f"such as row {row}, meet their hard negatives wherever they stand; set "
+                f"{BATCH_SIZE} lower, or train without these hard negatives"
+            )
+        self._reserve = Pass(found.kinds[full], found.rows[full])
 
     def _turns(self, batches: int) -> int:
         """How many rows can have a turn in some batches: one of each group in each."""
@@ -108,25 +135,47 @@ class Passes:
             alphas: Shape (B,), alpha of each batch; B is at most `batches`.
             random: Source of chance.
         """
-        serving = self.serving
-        drawn = serving.draw(alphas, random)
-        barred = np.zeros(len(serving.kinds), dtype=bool)
+        drawn = self.serving.draw(alphas, random)
+        found, left, barred = self._best(number, done, drawn, random)
+        self._say(drawn, found, barred, len(left) if self._may_drop else 0)
+        if len(left) and not self._may_drop:
+            return self._with_full(found, np.unique(left[:, 0]), random)
+        return found
+
+    def _best(
+        self, number: int, done: int, drawn: Ints, random: np.random.Generator
+    ) -> tuple[Pass, Ints, npt.NDArray[np.bool_]]:
+        """Plan a pass, without kinds in which hard negatives cannot be parted if that helps.
+
+        Returns:
+            The pass, the examples left out, and the kinds it does without.
+        """
+        barred = np.zeros(len(self.serving.kinds), dtype=bool)
         while True:
             found, left = self._plan(number, done, drawn, barred, random)
             # Where a kind has but a batch or two, there is little to exchange with.
             failed = np.isin(np.arange(len(barred)), found.kinds[left[:, 0]])
             if not len(left) or (failed & barred).any() or self._is_too_much(failed | barred):
-                break
+                return found, left, barred
             barred |= failed
-        if not len(left) or self._may_drop:
-            self._say(drawn, found, barred, len(left))
-            return found
-        row = int(self.serving.rows[found.rows[tuple(left[0])]])
-        raise ParallelDataError(
-            f"{self.serving.name}: {len(left)} examples, such as row {row}, meet their hard "
-            "negatives in every batch that they could stand in; set "
-            "per_device_train_batch_size lower, or train without these hard negatives"
+
+    def _with_full(self, found: Pass, short: Ints, random: np.random.Generator) -> Pass:
+        """A pass with full batches, of the same kinds if there are such, in place of short ones."""
+        full = np.setdiff1d(np.arange(len(found.kinds)), short)
+        source = Pass(found.kinds[full], found.rows[full]) if len(full) else self._reserve
+        kinds, rows = found.kinds.copy(), found.rows.copy()
+        for place in short.tolist():
+            same = np.flatnonzero(source.kinds == kinds[place])
+            chosen = random.choice(same if len(same) else len(source.kinds))
+            kinds[place], rows[place] = source.kinds[chosen], source.rows[chosen]
+        logger.warning(
+            "%s: so many rows are each other's hard negatives that %d of %d batches of an epoch "
+            "are not full in every process; others come twice instead",
+            self.serving.name,
+            len(short),
+            len(kinds),
         )
+        return Pass(kinds, rows)
 
     def _is_too_much(self, barred: npt.NDArray[np.bool_]) -> bool:
         """Whether without some kinds there would be no batches, or none of a side.

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -88,18 +89,34 @@ def check_names(prompts: Prompts, datasets: Mapping[str | None, Any]) -> None:
         datasets: Every data set that is trained or evaluated on, by its name.
 
     Raises:
-        HybridBatchError: If a prompt for all data sets is under a name that none of them has.
+        HybridBatchError: If a prompt for all data sets is under a name that none of them has, one
+            for a data set under a name that is not its own, or there is no such data set.
     """
-    columns = {column for part in datasets.values() for column in part.column_names or ()}
-    known = {*columns, *datasets}
+    columns = {name: set(part.column_names or ()) for name, part in datasets.items()}
+    every = set[str]().union(*columns.values())
     for name, prompt in prompts.items() if isinstance(prompts, Mapping) else ():
-        negative = str(name).startswith("negative")  # of other data with the same arguments
-        if name not in known and not negative and not isinstance(prompt, Mapping):
+        if not isinstance(prompt, Mapping):
+            _check_name(name, prompt, {*every, *datasets}, every, "the data")
+            continue
+        if name not in datasets:
             raise HybridBatchError(
-                f"args.prompts has {prompt!r} for {name!r}, which is no column of the data; "
-                f"the columns are {', '.join(sorted(columns))} (in parallel data 'query' and "
-                "'passage', whatever they were called when they were read)"
+                f"args.prompts has prompts for a data set {name!r}, and there is none; the data "
+                f"sets are {', '.join(map(repr, filter(None, datasets))) or 'one without a name'}"
             )
+        for column, own in prompt.items():
+            _check_name(column, own, columns[name], columns[name], f"data set {name!r}")
+
+
+def _check_name(
+    name: Any, prompt: Any, known: AbstractSet[Any], columns: AbstractSet[str], where: str
+) -> None:
+    negative = str(name).startswith("negative")  # of other data with the same arguments
+    if name not in known and not negative:
+        raise HybridBatchError(
+            f"args.prompts has {prompt!r} for {name!r}, which is no column of {where}; "
+            f"the columns are {', '.join(sorted(columns))} (in parallel data 'query' and "
+            "'passage', whatever they were called when they were read)"
+        )
 
 
 def _of(prompts: Prompts, name: str | None) -> Prompts:

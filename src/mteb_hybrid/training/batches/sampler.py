@@ -15,7 +15,7 @@ from mteb_hybrid.training.batches.assignment import Rows
 from mteb_hybrid.training.batches.kinds import Kind
 from mteb_hybrid.training.batches.passes import Passes
 from mteb_hybrid.training.batches.serving import Serving, read_serving
-from mteb_hybrid.training.batches.summary import CorpusSummary
+from mteb_hybrid.training.batches.summary import BATCH_SIZE, CorpusSummary
 from mteb_hybrid.training.corpus import Ints
 from mteb_hybrid.training.dataset import Example, ParallelDataset
 
@@ -43,7 +43,7 @@ class HybridBatchSampler(DefaultBatchSampler):
         dataset: The data.
         batch_size: Examples per batch.
         drop_last: Leave out the rest of each corpus that does not fill a batch (or one batch for
-            each process), and refuse data that do not fill one.
+            each process). Data that do not fill even one make smaller ones all the same.
         valid_label_columns: Not used; the trainer passes it.
         generator: Not used; the trainer passes it.
         seed: Seed of everything that is drawn.
@@ -54,7 +54,8 @@ class HybridBatchSampler(DefaultBatchSampler):
             counts as the trainer does: the last step of an epoch may have fewer.
 
     Attributes:
-        batch_size: Examples per batch; fewer than asked for where the data do not fill one.
+        batch_size: Examples per batch; fewer than asked for where the data do not fill one in
+            each of several processes.
         examples: What each group of batches of this epoch held, by its position; the callback
             reads them and takes them out.
         summary: What each corpus gives in an epoch, and what could not be had.
@@ -62,9 +63,8 @@ class HybridBatchSampler(DefaultBatchSampler):
             schedule of alpha; set where the batches of other data sets stand between them.
 
     Raises:
-        ParallelDataError: If the dataset is not parallel, no row fits the plan, a corpus cannot
-            fill a batch for each process, or hard negatives leave no batch without a false
-            negative.
+        ParallelDataError: If the dataset is not parallel, no row fits the plan, a corpus has no
+            example for each process, or hard negatives leave no batch without a false negative.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class HybridBatchSampler(DefaultBatchSampler):
             )
         super().__init__(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
         self.dataset: ParallelDataset = dataset
+        self.asked_size = batch_size
         self.plan = plan or BatchPlan()
         self.world_size = world_size
         self.batches_per_step = batches_per_step
@@ -135,8 +136,7 @@ class HybridBatchSampler(DefaultBatchSampler):
                 f"{'one language' if not self.plan.may_be_crosslingual else 'different languages'}"
             )
         read = [serving for serving in read if len(serving.rows)]
-        asked = self.batch_size * self.world_size
-        sizes = [self._size(serving, alone=len(read) == 1) for serving in read]
+        sizes = self._sizes(read)
         keep_rest = not self.drop_last and self.world_size == 1 and self.dataset.weights is None
         total = sum(len(serving.rows) // size for serving, size in zip(read, sizes, strict=True))
         steps = np.arange(total) / self.batches_per_step
@@ -151,30 +151,56 @@ class HybridBatchSampler(DefaultBatchSampler):
             )
             for place, (serving, size) in enumerate(zip(read, sizes, strict=True))
         ]
-        self.summary = tuple(self._summary(passes, asked) for passes in self._passes)
+        self.summary = tuple(map(self._summary, self._passes))
 
-    def _size(self, serving: Serving, *, alone: bool) -> int:
-        """How many examples a group of batches of a corpus has."""
+    def _sizes(self, read: list[Serving]) -> list[int]:
+        """How many examples the groups of batches of each corpus have.
+
+        As many as asked for, or as a corpus has rows of different groups; in several processes
+        equally many in all batches, since accelerate hands out no others.
+        """
         asked = self.batch_size * self.world_size
-        most = serving.apart(asked)
-        if most >= asked:
-            return asked
-        if most < self.world_size or self.drop_last or (self.world_size > 1 and not alone):
-            raise ParallelDataError(
-                f"{serving.name}: no language or pair of languages has more than {most} groups "
-                f"that fit the plan, but the batches need {asked} different ones "
-                f"({self.batch_size} in each of {self.world_size} process(es)); set "
-                "per_device_train_batch_size to at most "
-                f"{max(1, most // self.world_size)}"
-            )
+        most = [min(asked, serving.apart(asked)) for serving in read]
         if self.world_size == 1:
             return most
-        # The batches of all processes have to be of one size, which accelerate asks for here.
-        self.batch_size = most // self.world_size
-        return self.batch_size * self.world_size
+        self.batch_size = min(most) // self.world_size
+        if not self.batch_size:
+            raise ParallelDataError(
+                f"{read[most.index(min(most))].name}: no language or pair of languages has rows of "
+                f"{self.world_size} different groups, one for each process; use fewer processes, "
+                "or leave it out"
+            )
+        return [self.batch_size * self.world_size] * len(read)
 
-    def _summary(self, passes: Passes, asked: int) -> CorpusSummary:
+    def check_training(self) -> None:
+        """Refuse smaller batches that are well enough to evaluate, but not to train.
+
+        Raises:
+            ParallelDataError: If a batch would be of one example, without a negative, or if in
+                several processes a small corpus would make the batches of others small.
+        """
+        smallest = min(self.summary, key=lambda corpus: corpus.size, default=None)
+        size = smallest.size // self.world_size if smallest else self.batch_size
+        name = smallest.name if smallest else self.dataset.corpora[0].name
+        if size < self.asked_size and size == 1:
+            raise ParallelDataError(
+                f"{name}: its rows make batches of one example, which has no negatives; add rows "
+                f"of other groups or leave it out, or set {BATCH_SIZE} to 1"
+            )
+        small = [corpus.name for corpus in self.summary if corpus.size < corpus.asked_size]
+        if self.world_size > 1 and small and len(self.summary) > 1:
+            raise ParallelDataError(
+                f"{small[0]}: its rows do not fill a batch of {self.asked_size} in each of "
+                f"{self.world_size} processes, and all corpora need batches of one size there; "
+                f"leave it out, or set {BATCH_SIZE} to at most {size}"
+            )
+
+    def _summary(self, passes: Passes) -> CorpusSummary:
         serving = passes.serving
+        asked = self.asked_size * self.world_size
+        # Not each is small itself where one makes the batches of all small.
+        if passes.size < asked <= serving.apart(asked):
+            asked = passes.size
         labels = [kind.label(self.dataset.languages) for kind in serving.kinds]
         return CorpusSummary(
             name=serving.name,
@@ -185,6 +211,7 @@ class HybridBatchSampler(DefaultBatchSampler):
             planned=dict(zip(labels, passes.planned.tolist(), strict=True)),
             rest=passes.rest,
             waiting=passes.waiting,
+            short=passes.short,
         )
 
     @cached_property

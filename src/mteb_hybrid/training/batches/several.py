@@ -96,14 +96,19 @@ class SeveralDatasetsSampler(MultiDatasetDefaultBatchSampler):
             for sampler in batch_samplers:
                 # accelerate leaves out what other processes have beside a short batch.
                 sampler.drop_last = True
+        else:
+            for sampler in batch_samplers:
+                # What is left after full batches is dropped, not all that a data set has.
+                if not len(sampler):
+                    sampler.drop_last = False
         largest = max(sampler.batch_size for sampler in batch_samplers)
         for name, sampler, size in zip(self.names, batch_samplers, self._own_groups, strict=True):
             # accelerate hands out the batches of several processes only if they have one size.
             if not size or (world_size > 1 and sampler.batch_size < largest):
                 raise HybridBatchError(
                     f"{name}: its rows do not fill one batch of {largest} in "
-                    f"each of {world_size} process(es); lower per_device_train_batch_size, set "
-                    "dataloader_drop_last=False in one process, or leave the data set out"
+                    f"each of {world_size} process(es); lower per_device_train_batch_size, or "
+                    "leave the data set out"
                 )
         for name, count in zip(self.names, self.counts, strict=True):
             if not count:

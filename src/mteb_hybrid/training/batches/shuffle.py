@@ -25,12 +25,16 @@ class TranslationShuffleSampler(HybridBatchSampler):
                 rows = serving.rows[has(serving.queries & serving.passages, language)]
                 found.append(np.stack([rows, np.full_like(rows, language)], axis=1))
         self._pairs = np.concatenate(found)
-        needed = 1 if self.world_size == 1 and not self.drop_last else self.batch_size
-        if len(self._pairs) < needed * self.world_size:
+        self.batch_size = min(self.asked_size, len(self._pairs) // self.world_size)
+        if not self.batch_size:
             raise ParallelDataError(
-                f"{len(self._pairs)} translations with a question and a passage do not fill a "
-                f"batch of {self.batch_size} in each of {self.world_size} process(es); set "
-                "per_device_train_batch_size lower"
+                f"{len(self._pairs)} translations with a question and a passage are not one for "
+                f"each of {self.world_size} process(es); use fewer processes or other languages"
+            )
+        if self.batch_size < self.asked_size:
+            self._never.append(
+                f"{len(self._pairs)} translations do not fill a batch in each process, so batches "
+                f"are of {self.batch_size} instead of {self.asked_size}"
             )
 
     @property

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+BATCH_SIZE = "per_device_train_batch_size (batches.size in a recipe)"
+"""What sentences call the size of batches."""
 MOST_NAMED = 6
 """How many kinds of batches a sentence names."""
 
@@ -21,6 +23,7 @@ class CorpusSummary:
         rest: Examples of the short batch at the end.
         waiting: Rows that wait in every pass because their groups have more rows than it has
             batches.
+        short: In several processes, batches that hard negatives leave short.
     """
 
     name: str
@@ -31,6 +34,7 @@ class CorpusSummary:
     planned: Mapping[str, int]
     rest: int
     waiting: int
+    short: int = 0
 
     @property
     def left(self) -> int:
@@ -71,6 +75,12 @@ class CorpusSummary:
                 f"{self.name}: {self.waiting:,} rows have no turn in an epoch, because their "
                 f"groups have more rows than it has batches ({batches:,}); others do in each "
                 "epoch"
+            )
+        if self.short:
+            said.append(
+                f"{self.name}: so many rows are each other's hard negatives that in an epoch about "
+                f"{self.short:,} of {batches:,} batches are not full in every process; others come "
+                "twice instead"
             )
         if self.left >= self.size:
             said.append(

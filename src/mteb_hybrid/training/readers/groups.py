@@ -1,6 +1,7 @@
 """Groups of rows that may not meet in a batch, because they share a text in some language."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from mteb_hybrid.training.readers.checks import logger
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 
-_PART = 2**20
+_PART, _FEW = 2**20, 2**16
 _BLANK = r"\A[\s\x1c-\x1f]*\z"  # what str.isspace() and no character at all are
 _LARGE_SHARE, _LARGE = 100, 50
 
@@ -25,6 +26,7 @@ _LARGE_SHARE, _LARGE = 100, 50
 def hashes(texts: pa.ChunkedArray) -> Hashes:
     """64 bits of every text; two of 20 million different texts share theirs with chance 1e-5.
 
+    They are of the NFC form: texts that differ only in how accents are encoded are equal.
     They are for comparison within one process: another version of polars gives others.
 
     Args:
@@ -33,7 +35,17 @@ def hashes(texts: pa.ChunkedArray) -> Hashes:
     Returns:
         Shape (rows,); any number where the text is null.
     """
-    return pl.Series(texts).hash().to_numpy()
+    values = pl.Series(texts)
+    found = values.hash().to_numpy().copy()
+    unlike_ascii = (values.str.len_bytes() != values.str.len_chars()).fill_null(False)
+    candidates = np.flatnonzero(unlike_ascii.to_numpy())
+    for start in range(0, len(candidates), _FEW):
+        places = candidates[start : start + _FEW]
+        part = values.gather(places)
+        other = [not unicodedata.is_normalized("NFC", text) for text in part]
+        if any(other):
+            found[places[other]] = part.filter(other).str.normalize("NFC").hash().to_numpy()
+    return found
 
 
 def blank(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
@@ -67,8 +79,8 @@ def linked(table: pa.Table, own: Ints, name: str, shown: Mapping[str, str]) -> I
     """
     _, labels = np.unique(own, return_inverse=True)
     before = labels = labels.astype(np.int32)
-    columns = [name for name in table.column_names if name.startswith(("query_", "passage_"))]
-    labels = _joined_by_texts(table, columns, labels, name, shown)
+    _refuse_blank(table, name, shown)
+    labels = _joined_by_texts([table], labels)
     smallest = np.full(labels.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(smallest, labels, own)
     if len(smallest) < before.max(initial=-1) + 1:
@@ -76,22 +88,48 @@ def linked(table: pa.Table, own: Ints, name: str, shown: Mapping[str, str]) -> I
     return smallest[labels]
 
 
-def _joined_by_texts(
-    table: pa.Table, columns: list[str], labels: Ints, name: str, shown: Mapping[str, str]
-) -> Ints:
-    parts, rows = [], []
-    for column in columns:
-        texts = table.column(column)
-        there = np.flatnonzero(pc.is_valid(texts).to_numpy())
-        empty = blank(texts)
+def linked_over(tables: Sequence[pa.Table], groups: Sequence[Ints]) -> Ints:
+    """One number for all rows of several corpora that are connected by groups or by texts.
+
+    Args:
+        tables: One of each corpus, as `linked` takes them.
+        groups: The groups of the rows of each, which mean nothing to the others.
+
+    Returns:
+        Shape (rows of all,), from 0.
+    """
+    labels, count = [], 0
+    for own in groups:
+        found, numbers = np.unique(own, return_inverse=True)
+        labels.append(numbers + count)
+        count += len(found)
+    return _joined_by_texts(tables, np.concatenate(labels).astype(np.int32))
+
+
+def _sides(table: pa.Table) -> list[str]:
+    return [name for name in table.column_names if name.startswith(("query_", "passage_"))]
+
+
+def _refuse_blank(table: pa.Table, name: str, shown: Mapping[str, str]) -> None:
+    for column in _sides(table):
+        empty = blank(table.column(column))
         if empty.any():
             raise ParallelDataError(
                 f"{name}: row {int(empty.argmax())}, column {shown.get(column, column)!r} is "
                 "blank; expected a text, make a missing translation null"
             )
-        found = hashes(texts)
-        parts.append(found if len(there) == len(found) else found[there])
-        rows.append(there.astype(np.int32))
+
+
+def _joined_by_texts(tables: Sequence[pa.Table], labels: Ints) -> Ints:
+    parts, rows, start = [], [], 0
+    for table in tables:
+        for column in _sides(table):
+            texts = table.column(column)
+            there = np.flatnonzero(pc.is_valid(texts).to_numpy())
+            found = hashes(texts)
+            parts.append(found if len(there) == len(found) else found[there])
+            rows.append((there + start).astype(np.int32))
+        start += table.num_rows
     numbers, places = np.concatenate(parts), np.concatenate(rows)
     del parts, rows
     # Texts that are equal have equal last bits: one such part at a time bounds what sorting takes.
@@ -128,11 +166,10 @@ def _warn_of_large(
     if added <= max(len(after) // _LARGE_SHARE, _LARGE):
         return
     mask, most = pa.array(rows), (0, "", "")
-    for column in table.column_names:
-        if column.startswith(("query_", "passage_")):
-            texts = pl.Series("text", table.column(column).filter(mask)).drop_nulls()
-            for text, count in texts.value_counts(sort=True).head(1).iter_rows():
-                most = max(most, (count, shown.get(column, column), text))
+    for column in _sides(table):
+        texts = pl.Series("text", table.column(column).filter(mask)).drop_nulls()
+        for text, count in texts.value_counts(sort=True).head(1).iter_rows():
+            most = max(most, (count, shown.get(column, column), text))
     logger.warning(
         "%s: %d of %d rows are connected by texts that they share, and never meet in a batch; most "
         "have %r, %d times in column %r. If that is no question and no answer, such as a heading, "

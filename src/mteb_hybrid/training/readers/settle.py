@@ -24,7 +24,7 @@ from mteb_hybrid.training.readers.negatives import (
     shortened,
 )
 
-VERSION = 2
+VERSION = 3
 """Part of the names of cached files; raise it when the same texts get other groups."""
 
 Store: TypeAlias = Callable[[Callable[[], Batches]], Table]

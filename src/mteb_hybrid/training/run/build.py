@@ -195,7 +195,7 @@ def make_arguments(
     if training.save_steps is not None:
         options |= {"save_steps": training.save_steps, "save_total_limit": 2}
     prompts = {"query": recipe.model.query_prompt, "passage": recipe.model.passage_prompt}
-    return SentenceTransformerTrainingArguments(
+    arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=training.max_steps or -1,
         num_train_epochs=training.epochs or 1,
@@ -216,3 +216,6 @@ def make_arguments(
         prompts=prompts,
         **options,
     )
+    # For float32 it takes what `accelerate launch` has put into the environment.
+    arguments.mixed_precision = "no" if precision == "fp32" else precision
+    return arguments

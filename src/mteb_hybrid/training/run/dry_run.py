@@ -186,6 +186,7 @@ def _describe_batches(recipe: Recipe, data: ParallelDataset, found: DryRun) -> N
         world_size=processes,
         batches_per_step=batches.gradient_accumulation,
     )
+    sampler.check_training()
     per_epoch = len(sampler) // processes
     steps_per_epoch = math.ceil(per_epoch / batches.gradient_accumulation)
     steps = training.max_steps or math.ceil((training.epochs or 0) * steps_per_epoch)
