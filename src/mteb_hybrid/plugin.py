@@ -1,4 +1,9 @@
-"""Registration with MTEB: the only place that names its private registries (mteb 2.26)."""
+"""Registration with MTEB: the only place that names its private registries (mteb 2.26).
+
+It also puts `mteb_hybrid.evaluation.saving` around the two methods of ``mteb.ResultCache`` that all
+evaluations save and resume with, so that results of *our* tasks are written whole and merged with
+what other processes have saved. Results of other tasks are written by MTEB as ever.
+"""
 
 import importlib
 import warnings
@@ -18,6 +23,9 @@ class UnsupportedMtebError(RuntimeError):
 def register() -> None:
     """Make MTEB know our tasks and benchmarks, the offline encoder and the models of this user.
 
+    MTEB then also saves the results of our tasks, and only theirs, whole or not at all: see
+    `mteb_hybrid.evaluation.saving`.
+
     Calling it again changes nothing.
 
     After this, ``mteb.get_task(s)``, ``mteb run``, ``mteb available-tasks``, result loading and
@@ -30,6 +38,7 @@ def register() -> None:
     """
     import mteb
 
+    from mteb_hybrid.evaluation.saving import loaded_whole, saved_whole
     from mteb_hybrid.evaluation.task import task_classes
     from mteb_hybrid.models.offline import model_meta
     from mteb_hybrid.models.registry import registered
@@ -41,6 +50,9 @@ def register() -> None:
     listed: tuple[Any, ...] = _attribute(module, "TASK_LIST", tuple, mteb)
     benchmarks = importlib.import_module("mteb.benchmarks.get_benchmark")
     build = _attribute(benchmarks, "_build_registry", Callable, mteb)
+    cache = _attribute(importlib.import_module("mteb.cache"), "ResultCache", type, mteb)
+    save = _attribute(cache, "save_to_cache", Callable, mteb)
+    load = _attribute(cache, "load_task_result", Callable, mteb)
 
     meta = model_meta()
     new = [task for task in task_classes() if task.metadata.name not in tasks]
@@ -54,6 +66,14 @@ def register() -> None:
         _add_model(models, name)
     if not getattr(benchmarks._build_registry, OURS, False):
         benchmarks._build_registry = _with_our_benchmarks(build)  # type: ignore[attr-defined]
+
+    if not getattr(save, OURS, False):
+        for name, ours in (
+            ("save_to_cache", saved_whole(save)),
+            ("load_task_result", loaded_whole(load)),
+        ):
+            setattr(ours, OURS, True)
+            setattr(cache, name, ours)
 
 
 def _with_our_benchmarks(build: Any) -> Any:

@@ -1,6 +1,7 @@
 """TREC folders: ir_measures gives our scores, and our own readers read them."""
 
 import json
+import math
 
 import ir_measures
 import pytest
@@ -108,10 +109,14 @@ META = {"mteb_model_meta": {"model_name": "a b/c", "revision": "1"}}
         ('{"q1": {"d1": 1}}', "no key 'mteb_model_meta'"),
         (
             json.dumps(META | {"en-de": {"dev": {}}}),
-            "subset en-de has the splits dev; expected test",
+            "subset 'en-de' has the splits dev; expected test",
         ),
-        (json.dumps(META | {"en-de": 1}), "subset en-de: expected {split"),
-        (json.dumps(META | {"en-de": {"test": {"q1": ["d1"]}}}), "subset en-de: expected {split"),
+        (json.dumps(META | {"en-de": 1}), "subset 'en-de': expected {split"),
+        (
+            json.dumps(META | {"en-de": {"test": {"q1": ["d1"]}}}),
+            "subset 'en-de': expected {query: .*for query 'q1'. Save them again",
+        ),
+        (json.dumps(META | {"en-de": {"test": {"q1": {"d": math.nan}}}}), ".*the score is NaN"),
     ],
 )
 def test_files_that_are_no_predictions(tmp_path, content, said):

@@ -295,6 +295,31 @@ def test_mmarco(name, edits):
             assert str(folder) in str(error)
 
 
+WRONG = [
+    b"null", b"[]", b"{}", b"7", b'"x"', b"true", b"NaN", b"1e999", b"9" * 400, b"9" * 9000,
+    b'{"a": NaN}', b'{"a": "high"}', b'{"a": null}', b'{"a": [1]}', b'{"a": true}', b"{" * 5000,
+    b'{"test": {"q1": {"d1": NaN}}}', b'{"test": {"q1": {"d1": "x"}}}', b'{"test": {"q1": [1]}}',
+    b'{"test": [1]}', b'{"test": null}', b'["test"]', b'"test"', b'{"dev": {}}',
+    b'{"test": {"q1": {"d1": ' + b"9" * 400 + b"}}}", b'{"test": {"q1": {"d1": true}}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("read", [read_run, lambda file: read_predictions(file, "test")])
+@pytest.mark.parametrize("key", [b'{"model_name": "x"}', b'{"test": {"q1": {"d1": 2.5}}}'])
+def test_predictions_of_wrong_types(tmp_path, read, key):
+    file = tmp_path / "predictions.json"
+    for wrong in WRONG:
+        file.write_bytes(PREDICTIONS.replace(key, wrong))
+        try:
+            found = read(file)
+        except OURS as error:
+            assert str(file) in str(error)
+        else:
+            runs = [found] if read is read_run else [run.scores for run in found.values()]
+            scores = [s for run in runs for rows in run.values() for s in rows.values()]
+            assert all(isinstance(score, float) and score == score for score in scores)
+
+
 GERMAN = b'{"id": "q1", "text": "Wer schnurrt?"}\n{"id": "q2", "text": "Wer bellt?"}\n'
 
 

@@ -73,7 +73,7 @@ def test_whose_results_a_folder_has(put):
     assert evaluated_model(folder) == EvaluatedModel(r"a/\x1b[31mb", "x")
     for damaged in ("[]", '{"name": ', "\x00"):
         (folder / "model_meta.json").write_text(damaged)
-        with pytest.raises(ResultError, match=r"model_meta\.json: not a JSON object.*Delete it"):
+        with pytest.raises(ResultError, match=r"model_meta\.json: not a JSON object.*delete it"):
             evaluated_model(folder)
 
 
@@ -126,7 +126,7 @@ def test_ours_may_not(put, tmp_path, content, said):
 def test_a_table_refuses_what_a_report_refuses(put, tmp_path, scores, said):
     put("me__bow/1", [], scores=scores)
     for read in (load_results, lambda path: result_rows([path])):
-        with pytest.raises(ResultError, match=rf"{TASK}\.json: {said}.* that task again"):
+        with pytest.raises(ResultError, match=rf"{TASK}\.json: {said}"):
             read(tmp_path)
 
 

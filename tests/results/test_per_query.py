@@ -7,8 +7,6 @@ import mteb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from mteb.cache import ResultCache
 
 from conftest import HashEncoder
@@ -17,7 +15,6 @@ from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS, group_depth, top_groups
 from mteb_hybrid.results.per_query import (
     PerQueryError,
-    _checksum,
     read_consistency,
     read_per_query,
     write_per_query,
@@ -278,36 +275,17 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path, kind):
         try:
             found = read()
         except PerQueryError as error:
-            assert str(file) in str(error) and "evaluate that subset again" in str(error)
+            assert str(file) in str(error) and "Evaluate that subset again" in str(error)
             noticed += 1
         else:
             assert right.equals(found) if kind == "per_query" else found == right
-    assert noticed > FLIPS / 2
+    assert noticed > FLIPS * 0.8
 
 
 def test_files_without_a_checksum_are_read(tmp_path):
     file = write_per_query(rows(), tmp_path, "T")
     rows().write_parquet(file)
     assert read_per_query(tmp_path).drop("task").equals(rows())
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=4),
-    st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=4),
-)
-def test_tables_that_differ_have_other_checksums(one, two):
-    """Lengths count: "ab", "c" is not "a", "bc"."""
-    first, second = (
-        pl.DataFrame({"top": x}, schema={"top": pl.List(pl.String)}) for x in (one, two)
-    )
-    assert (_checksum(first) == _checksum(second)) == (one == two)
-
-
-def test_nulls_and_signs_have_their_own_checksums():
-    values = [[0.0], [-0.0], [None], [math.nan], [1.0], []]
-    found = {_checksum(pl.DataFrame({"value": x}, schema={"value": pl.Float64})) for x in values}
-    assert len(found) == len(values)
 
 
 def test_a_file_of_another_subset_is_refused(tmp_path):

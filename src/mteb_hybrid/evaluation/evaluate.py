@@ -7,6 +7,7 @@ from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.repair.merging import Merging
 
@@ -26,7 +27,8 @@ def evaluate(
     """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
 
     Per-query values are kept beside the results, or below the folder that the environment variable
-    ``MTEB_HYBRID_PER_QUERY`` names.
+    ``MTEB_HYBRID_PER_QUERY`` names. A subset without them, or with damaged ones, is evaluated again
+    by the strategy ``only-missing``.
 
     Args:
         model: An MTEB model.
@@ -45,11 +47,13 @@ def evaluate(
     import mteb
     from mteb.cache import ResultCache
 
+    from mteb_hybrid.evaluation.kept import KeptResults
+    from mteb_hybrid.evaluation.saving import mend
+
     # One bar for the tasks and one for each encoding; not one for each of datasets' small steps.
     show_progress = sys.stderr.isatty()
     datasets.disable_progress_bars()
     logging.getLogger("mteb").setLevel(logging.WARNING)
-    cache = ResultCache(output_folder)
     if merging is not None:
         apart: Any = copy(model)
         named = {"name": f"{model.mteb_model_meta.name}-merged-{merging.name}"}
@@ -57,9 +61,16 @@ def evaluate(
         model = apart
     encode_kwargs: Any = {"batch_size": batch_size, "show_progress_bar": show_progress}
     tasks: list[Any] = [mteb.get_task(name, hf_subsets=s) for name, s in selected.items()]
+    root = Path(os.environ.get(FOLDER_VARIABLE) or output_folder / "results")
     for task in tasks:
         task.merging = merging
-        task.per_query_root = Path(os.environ.get(FOLDER_VARIABLE) or output_folder / "results")
+        task.per_query_root = root
+    resumes = overwrite_strategy == "only-missing"
+    cache = KeptResults(output_folder, tasks) if resumes else ResultCache(output_folder)
+    folder = Path(cache.get_task_result_path(tasks[0].metadata.name, model.mteb_model_meta)).parent
+    for file in folder.rglob("*Retrieval.json"):
+        if file.stem in tasks_by_name():
+            mend(file)
     mteb.evaluate(
         model,
         tasks,
@@ -69,4 +80,4 @@ def evaluate(
         prediction_folder=prediction_folder,
         show_progress_bar=show_progress,
     )
-    return Path(cache.get_task_result_path(next(iter(selected)), model.mteb_model_meta)).parent
+    return folder

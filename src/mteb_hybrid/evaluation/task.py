@@ -25,6 +25,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.model_key import model_key
+from mteb_hybrid.evaluation.predictions import save_predictions
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
@@ -115,7 +116,7 @@ class CardTask(AbsTaskRetrieval):
                 }
             self._groups = dict(collection.queries.select("id", "group").iter_rows())
             self._passage_groups = {}
-            if self._keeps_rankings:
+            if self.keeps_rankings:
                 self._passage_groups |= collection.passages.select("id", "group").iter_rows()
             used = [self._views[subset] for subset in self.hf_subsets]
             spoken = {view.query_language for view in used}
@@ -144,7 +145,7 @@ class CardTask(AbsTaskRetrieval):
         timer: TimingStack,
         **kwargs: Any,
     ) -> Any:
-        self._per_query_folder = self._folder_of(model.mteb_model_meta)
+        self._per_query_folder = self.folder_of(model.mteb_model_meta)
         if (
             not isinstance(model, EncoderProtocol)
             or isinstance(model, SearchProtocol | SparseEncoderWrapper)
@@ -235,6 +236,17 @@ class CardTask(AbsTaskRetrieval):
             measured = self._measure(ranks, qrels, hf_subset)
             return mteb_scores(ranks, highest, self.k_values, measured)
 
+    def _save_task_predictions(
+        self,
+        predictions: Any,
+        model: "MTEBModels",
+        prediction_folder: Path,
+        hf_split: str,
+        hf_subset: str,
+    ) -> None:
+        file = self._predictions_path(prediction_folder)
+        save_predictions(file, predictions, model.mteb_model_meta, hf_split, hf_subset)
+
     def task_specific_scores(
         self,
         scores: Mapping[str, Any],
@@ -260,7 +272,7 @@ class CardTask(AbsTaskRetrieval):
             measured["truncated_at"] = ranks.cutoff
         return measured
 
-    def _folder_of(self, meta: "ModelMeta") -> Path | None:
+    def folder_of(self, meta: "ModelMeta") -> Path | None:
         """Where a model's per-query values go, named as MTEB names the folder of its results."""
         root = self.per_query_root or os.environ.get(FOLDER_VARIABLE)
         if not root:
@@ -277,16 +289,16 @@ class CardTask(AbsTaskRetrieval):
         scores, rows = measure_view(ranks, self.setting, groups, hf_subset, parallel)
         if self._per_query_folder:
             write_per_query(rows, self._per_query_folder, self.metadata.name)
-            if self._keeps_rankings:
+            if self.keeps_rankings:
                 tops = top_groups(ranks, groups, self._passage_groups)
                 write_rankings(tops, self._per_query_folder, self.metadata.name, hf_subset)
         return scores
 
     def _depth(self, pool: Pool) -> int:
-        return group_depth(pool, self._passage_groups) if self._keeps_rankings else TOP
+        return group_depth(pool, self._passage_groups) if self.keeps_rankings else TOP
 
     @property
-    def _keeps_rankings(self) -> bool:
+    def keeps_rankings(self) -> bool:
         """Whether the top of rankings is kept, to compare those of parallel queries."""
         return self.setting is Setting.MULTILINGUAL and self.card.source.parallel
 

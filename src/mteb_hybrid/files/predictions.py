@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.lines import TextError, json_file, one_line
+from mteb_hybrid.files.lines import TextError, json_file, one_line, shown
+from mteb_hybrid.files.runs import scores_of
 
 
 @dataclass(frozen=True)
@@ -38,30 +39,30 @@ def read_predictions(file: Path, split: str) -> dict[str, Run]:
         ExportError: If the file is not of that kind, or lacks the split.
     """
     expected = "expected MTEB predictions, as `mteb-hybrid run --prediction-folder` saves them"
+    again = "Save them again, with `--overwrite-strategy always` if the results are there"
     try:
         data: Any = json_file(file)
     except TextError as error:
-        raise ExportError(f"{error}; {expected}. Save them again.") from None
+        raise ExportError(f"{error}; {expected}. {again}.") from None
     if not isinstance(data, dict) or "mteb_model_meta" not in data:
         raise ExportError(f"{file}: no key 'mteb_model_meta'; {expected}. Give that file.")
     meta = data.pop("mteb_model_meta")
-    tag = "".join(one_line(str(meta.get("model_name") or "mteb")).split()) or "mteb"
-    return {subset: Run(_scores(file, subset, data[subset], split), tag, file) for subset in data}
-
-
-def _scores(file: Path, subset: str, splits: Any, split: str) -> dict[str, dict[str, float]]:
-    where = f"{file}: subset {subset}"
-    try:
+    name = meta.get("model_name") if isinstance(meta, dict) else None
+    tag = "".join(one_line(str(name or "mteb")).split()) or "mteb"
+    runs = {}
+    for subset, splits in data.items():
+        where = f"{file}: subset {shown(subset)}"
+        if not isinstance(splits, dict):
+            raise ExportError(
+                f"{where}: expected {{split: {{query: {{passage: score}}}}}}. {again}."
+            )
         if split not in splits:
             raise ExportError(
                 f"{where} has the splits {', '.join(splits)}; expected {split}. Give the "
                 "predictions of a task of this collection."
             )
-        return {
-            query: {id_: float(score) for id_, score in scores.items()}
-            for query, scores in splits[split].items()
-        }
-    except (AttributeError, TypeError):
-        raise ExportError(
-            f"{where}: expected {{split: {{query: {{passage: score}}}}}}. Save them again."
-        ) from None
+        try:
+            runs[subset] = Run(scores_of(where, splits[split]), tag, file)
+        except TextError as error:
+            raise ExportError(f"{str(error).removesuffix('.')}. {again}.") from None
+    return runs

@@ -60,7 +60,20 @@ def read_run(file: Path, subset: str | None = None) -> Scores:
         return _columns(file, 6, (0, 2, 4), _score, "a TREC run: query Q0 document rank score tag")
     if "mteb_model_meta" in data:
         data = _predictions(file, data, subset)
-    return _table(file, data, _score, "score")
+    return scores_of(str(file), data)
+
+
+def scores_of(where: str, data: object) -> Scores:
+    """Check the scores in JSON: ``{query id: {document id: score}}``.
+
+    Args:
+        where: What it is, for error messages.
+        data: What was read.
+
+    Raises:
+        TextError: If it is something else, or a score is no number.
+    """
+    return _table(where, data, _score, "score")
 
 
 def _predictions(file: Path, data: Mapping[str, Any], subset: str | None) -> Any:
@@ -90,7 +103,7 @@ def read_qrels(file: Path) -> dict[str, dict[str, int]]:
     """
     data = _json(file)
     if data is not None:
-        return _table(file, data, _grade, "judgment")
+        return _table(str(file), data, _grade, "judgment")
     _, first = next(_texts(file), ("", ""))
     expected = "BEIR's qrels: query-id corpus-id score"
     if beir_columns(first) == BEIR_HEAD:
@@ -246,14 +259,14 @@ def _grade(value: object) -> int:
 
 
 def _table(
-    file: Path, data: object, number: Callable[[object], T], what: str
+    place: str, data: object, number: Callable[[object], T], what: str
 ) -> dict[str, dict[str, T]]:
     """Numbers by query and document, each checked."""
     found: dict[str, dict[str, T]] = {}
     for query, rows in data.items() if isinstance(data, dict) else [("", None)]:
         if not isinstance(rows, dict):
             raise RunError(
-                f"{file}: expected {{query: {{document: {what}}}}}, as in BEIR; found "
+                f"{place}: expected {{query: {{document: {what}}}}}, as in BEIR; found "
                 f"{shown(rows if query else data)}" + (f" for query {query!r}" if query else "")
             )
         found[query] = {}
@@ -263,7 +276,7 @@ def _table(
             except ValueError as error:
                 expected = "a number" if what == "score" else "an integer"
                 raise RunError(
-                    f"{file}: query {query!r}, document {document!r}: the {what} "
+                    f"{place}: query {query!r}, document {document!r}: the {what} "
                     f"{error if str(error) else f'is {shown(value)}'}; expected {expected}. "
                     "Correct it."
                 ) from None

@@ -1,6 +1,7 @@
 """One evaluation: a model on one task, as its result file has it."""
 
 import math
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,7 +13,8 @@ import numpy.typing as npt
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.results.mteb_files import ResultError, ResultFile
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.results.mteb_files import AGAIN, ResultError, ResultFile
 from mteb_hybrid.retrieval.views import Setting, View
 
 Floats = npt.NDArray[np.float64]
@@ -103,14 +105,15 @@ def evaluation_of(file: ResultFile) -> Evaluation:
     for row in content["scores"].get(card.split, ()):
         subset = row.get("hf_subset")
         if subset not in order or subset in scores:
-            fault = "is there twice" if subset in scores else f"is none of {card.title}'s"
+            if subset in scores:
+                raise ResultError(f"{file.path}: subset {subset!r} is there twice. {AGAIN}")
             raise ResultError(
-                f"{file.path}: subset {subset!r} {fault}; expected subsets such as "
-                f"{next(iter(order))!r}, each once. Evaluate that task again."
+                f"{file.path}: subset {subset!r} is none of {card.title}'s; expected subsets such "
+                f"as {next(iter(order))!r}. Those of translated queries are known where "
+                f"{DATA_VARIABLE} names the folder that has them; else take it out of the file."
             )
-        scores[subset] = _scores(f"{file.path}: subset {subset!r}", row)
+        scores[subset] = scores_of(f"{file.path}: subset {subset!r}", row)
         versions[str(row.get("mteb_version") or content.get("mteb_version"))] = None
-    date = content.get("date")
     return Evaluation(
         card=card,
         task=task,
@@ -122,19 +125,32 @@ def evaluation_of(file: ResultFile) -> Evaluation:
         scores={subset: scores[subset] for subset in order if subset in scores},
         mteb_versions=tuple(sorted(versions)),
         dataset_revision=str(content.get("dataset_revision") or ""),
-        date=f"{datetime.fromtimestamp(date, UTC):%Y-%m-%d}" if date else "",
+        date=_day(content.get("date")),
     )
 
 
-def _scores(where: str, row: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a row; null is undefined, and what is no number at all is not a score."""
+def _day(date: object) -> str:
+    try:
+        return f"{datetime.fromtimestamp(float(date), UTC):%Y-%m-%d}"  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, OSError):
+        return ""
+
+
+def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a row; null is undefined, and what is no number at all is not a score.
+
+    Args:
+        where: What it is, for error messages.
+        row: Of a subset, as MTEB writes it.
+
+    Raises:
+        ResultError: If a score is no number.
+    """
     found = {}
     for name, value in row.items():
-        infinite = isinstance(value, float) and math.isinf(value)
+        infinite = isinstance(value, int | float) and abs(value) > sys.float_info.max
         if isinstance(value, bool) or infinite or (name == "map" and isinstance(value, str)):
-            raise ResultError(
-                f"{where}: {name} is {value!r}; expected a number or null. Evaluate it again."
-            )
+            raise ResultError(f"{where}: {name} is {value!r}; expected a number or null. {AGAIN}")
         if (value is None or isinstance(value, int | float)) and name != "main_score":
             found[name] = math.nan if value is None else float(value)
     return found

@@ -11,6 +11,11 @@ from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.safe_text import visible
 
 META = "model_meta.json"
+AGAIN = (
+    "The same `mteb run` or `mteb-hybrid run` again sets it aside, keeps what can be read of it, "
+    "and evaluates the rest."
+)
+"""What helps where a result file is damaged: see `mteb_hybrid.evaluation.saving`."""
 EXPERIMENTS = "experiments"
 """Where MTEB files what a model did with other options: MODEL/REVISION/experiments/NAME."""
 
@@ -133,12 +138,11 @@ def _content(file: Path, must_be_right: bool) -> dict[str, Any] | None:
     """A result file in MTEB's layout of today; None if it is none and need not be one."""
     try:
         content = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not must_be_right:
             return None
         raise ResultError(
-            f"{file}: not JSON ({error}); the file was cut short. Delete it and run that task "
-            "again."
+            f"{file}: not JSON ({error}); the file was cut short or altered. {AGAIN}"
         ) from None
     if isinstance(content, dict) and _has_rows(content.get("scores")):
         return content
@@ -146,7 +150,7 @@ def _content(file: Path, must_be_right: bool) -> dict[str, Any] | None:
         return None
     raise ResultError(
         f"{file}: not an MTEB result file: it has no 'scores' with a list of subsets for every "
-        "split. Leave it out."
+        f"split. Leave it out. {AGAIN}"
     )
 
 
@@ -160,11 +164,12 @@ def _has_rows(scores: object) -> bool:
 def _meta(file: Path) -> dict[str, Any]:
     try:
         meta = json.loads(file.read_bytes()) if file.is_file() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         meta = None
     if isinstance(meta, dict):
         return meta
     raise ResultError(
-        f"{file}: not a JSON object, so whose results lie beside it is not known. Delete it: then "
-        "the names of the folders count."
+        f"{file}: not a JSON object, so whose results lie beside it is not known. The same `mteb "
+        "run` or `mteb-hybrid run` again writes it anew; or delete it: then the names of the "
+        "folders count."
     )

@@ -4,12 +4,14 @@
 breakdowns need no second evaluation. In the multilingual setting, ``TASK.rankings/SUBSET.parquet``
 has the top of each ranking, so that the rankings of parallel queries can be compared.
 
-Each file keeps a checksum of its values in its metadata, so that a byte that flips is noticed, or
-changes nothing. Files of earlier versions have none and are read as they are.
+Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
+is noticed before a reader of Parquet meets it. Files of earlier versions have none and are read as
+they are.
 """
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from mteb_hybrid.files.whole import whole
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS
 
-CHECKSUM = "mteb_hybrid.checksum"
+CHECKSUM = "mteb_hybrid.sha256"
+_NONE = b"0" * 64
+_CHECKSUM = re.compile(re.escape(CHECKSUM.encode()) + rb".{1,3}?([0-9a-f]{64})", re.DOTALL)
 
 
 class PerQueryError(ValueError):
@@ -73,43 +77,68 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
     return ranking_consistency(rankings)
 
 
+def is_kept(folder: Path, task: str, subset: str, rankings: bool) -> bool:
+    """Whether what is kept of one subset is there, and whole.
+
+    Args:
+        folder: Folder of a model's result files.
+        task: Name of the task.
+        subset: Its subset.
+        rankings: Whether rankings are kept of it too.
+    """
+    kinds = {"per_query": COLUMNS} | ({"rankings": RANKINGS} if rankings else {})
+    try:
+        for kind, schema in kinds.items():
+            table = _read(folder / f"{task}.{kind}" / f"{subset}.parquet", schema)
+            if kind == "per_query" and table["pool"].unique().to_list() != [subset]:
+                return False
+    except (PerQueryError, FileNotFoundError):
+        return False
+    return True
+
+
 def _write(table: pl.DataFrame, file: Path) -> Path:
+    stream = io.BytesIO()
+    table.write_parquet(stream, compression="zstd", metadata={CHECKSUM: _NONE.decode()})
+    raw = stream.getvalue()
+    place = _place(raw)
     with whole(file) as part:
-        table.write_parquet(part, compression="zstd", metadata={CHECKSUM: _checksum(table)})
+        part.write_bytes(raw[:place] + _checksum(raw, place) + raw[place + len(_NONE) :])
     return file
 
 
 def _read(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    remedy = "Delete it and evaluate that subset again."
-    raw = io.BytesIO(file.read_bytes())
+    remedy = (
+        "Evaluate that subset again: the `mteb-hybrid run` that evaluated it does, and writes "
+        "the file anew."
+    )
+    raw = file.read_bytes()
+    place = _place(raw)
+    if place and raw[place : place + len(_NONE)] != _checksum(raw, place):
+        raise PerQueryError(f"{file}: damaged: its bytes do not have its checksum. {remedy}")
+    if len(raw) < 12 or not raw.startswith(b"PAR1") or not raw.endswith(b"PAR1"):
+        raise PerQueryError(f"{file}: not a Parquet file, or cut short. {remedy}")
     try:
-        table = pl.read_parquet(raw)
-        expected = pl.read_parquet_metadata(raw).get(CHECKSUM)
+        table = pl.read_parquet(io.BytesIO(raw))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise PerQueryError(f"{file}: not a Parquet file ({error}). {remedy}") from None
     if table.schema != pl.Schema(schema):
         raise PerQueryError(
             f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {remedy}"
         )
-    if expected not in (None, _checksum(table)):
-        raise PerQueryError(f"{file}: damaged: its values do not have its checksum. {remedy}")
     return table
 
 
-def _checksum(table: pl.DataFrame) -> str:
-    """Of the values, however they are encoded: nulls, lengths and contents of each column."""
-    digest = hashlib.sha256()
-    for column in table:
-        if column.dtype == pl.List:
-            digest.update(column.list.len().cast(pl.UInt64).to_numpy().tobytes())
-            column = column.explode()
-        digest.update(column.is_null().to_numpy().tobytes())
-        if column.dtype == pl.String:
-            digest.update(column.str.len_bytes().cast(pl.UInt64).to_numpy().tobytes())
-            digest.update(column.str.join().item().encode())
-        else:
-            digest.update(column.fill_nan(float("nan")).to_numpy().tobytes())
-    return digest.hexdigest()
+def _place(raw: bytes) -> int:
+    """Where the checksum of a file stands, 0 if nowhere. It is in the footer, after all values."""
+    found = list(_CHECKSUM.finditer(raw, max(len(raw) - 2**16, 0)))
+    return found[-1].start(1) if found else 0
+
+
+def _checksum(raw: bytes, place: int) -> bytes:
+    digest = hashlib.sha256(raw[:place] + _NONE)
+    digest.update(raw[place + len(_NONE) :])
+    return digest.hexdigest().encode()
 
 
 def read_per_query(folder: Path) -> pl.DataFrame:
@@ -137,7 +166,8 @@ def read_per_query(folder: Path) -> pl.DataFrame:
         if frame["pool"].unique().to_list() != [file.stem]:
             raise PerQueryError(
                 f"{file}: holds values of {', '.join(frame['pool'].unique().sort()) or 'nothing'}; "
-                f"expected those of {file.stem}. Delete it and evaluate that subset again."
+                f"expected those of {file.stem}. Evaluate that subset again: the "
+                "`mteb-hybrid run` that evaluated it does, and writes the file anew."
             )
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
     return pl.concat(frames)

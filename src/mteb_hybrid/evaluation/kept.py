@@ -1,0 +1,56 @@
+"""Resuming a run that keeps values per query: what lacks them is not there yet."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mteb.cache import ResultCache
+from mteb.results import TaskResult
+
+from mteb_hybrid.evaluation.task import CardTask
+from mteb_hybrid.results.per_query import is_kept
+
+LOG = logging.getLogger(__name__)
+
+
+class KeptResults(ResultCache):
+    """MTEB's results, less the subsets of which what is kept beside them is missing or damaged.
+
+    MTEB then evaluates those again. In the file they stay until their new scores replace them.
+
+    Args:
+        cache_path: Where MTEB keeps results.
+        tasks: The tasks that are run.
+    """
+
+    def __init__(self, cache_path: Path, tasks: Iterable[CardTask]):
+        super().__init__(cache_path)
+        self._tasks = {task.metadata.name: task for task in tasks}
+
+    def load_task_result(
+        self, task_name: str, model_name: Any, *args: Any, **options: Any
+    ) -> TaskResult | None:
+        """As MTEB's."""
+        result = super().load_task_result(task_name, model_name, *args, **options)
+        task = self._tasks.get(task_name)
+        folder = task.folder_of(model_name) if task else None
+        if result is None or task is None or folder is None:
+            return result
+        there = {row["hf_subset"] for rows in result.scores.values() for row in rows}
+        lost = {
+            subset
+            for subset in there & set(task.hf_subsets)
+            if not is_kept(folder, task_name, subset, task.keeps_rankings)
+        }
+        if not lost:
+            return result
+        LOG.warning(
+            "%s: values per query of %s are missing or damaged in %s; evaluating these again",
+            *(task_name, ", ".join(sorted(lost)), folder),
+        )
+        scores = {
+            split: [row for row in rows if row["hf_subset"] not in lost]
+            for split, rows in result.scores.items()
+        }
+        return result.model_copy(update={"scores": scores})

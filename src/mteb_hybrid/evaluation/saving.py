@@ -1,0 +1,155 @@
+"""Results of our tasks, saved whole: what MTEB's `ResultCache` reads and writes of them.
+
+MTEB writes its files in place, so that a kill leaves an empty one that no later run can read, and
+two runs lose each other's subsets. `mteb_hybrid.plugin` puts these functions around the two methods
+through which all of MTEB's evaluations go; what is not of our tasks is passed on as it came.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mteb.cache import ResultCache
+from mteb.models import ModelMeta
+from mteb.results import TaskResult
+
+from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.evaluation.salvage import (
+    DamagedError,
+    read_result,
+    rows_that_can_be_read,
+    run_settings,
+)
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import whole, write_text
+from mteb_hybrid.results.mteb_files import META
+
+LOG = logging.getLogger(__name__)
+RUN_SETTINGS = "run_settings.jsonl"
+
+
+def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
+    """``ResultCache.save_to_cache`` that writes each file whole, and loses no subset.
+
+    MTEB writes as always, but elsewhere; then each file takes its place, the results last. What
+    is on the disk and not among the results that are saved, since another process has evaluated it,
+    is kept; of a subset that both have the later one is.
+    """
+
+    @wraps(save)
+    def save_to_cache(
+        self: ResultCache, task_result: TaskResult, model_name: Any, *args: Any, **options: Any
+    ) -> None:
+        if not _is_ours(task_result.task_name, model_name):
+            save(self, task_result, model_name, *args, **options)
+            return
+        file = Path(self.get_task_result_path(task_result.task_name, model_name))
+        with lock(file.parent), TemporaryDirectory() as scratch:
+            there = _mended(file)
+            if there is not None and there.is_mergeable(task_result):
+                task_result = _merged(there, task_result)
+            aside = ResultCache(scratch)
+            made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
+            made.mkdir(parents=True)
+            (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
+            save(aside, task_result, model_name, *args, **options)
+            for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
+                with whole(file.parent / part.name) as target:
+                    shutil.copyfile(part, target)
+
+    return save_to_cache
+
+
+def loaded_whole(load: Callable[..., TaskResult | None]) -> Callable[..., TaskResult | None]:
+    """``ResultCache.load_task_result`` that sets damaged files aside before MTEB reads them."""
+
+    @wraps(load)
+    def load_task_result(
+        self: ResultCache, task_name: str, model_name: Any, *args: Any, **options: Any
+    ) -> TaskResult | None:
+        if _is_ours(task_name, model_name):
+            file = Path(self.get_task_result_path(task_name, model_name))
+            mend(file)
+            meta = file.with_name(META)
+            if file.exists() and not _is_object(meta):
+                write_text(meta, json.dumps(model_name.to_dict(), default=str, indent=4))
+        return load(self, task_name, model_name, *args, **options)
+
+    return load_task_result
+
+
+def mend(file: Path) -> None:
+    """Set a damaged result file aside, and put in its place what can be read of it."""
+    try:
+        if file.exists():
+            read_result(file)
+    except DamagedError:
+        with lock(file.parent):
+            _mended(file)
+
+
+def set_aside(file: Path, fault: str, remedy: str) -> None:
+    """Copy a damaged file to ``NAME.damaged``, and say so; an earlier one is replaced.
+
+    Args:
+        file: The file.
+        fault: What is wrong with it.
+        remedy: What comes of that, as sentences.
+    """
+    aside = file.with_name(f"{file.name}.damaged")
+    with whole(aside) as part:
+        shutil.copyfile(file, part)
+    LOG.warning("%s: damaged (%s); set aside as %s. %s", file, fault, aside.name, remedy)
+
+
+def _is_ours(task: str, model: object) -> bool:
+    return isinstance(model, ModelMeta) and task in tasks_by_name()
+
+
+def _mended(file: Path) -> TaskResult | None:
+    """The results in a file, without what is damaged; None if there are none. Needs the lock."""
+    if not file.exists():
+        return None
+    try:
+        return read_result(file)
+    except DamagedError as error:
+        fault = str(error)
+    kept = rows_that_can_be_read(file)
+    count = sum(len(rows) for rows in kept.scores.values()) if kept else 0
+    set_aside(
+        file, fault, f"{count} subsets in it can be read and are kept; others are evaluated again."
+    )
+    if kept is None:
+        file.unlink()
+        return None
+    with whole(file) as part:
+        kept.to_disk(part)
+    return kept
+
+
+def _merged(there: TaskResult, new: TaskResult) -> TaskResult:
+    """The subsets of both. MTEB has added up the times of what it has loaded itself."""
+    own = ("evaluation_time", "kg_co2_emissions", "evaluation_phases")
+    return there.merge(new).model_copy(update={name: getattr(new, name) for name in own})
+
+
+def _settings(file: Path) -> bytes:
+    """The lines of ``run_settings.jsonl`` that MTEB can read."""
+    if not file.exists():
+        return b""
+    kept, dropped = run_settings(file.read_bytes())
+    if dropped:
+        set_aside(file, f"{dropped} lines that MTEB does not write", "The other lines are kept.")
+    return kept
+
+
+def _is_object(file: Path) -> bool:
+    try:
+        return isinstance(json.loads(file.read_bytes()), dict)
+    except (FileNotFoundError, ValueError, RecursionError):
+        return False

@@ -1,0 +1,307 @@
+"""Kills while MTEB saves, two processes at once, and damaged files: nothing lost, nothing stuck.
+
+Processes are forks that do nothing but save, so that they are killed at every step of it.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import mteb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mteb.cache import ResultCache
+
+from conftest import HashEncoder
+from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.evaluation.predictions import save_predictions
+from mteb_hybrid.evaluation.saving import mend
+from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.per_query import is_kept, read_per_query
+from mteb_hybrid.results.results import load_results
+
+TASK = "HybridSampleMonolingualRetrieval"
+SUBSETS = ["en-en", "de-de", "th-th", "ru-ru"]
+EXAMPLES = 2000 if os.environ.get("MTEB_HYBRID_SOAK") else 60
+META = HashEncoder().mteb_model_meta
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+@pytest.fixture(scope="module")
+def result():
+    task = mteb.get_task(TASK, hf_subsets=SUBSETS)
+    made = mteb.evaluate(HashEncoder(), task, cache=None, show_progress_bar=False)
+    return part(made.task_results[0], SUBSETS)
+
+
+def part(result, subsets):
+    rows = {row["hf_subset"]: row for row in result.scores["test"]}
+    rows = [rows[subset] for subset in subsets]
+    return result.model_copy(update={"scores": {"test": rows}})
+
+
+def file_of(cache):
+    return Path(cache.get_task_result_path(TASK, META))
+
+
+def subsets_in(cache):
+    result = cache.load_task_result(TASK, META)
+    return sorted(row["hf_subset"] for row in result.scores["test"]) if result else []
+
+
+def forked(work):
+    """A process that does some work; 0 is its exit status if it ends it."""
+    process = os.fork()
+    if not process:
+        with suppress(BaseException):
+            work()
+            os._exit(0)
+        os._exit(1)
+    return process
+
+
+def killed_at(step, work):
+    """Whether a process was killed before its step-th change to the file system."""
+
+    def change(event, arguments, left=[step]):  # noqa: B006
+        if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    _, status = os.waitpid(forked(lambda: (sys.addaudithook(change), work())), 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def assert_readable(folder):
+    for file in [path for path in folder.rglob("*") if path.suffix in (".json", ".jsonl")]:
+        text = file.read_text(encoding="utf-8")
+        for each in text.splitlines() if file.suffix == ".jsonl" else [text]:
+            json.loads(each)
+
+
+def assert_tidy(folder):
+    left = [path for path in folder.rglob("*") if path.name.startswith(".")]
+    assert left == []
+
+
+def test_killed_at_any_step_of_saving(tmp_path, result):
+    steps = 0
+    first, both = part(result, SUBSETS[:1]), part(result, SUBSETS[:2])
+    while True:
+        cache = ResultCache(tmp_path / str(steps))
+        if steps % 2:
+            cache.save_to_cache(first, META)
+        killed = killed_at(steps, lambda: cache.save_to_cache(both, META))  # noqa: B023
+        assert_readable(cache.cache_path)
+        there = subsets_in(cache)
+        assert there in ([], *([sorted(SUBSETS[:1])] * (steps % 2)), sorted(SUBSETS[:2]))
+        if there:
+            assert load_results(cache.cache_path).evaluations[0].model == "test/hash"
+        cache.save_to_cache(part(result, SUBSETS[2:]), META)
+        assert set(subsets_in(cache)) == {*there, *SUBSETS[2:]}
+        assert_tidy(cache.cache_path)
+        if not killed:
+            break
+        steps += 1
+    assert steps > 20
+
+
+def test_two_processes_lose_no_subset(tmp_path, result):
+    cache = ResultCache(tmp_path)
+
+    def work(mine):
+        for count in range(1, len(mine) + 1):
+            for _ in range(5):
+                cache.save_to_cache(part(result, mine[:count]), META)
+
+    halves = [SUBSETS[:2], SUBSETS[2:]]
+    processes = [forked(lambda mine=mine: work(mine)) for mine in halves]
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]
+    assert subsets_in(cache) == sorted(SUBSETS)
+    settings_file = file_of(cache).with_name("run_settings.jsonl")
+    assert json.loads(settings_file.read_text())["subsets"] == sorted(SUBSETS)
+    assert_tidy(tmp_path)
+
+
+def test_what_is_on_the_disk_is_as_mteb_writes_it(tmp_path, result):
+    cache, plain = ResultCache(tmp_path / "ours"), ResultCache(tmp_path / "plain")
+    cache.save_to_cache(result, META, encode_kwargs={"batch_size": 8})
+    ResultCache.save_to_cache.__wrapped__(plain, result, META, encode_kwargs={"batch_size": 8})
+    files = sorted(path.name for path in file_of(plain).parent.iterdir())
+    assert files == ["HybridSampleMonolingualRetrieval.json", "model_meta.json",
+                     "run_settings.jsonl"]  # fmt: skip
+    for name in files:
+        ours, theirs = (file_of(each).with_name(name).read_bytes() for each in (cache, plain))
+        assert ours == theirs, name
+
+
+def test_results_of_other_tasks_are_mtebs(tmp_path, result):
+    other = result.model_copy(update={"task_name": "STS12"})
+    cache = ResultCache(tmp_path)
+    cache.save_to_cache(part(other, SUBSETS[:1]), META)
+    cache.save_to_cache(part(other, SUBSETS[1:]), META)
+    file = file_of(cache).with_name("STS12.json")
+    assert len(json.loads(file.read_bytes())["scores"]["test"]) == 3
+    file.write_bytes(b"")
+    with pytest.raises(json.JSONDecodeError):
+        cache.load_task_result("STS12", META)
+    assert file.read_bytes() == b""
+
+
+def test_results_on_another_revision_of_the_data_are_replaced(tmp_path, result):
+    cache = ResultCache(tmp_path)
+    old = part(result, SUBSETS[:1]).model_copy(update={"dataset_revision": "0"})
+    cache.save_to_cache(old, META)
+    cache.save_to_cache(part(result, SUBSETS[1:]), META)
+    assert subsets_in(cache) == sorted(SUBSETS[1:])
+
+
+def edited(text, change):
+    content = json.loads(text)
+    change(content, content["scores"]["test"])
+    return json.dumps(content).encode()
+
+
+DAMAGED = {
+    "empty": (lambda raw: b"", []),
+    "blank": (lambda raw: b" \n", []),
+    "NULs": (lambda raw: b"\0" * len(raw), []),
+    "no JSON": (lambda raw: b"hello", []),
+    "a list": (lambda raw: b"[]", []),
+    "a number": (lambda raw: b"7", []),
+    "an object": (lambda raw: b"{}", []),
+    "deep": (lambda raw: b"[" * 100_000, []),
+    "cut in the head": (lambda raw: raw[:30], []),
+    "cut in the first": (lambda raw: raw[: raw.index(b"ndcg_at_10")], []),
+    "cut at the end": (lambda raw: raw[:-2], SUBSETS),
+    "cut in the third": (lambda raw: raw[: raw.index(b"th-th")], SUBSETS[:2]),
+    "NULs at the end": (lambda raw: raw[: raw.index(b"th-th")] + b"\0" * 4096, SUBSETS[:2]),
+    "no UTF-8": (lambda raw: raw.replace(b"ru-ru", b"\xff\xfe"), SUBSETS[:3]),
+    "UTF-16": (lambda raw: raw.decode().encode("utf-16"), []),
+    "another task": (lambda raw: raw.replace(TASK.encode(), b"STS12"), []),
+    "twice": (lambda raw: edited(raw, lambda c, rows: rows.append(rows[0])), SUBSETS),
+    "no score": (lambda raw: edited(raw, lambda c, rows: rows[1].pop("main_score")),
+                 [SUBSETS[0], *SUBSETS[2:]]),
+    "a text": (lambda raw: edited(raw, lambda c, rows: rows[1].update(map="x")),
+               [SUBSETS[0], *SUBSETS[2:]]),
+    "infinite": (lambda raw: edited(raw, lambda c, rows: rows[1].update(map=math.inf)),
+                 [SUBSETS[0], *SUBSETS[2:]]),
+    "no version": (lambda raw: edited(raw, lambda c, rows: rows[1].update(mteb_version="x")),
+                   [SUBSETS[0], *SUBSETS[2:]]),
+    "null": (lambda raw: edited(raw, lambda c, rows: rows.insert(0, None)), SUBSETS),
+    "date": (lambda raw: edited(raw, lambda c, rows: c.update(date="x")), SUBSETS),
+    "no rows": (lambda raw: edited(raw, lambda c, rows: c.update(scores={"test": 3})), []),
+    "no revision": (lambda raw: edited(raw, lambda c, rows: c.pop("dataset_revision")), []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_set_aside(tmp_path, result, name, caplog):
+    damage, kept = DAMAGED[name]
+    cache = ResultCache(tmp_path)
+    cache.save_to_cache(result, META)
+    file = file_of(cache)
+    raw = damage(file.read_bytes())
+    file.write_bytes(raw)
+    with suppress(ResultError):
+        load_results(tmp_path)
+    assert subsets_in(cache) == sorted(kept)
+    assert file.with_name(f"{file.name}.damaged").read_bytes() == raw
+    assert str(file) in caplog.text and f"{len(kept)} subsets in it" in caplog.text
+    cache.save_to_cache(part(result, SUBSETS[:1]), META)
+    assert subsets_in(cache) == sorted({*kept, SUBSETS[0]})
+    for evaluation in load_results(tmp_path).evaluations:
+        for row in result.scores["test"]:
+            if row["hf_subset"] in evaluation.scores:
+                assert evaluation.scores[row["hf_subset"]]["map"] == round(row["map"], 6)
+
+
+@settings(deadline=None, max_examples=EXAMPLES)
+@given(st.data())
+def test_any_damage_ends_in_results_that_can_be_read(tmp_path_factory, result, data):
+    cache = ResultCache(tmp_path_factory.mktemp("fuzz"))
+    cache.save_to_cache(part(result, SUBSETS[:2]), META)
+    for name in ("model_meta.json", "run_settings.jsonl", file_of(cache).name):
+        file = file_of(cache).with_name(name)
+        raw = bytearray(file.read_bytes())
+        start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(raw))] * 2)))
+        raw[start : data.draw(st.sampled_from([start, start + 1, end]))] = data.draw(
+            st.one_of(st.binary(max_size=9), st.sampled_from([b"null", b"1", b"{", b'"x"', b"["]))
+        )
+        file.write_bytes(raw)
+    with suppress(ResultError):
+        load_results(cache.cache_path)
+    there = subsets_in(cache)
+    cache.save_to_cache(part(result, SUBSETS[2:3]), META)
+    assert set(subsets_in(cache)) >= {SUBSETS[2], *there}
+    assert_tidy(cache.cache_path)
+
+
+def test_the_same_run_goes_on_after_damage(tmp_path, caplog):
+    folder = evaluate(HashEncoder(), {TASK: SUBSETS[:3]}, tmp_path)
+    whole = load_results(tmp_path).scores.sort("subset", "measure")
+    file = folder / f"{TASK}.json"
+    file.write_bytes(file.read_bytes()[:-9000])
+    (folder / "model_meta.json").write_bytes(b"")
+    (folder / "run_settings.jsonl").write_bytes(b"\xff\n7\n")
+    (folder / "HybridSampleMultilingualRetrieval.json").write_bytes(b"")
+    (folder / f"{TASK}.per_query" / "en-en.parquet").write_bytes(b"PAR1")
+    encoder = HashEncoder()
+    assert evaluate(encoder, {TASK: SUBSETS[:3]}, tmp_path) == folder
+    assert load_results(tmp_path).scores.sort("subset", "measure").equals(whole, null_equal=True)
+    assert set(read_per_query(folder)["pool"]) == set(SUBSETS[:3])
+    assert "HybridSampleMultilingualRetrieval.json: damaged" in caplog.text
+    assert "values per query of en-en are missing or damaged" in caplog.text
+    encoder.encoded.clear()
+    evaluate(encoder, {TASK: SUBSETS[:3]}, tmp_path)
+    assert encoder.encoded == []
+
+
+def test_a_run_keeps_values_per_query_of_what_mteb_run_has_evaluated(tmp_path, monkeypatch):
+    monkeypatch.delenv("MTEB_HYBRID_PER_QUERY", raising=False)
+    task = mteb.get_task(TASK, hf_subsets=SUBSETS[:2])
+    mteb.evaluate(HashEncoder(), task, cache=ResultCache(tmp_path))
+    folder = evaluate(HashEncoder(), {TASK: SUBSETS[:1]}, tmp_path)
+    kept = [is_kept(folder, TASK, subset, rankings=False) for subset in SUBSETS[:2]]
+    assert kept == [True, False]
+    assert subsets_in(ResultCache(tmp_path)) == sorted(SUBSETS[:2])
+
+
+def test_reading_what_is_whole_writes_nothing(tmp_path, result):
+    cache = ResultCache(tmp_path)
+    cache.save_to_cache(result, META)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    mend(file_of(cache))
+    assert subsets_in(cache) == sorted(SUBSETS)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_predictions_are_whole_and_merged(tmp_path, caplog):
+    file = tmp_path / "predictions.json"
+    ranking = {"q": {"d": 0.5}}
+    save_predictions(file, ranking, META, "test", "en-en")
+    steps = 0
+    while killed_at(steps, lambda: save_predictions(file, ranking, META, "test", "de-de")):
+        assert json.loads(file.read_bytes())["en-en"] == {"test": ranking}
+        steps += 1
+    assert steps > 3
+    assert json.loads(file.read_bytes()) == {
+        "mteb_model_meta": {"model_name": META.name, "revision": META.revision},
+        "en-en": {"test": ranking},
+        "de-de": {"test": ranking},
+    }
+    for damage in (b"", b"[1]", b'{"en-en": 1}', b"\xff", b"[" * 100_000):
+        file.write_bytes(damage)
+        save_predictions(file, ranking, META, "test", "th-th")
+        assert json.loads(file.read_bytes())["th-th"] == {"test": ranking}
+        assert file.with_name("predictions.json.damaged").read_bytes() == damage
+    assert "evaluate them again" in caplog.text
+    assert_tidy(tmp_path)
