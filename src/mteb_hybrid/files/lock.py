@@ -2,10 +2,8 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 LOG = logging.getLogger(__name__)
 
@@ -20,19 +18,24 @@ def lock(path: Path) -> Iterator[None]:
 
     Args:
         path: What is locked, there or not; its folder is made if need be. The lock itself is the
-            file ``.NAME.lock`` beside it, which goes when it is let go.
+            file ``.NAME.lock`` beside it, which goes when it is let go; after a kill, by the next that
+            holds it.
     """
+    from filelock import FileLock, Timeout
+
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(f".{path.name}.lock")
     held = FileLock(file, poll_interval=0.1)
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=0.3)  # what takes a moment is not worth a word
     except Timeout:
         LOG.warning("%s: another process is at work on it; waiting for that to end", path)
         held.acquire()
     try:
         yield
     finally:
-        # While it is held: whoever waits finds that the file is gone, and makes another.
-        file.unlink(missing_ok=True)
+        # While it is held: whoever waits finds that the file is gone, and makes another. Windows
+        # refuses, and filelock does it there.
+        with suppress(OSError):
+            file.unlink()
         held.release()
