@@ -176,9 +176,9 @@ def test_a_folder_is_no_place_for_a_file_nor_a_file_for_a_folder(target, there):
         write(target, "kept")
     else:
         write_text(target, "kept")
-    with pytest.raises(FileExistsError, match=f"is a {there}; move it away") as raised:
-        with whole(target) as part:
-            (part.write_text if there == "folder" else lambda _: part.mkdir())("new")
+    refused = pytest.raises(FileExistsError, match=f"is a {there}; move it away")
+    with refused as raised, whole(target) as part:
+        (part.write_text if there == "folder" else lambda _: part.mkdir())("new")
     assert raised.value.filename == str(target)
     assert files(target) == {"below/file": b"kept"} if there == "folder" else target.read_text()
     assert alone(target)

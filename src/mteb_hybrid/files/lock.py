@@ -18,8 +18,8 @@ def lock(path: Path) -> Iterator[None]:
 
     Args:
         path: What is locked, there or not; its folder is made if need be. The lock itself is the
-            file ``.NAME.lock`` beside it, which goes when it is let go; after a kill, by the next that
-            holds it.
+            file ``.NAME.lock`` beside it, which goes when it is let go; what a killed process
+            leaves, the next that locks takes away.
     """
     from filelock import FileLock, Timeout
 

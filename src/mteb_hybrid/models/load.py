@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.files.leftovers import clean
+
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
 
@@ -47,6 +49,7 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
     folder = Path(name)
+    clean(folder)
     if folder.is_dir():
         return _load_folder(folder, device)
     import mteb

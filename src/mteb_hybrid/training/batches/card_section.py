@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.leftovers import clean, unfinished
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.tally import Tally
@@ -51,8 +52,10 @@ def add_section(
         template = before + PLACE + rest.partition(PLACE)[2]
     lines = [HEADING, "{% raw %}", *_lines(plan, parts, prompts, tally)]
     section = "\n".join([*lines, "{% endraw %}", "", PLACE])
+    name = "model-card-template"
+    clean(Path(tempfile.gettempdir(), name))
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="model-card-", suffix=".md", delete=False
+        "w", encoding="utf-8", prefix=unfinished(name), suffix=".part", delete=False
     ) as file:
         file.write(template.replace(PLACE, section, 1))
     data.template_path = Path(file.name)
