@@ -146,7 +146,10 @@ def _keep(
             )
             others = _without(about.translations, [entry])
             if len(others) < len(about.translations) and entry not in about.translations:
-                _write(folder, about.model_copy(update={"translations": others}))
+                here = {other.into for other in others}
+                codes = {x: code for x, code in about.languages.items() if x in here}
+                forgetful = {"translations": others, "languages": codes}
+                _write(folder, about.model_copy(update=forgetful))
         _write(folder, _merged(about, language, [entry]))
     return entry
 
