@@ -248,7 +248,7 @@ def read_entry(name: str) -> Entry:
         said = str(error).removeprefix(f"{file}: ")
         if isinstance(error, ValidationError):
             first = error.errors()[0]
-            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            said = f"{'.'.join(map(str, first['loc'])) or '(whole file)'}: {first['msg']}"
         raise ModelError(
             f"{file}: not the entry of a model ({said}); remove it with `mteb-hybrid models "
             f"remove {name}` and add the model again"
