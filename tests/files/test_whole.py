@@ -10,7 +10,7 @@ import pytest
 
 from export.conftest import files
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.leftovers import clean, unfinished
 from mteb_hybrid.files.whole import whole, whole_folder, write_json, write_text
 
 
@@ -113,6 +113,8 @@ def test_killed_at_any_place_and_cleared_away(target, at, kept):
     assert not alone(target)
     clean(target)
     assert files(target) == {"file": kept.encode()}
+    assert not [path for path in target.parent.iterdir() if path.suffix in (".part", ".old")]
+    write(target, overwrite=True)
     assert alone(target)
 
 
@@ -146,7 +148,8 @@ def test_what_another_machine_left_is_abandoned_after_a_day(target):
 
 
 def test_files_of_like_names_are_nobodys_leftovers(target):
-    names = [f".{target.name}-1.part", f".{target.name}x-00000000-1-01234567.part", ".part"]
+    names = [f".{target.name}-1.part", ".x-00000000-1-0123456.part", ".part", ".x.lock"]
+    names.append(f".x-00000000-{'9' * 30}-01234567.part")
     target.parent.mkdir()
     for name in names:
         file = target.with_name(name)
@@ -154,6 +157,57 @@ def test_files_of_like_names_are_nobodys_leftovers(target):
         os.utime(file, (0, 0))
     write_text(target, "")
     assert {path.name for path in target.parent.iterdir()} == {target.name, *names}
+
+
+def test_what_was_left_of_others_goes_too(target):
+    """A cache's names change with what is in it: nobody may write that one again."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    assert dead.wait(10) == 0
+    name = unfinished("other").replace(str(os.getpid()), str(dead.pid))
+    target.parent.mkdir()
+    for kind in ("part", "old"):
+        target.with_name(f"{name}01234567.{kind}").mkdir()
+    write_text(target, "")
+    assert {path.name for path in target.parent.iterdir()} == {target.name, "other"}
+
+
+@pytest.mark.parametrize("there", ["file", "folder"])
+def test_a_folder_is_no_place_for_a_file_nor_a_file_for_a_folder(target, there):
+    if there == "folder":
+        write(target, "kept")
+    else:
+        write_text(target, "kept")
+    refused = pytest.raises(FileExistsError, match=f"is a {there}; move it away")
+    with refused as raised, whole(target) as part:
+        (part.write_text if there == "folder" else lambda _: part.mkdir())("new")
+    assert raised.value.filename == str(target)
+    assert files(target) == {"below/file": b"kept"} if there == "folder" else target.read_text()
+    assert alone(target)
+
+
+EXPORT = """
+import pathlib, sys, time
+from mteb_hybrid.files.whole import whole, whole_folder
+target, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+for turn in range(16):
+    content = str(turn) if name == "same" else f"{sys.argv[3]} {turn}"
+    with whole_folder(target, overwrite=True) if turn % 2 else whole(target) as part:
+        part.mkdir(exist_ok=True)
+        for file in "ab":
+            (part / file).write_text(content)
+"""
+
+
+@pytest.mark.parametrize("name", ["same", "other"])
+def test_two_processes_that_make_one_folder_both_end(target, name):
+    making = [
+        subprocess.Popen([sys.executable, "-c", EXPORT, str(target), name, each])
+        for each in ("first", "second")
+    ]
+    assert [process.wait(60) for process in making] == [0, 0]
+    found = files(target)
+    assert found["a"] == found["b"] and found["a"].endswith(b"15")
+    assert alone(target)
 
 
 def test_files_without_write_permission_are_flushed_too(target):

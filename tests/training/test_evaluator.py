@@ -2,6 +2,8 @@
 
 import csv
 import math
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -288,3 +290,14 @@ def test_models_that_cannot_be_ranked(collection, model, monkeypatch):
     monkeypatch.setattr(model, "encode", lambda inputs, **_: np.full((len(inputs), 2), np.nan))
     with pytest.raises(EncoderError, match="returned NaN or infinity for 52 of 52 texts"):
         evaluator(model)
+
+
+def test_rows_of_several_runs_in_one_folder_are_all_kept_under_one_head(tmp_path):
+    one = SimpleNamespace(csv_file="scores.csv")
+    with ThreadPoolExecutor(4) as pool:
+        for step in range(20):
+            row = {"epoch": 0, "steps": step}
+            pool.submit(ParallelRetrievalEvaluator._append, one, tmp_path / "eval", row)
+    head, *rows = (tmp_path / "eval" / "scores.csv").read_text().splitlines()
+    assert head == "epoch,steps" and sorted(rows) == sorted(f"0,{step}" for step in range(20))
+    assert len(list((tmp_path / "eval").iterdir())) == 1

@@ -2,6 +2,7 @@ import datasets
 import numpy as np
 import pytest
 
+from files.dead import of_the_dead
 from mteb_hybrid import ParallelDataset
 from mteb_hybrid.files.lines import ParallelDataError
 from training.conftest import make_corpus
@@ -97,3 +98,12 @@ def test_other_folders_are_refused(data, mix, tmp_path):
     np.save(tmp_path / "saved" / "order.npy", np.zeros(9, dtype=np.int64))
     with pytest.raises(ParallelDataError, match="save the data again"):
         ParallelDataset.load_from_disk(tmp_path / "saved")
+
+
+def test_what_a_killed_process_took_away_is_put_back(data, tmp_path):
+    folder = tmp_path / "saved"
+    data.save_to_disk(folder)
+    folder.rename(of_the_dead(folder, "old"))
+    of_the_dead(folder, "part").mkdir()
+    assert ParallelDataset.load_from_disk(folder).to_list() == data.to_list()
+    assert list(tmp_path.iterdir()) == [folder]

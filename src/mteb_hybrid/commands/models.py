@@ -17,12 +17,14 @@ models_app = typer.Typer(
 @models_app.command("list")
 def list_models() -> None:
     """List the registered models and their folders."""
-    from mteb_hybrid.models.registry import read_entry, registered
+    from mteb_hybrid.models.registry import Entry, read_entries
 
-    for name in registered():
-        entry = read_entry(name)
-        gone = "" if entry.folder.is_dir() else "  (gone)"
-        say(f"{name}  {entry.meta.revision}  {entry.folder}{gone}")
+    for name, entry in read_entries():
+        if isinstance(entry, Entry):
+            gone = "" if entry.folder.is_dir() else "  (gone)"
+            say(f"{name}  {entry.meta.revision}  {entry.folder}{gone}")
+        else:
+            say(f"{name}  {entry}")
 
 
 @models_app.command("show")

@@ -11,37 +11,54 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+UNFINISHED = re.compile(r"\.(.+)-([0-9a-f]{8})-(\d{1,9})-\w{8}\.(part|old)", re.DOTALL)
+"""Names of what is written, and of what it takes the place of: see `unfinished`."""
+
 DAY = 24 * 3600
 """Seconds after which what another machine left untouched is taken for abandoned."""
 
 
-def writer() -> str:
-    """This process, as it stands in the names of what it writes: its place, and its number."""
-    return f"{_place()}-{os.getpid()}"
+def unfinished(name: str) -> str:
+    """How the names begin that a file or folder has while this process writes it.
+
+    They tell where and by which process; eight characters at random and ``.part`` or ``.old``
+    follow.
+    """
+    return f".{name}-{_place()}-{os.getpid()}-"
 
 
 def clean(path: Path) -> None:
-    """Clear away what dead processes left beside a place, and put back what one took from it.
+    """Clear away what dead processes left beside a place, and put back what one took from there.
 
     `whole` and `whole_folder` do it before they write. Whoever reads a folder that is replaced as a
-    whole does it before reading: between two renames its old content lies beside it.
+    whole does it before reading: between two renames its old content lies beside it. What was left
+    of other files and folders beside the place goes too, as nobody may ever write those again.
 
     Args:
         path: The place that was written to.
     """
     with suppress(OSError):
-        ours = re.compile(
-            rf"\.{re.escape(path.name)}-([0-9a-f]{{8}})-(\d+)-[0-9a-f]{{8}}\.(part|old)"
-        )
         for left in path.parent.iterdir():
-            found = ours.fullmatch(left.name)
-            if found and _abandoned(left, found[1], int(found[2])):
-                if found[3] == "old" and not path.exists():
-                    left.rename(path)
-                elif left.is_dir() and not left.is_symlink():
-                    shutil.rmtree(left, ignore_errors=True)
-                else:
-                    left.unlink(missing_ok=True)
+            if found := UNFINISHED.fullmatch(left.name):
+                with suppress(OSError):
+                    _clear(left, found)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file or folder is one that we write, took from its place, or lock with."""
+    return bool(UNFINISHED.fullmatch(path.name) or re.fullmatch(r"\..+\.lock", path.name))
+
+
+def _clear(left: Path, found: re.Match[str]) -> None:
+    name, place, process, kind = found.groups()
+    if not _abandoned(left, place, int(process)):
+        return
+    if kind == "old" and not (whole := left.with_name(name)).exists():
+        left.rename(whole)
+    elif left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
 
 
 def _abandoned(left: Path, place: str, process: int) -> bool:

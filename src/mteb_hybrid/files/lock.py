@@ -1,13 +1,18 @@
 """Locks of files and folders, across processes and, where the file system has them, machines."""
 
+import errno
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOG = logging.getLogger(__name__)
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -20,19 +25,39 @@ def lock(path: Path) -> Iterator[None]:
 
     Args:
         path: What is locked, there or not; its folder is made if need be. The lock itself is the
-            file ``.NAME.lock`` beside it, which goes when it is let go.
+            file ``.NAME.lock`` beside it, which goes when it is let go; what a killed process
+            leaves, the next that locks takes away.
     """
+    from filelock import FileLock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(f".{path.name}.lock")
     held = FileLock(file, poll_interval=0.1)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
-        LOG.warning("%s: another process is at work on it; waiting for that to end", path)
-        held.acquire()
+    locked = _acquire(held, path)
     try:
         yield
     finally:
-        # While it is held: whoever waits finds that the file is gone, and makes another.
-        file.unlink(missing_ok=True)
-        held.release()
+        if locked:
+            # While it is held: whoever waits finds that the file is gone, and makes another.
+            # Windows refuses, and filelock does it there.
+            with suppress(OSError):
+                file.unlink()
+            held.release()
+
+
+def _acquire(held: "FileLock", path: Path) -> bool:
+    """Wait for a lock; False where the file system has none, as some of clusters."""
+    from filelock import Timeout
+
+    try:
+        try:
+            held.acquire(timeout=0.3)  # what takes a moment is not worth a word
+        except Timeout:
+            LOG.warning("%s: another process is at work on it; waiting for that to end", path)
+            held.acquire()
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        LOG.warning("%s: no locks there (%s); have one process at a time", path, error.strerror)
+        return False
+    return True

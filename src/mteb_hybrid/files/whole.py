@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.leftovers import clean, writer
+from mteb_hybrid.files.leftovers import clean, unfinished
+from mteb_hybrid.files.lock import lock
 
 UNNAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing, of which Python does not say in which file."""
@@ -31,6 +32,9 @@ def whole(path: Path) -> Iterator[Path]:
 
     Yields:
         The path to write to, with nothing there yet. It has another suffix.
+
+    Raises:
+        FileExistsError: If a file is written where a folder lies, or a folder where a file does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     clean(path)
@@ -38,8 +42,14 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield part
         _flush(part)
-        if path.is_dir():
-            _exchange(part, path, old)
+        if path.exists() and path.is_dir() != part.is_dir():
+            there = "folder" if path.is_dir() else "file"
+            raise FileExistsError(
+                errno.EEXIST, f"is a {there}; move it away, or choose another name", str(path)
+            )
+        if part.is_dir():
+            with lock(path):
+                _exchange(part, path, old)
         else:
             part.replace(path)
         _flush_folder(path.parent)
@@ -88,18 +98,16 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         part.mkdir()
         yield part
-        if _files(target) and not overwrite and not _same(part, target):
-            raise ExportError(
-                f"{target}: holds other files than this export makes; expected a new or empty "
-                "folder, or one from the same export. Choose another --output, or replace all "
-                "that is in it with --overwrite."
-            )
-        if not target.exists():
-            _flush(part)
-            part.rename(target)
-        elif not _same(part, target):
-            _flush(part)
-            _exchange(part, target, old)
+        with lock(target):
+            if not target.exists() or not _same(part, target):
+                if _files(target) and not overwrite:
+                    raise ExportError(
+                        f"{target}: holds other files than this export makes; expected a new or "
+                        "empty folder, or one from the same export. Choose another --output, or "
+                        "replace all that is in it with --overwrite."
+                    )
+                _flush(part)
+                _exchange(part, target, old)
         _flush_folder(target.parent)
     except OSError as error:
         _say_where(error, target, part)
@@ -119,28 +127,32 @@ def _say_where(error: OSError, path: Path, part: Path) -> None:
 
 def _beside(path: Path) -> tuple[Path, Path]:
     """Where the new one is made, and where the old one lies for a moment."""
-    stem = f".{path.name}-{writer()}-{secrets.token_hex(4)}"
+    stem = f"{unfinished(path.name)}{secrets.token_hex(4)}"
     return path.with_name(f"{stem}.part"), path.with_name(f"{stem}.old")
 
 
 def _exchange(part: Path, target: Path, old: Path) -> None:
-    """Put one folder in the place of another; `clean` ends what a kill between the two begins."""
-    target.rename(old)
+    """Put a folder in its place, and what is there away; `clean` ends what a kill leaves begun."""
     try:
+        if target.exists():
+            target.rename(old)
         part.rename(target)
     except BaseException:
-        old.rename(target)
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
     _remove(old)
 
 
 def _flush(path: Path) -> None:
     """Have the disk hold a file, or a folder with all that is in it."""
+    if path.is_symlink():
+        return
     if path.is_dir():
         for below in path.iterdir():
             _flush(below)
         _flush_folder(path)
-    elif not path.is_symlink():
+    else:
         _sync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
 
 

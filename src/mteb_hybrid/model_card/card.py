@@ -63,6 +63,9 @@ def write_card(folder: Path, meta: "ModelMeta", results: Sequence[Path] = ()) ->
     data: Any = card.data
     _fill_in(data, meta, eval_results(evaluation.rows) if evaluation else [])
     write_text(file, str(card))
+    for picture in (folder / CARD_FOLDER).glob("results-*.png"):
+        if quote(f"{CARD_FOLDER}/{picture.name}") not in pictures:
+            picture.unlink()  # of earlier results; no card shows it any more
     return file
 
 
@@ -114,9 +117,7 @@ def _prompts(folder: Path) -> dict[str, str] | None:
 
 
 def _pictures(evaluation: Evaluation | None, folder: Path) -> dict[str, str]:
-    """Draw what there is, in place of earlier pictures of results: path in the card to caption."""
-    for file in folder.glob("results-*.png"):
-        file.unlink()
+    """Draw what there is: path in the card to caption."""
     if evaluation is None:
         return {}
     try:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.languages.near import did_you_mean
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
     if device:
         check_device(device)
     folder = Path(name).expanduser()
+    clean(folder)
     if name and folder.is_dir():
         if revision:
             raise ModelError(

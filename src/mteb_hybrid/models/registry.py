@@ -4,13 +4,17 @@ MTEB refuses local folders. A model that is registered here is ``org/name`` to i
 revision, in every process of this user: ``mteb run -m org/name``.
 """
 
-import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.languages.near import did_you_mean
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+NAME = re.compile(r"(?!.*__)[a-z0-9](?:[\w.-]*[a-z0-9.-])?/[a-z0-9][\w.-]*", re.I | re.A)
+"""``org/name``. In names of files the slash is a double underscore, here and in MTEB's results."""
+
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -40,6 +46,16 @@ class Entry(NamedTuple):
     files_hash: str
 
 
+class _Stored(BaseModel):
+    """An entry as it is filed."""
+
+    model_config = ConfigDict(strict=True)
+
+    folder: str = Field(pattern=r"^[^\x00]+$")
+    meta: dict[str, Any]
+    hash: str | None = None
+
+
 def models_folder() -> Path:
     """Where the entries lie: what ``MTEB_HYBRID_MODELS`` names, or a folder of the user's data."""
     named = os.environ.get(MODELS_VARIABLE)
@@ -48,8 +64,13 @@ def models_folder() -> Path:
 
 def registered() -> dict[str, Path]:
     """Names of the registered models and their entries, in order. Reads no entry."""
-    files = sorted(models_folder().glob("*__*.json"))
+    files = sorted(models_folder().glob("[!.]*__*.json"))
     return {file.stem.replace("__", "/", 1): file for file in files}
+
+
+def entry_file(name: str) -> Path:
+    """Where the entry of a name lies; no other name has the same, and the file's gives it back."""
+    return models_folder() / f"{name.replace('/', '__')}.json"
 
 
 def add_model(
@@ -79,43 +100,60 @@ def add_model(
         ModelError: If the folder holds no model, the name is malformed or taken, the revision is
             no commit, or MTEB does not accept a field.
     """
-    from mteb.models.model_implementations import MODEL_REGISTRY
-
     folder = folder.resolve()
     if revision is not None and not COMMIT.fullmatch(revision):
         raise ModelError(
             f"revision is {revision!r}; expected the commit of the model on the hub, 40 hex digits"
         )
-    if not NAME.fullmatch(name) or "__" in name:
+    if not NAME.fullmatch(name):
         raise ModelError(
             f"{name!r} is no name for a model; expected org/name of letters, digits and . _ - "
-            "without a double underscore"
+            "without a double underscore, and no underscore beside the slash"
         )
-    entry = registered().get(name)
-    if entry is None and name in MODEL_REGISTRY:
-        raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
-    if entry is not None and not replace:
-        raise ModelError(f"{name} is registered already, in {entry}; give --replace, or remove it")
-    found = folder_hash(folder)
-    named = {**(fields or {}), "name": name, "revision": revision or found}
-    meta = describe(folder, named)
-    _check_tasks(meta)
-    described_meta = meta.model_dump(mode="json", exclude={"loader"})
-    if meta.training_datasets is not None:
-        described_meta["training_datasets"] = sorted(meta.training_datasets)
-    content = {"folder": str(folder), "hash": found, "meta": described_meta}
-    file = models_folder() / f"{name.replace('/', '__')}.json"
-    write_json(file, content)
+    file = entry_file(name)
+    # The file of a name in other letters is the same one on some systems, and its lock with it.
+    with lock(file.with_name(file.name.lower())):
+        _check_free(name, replace=replace)
+        found = folder_hash(folder)
+        named = {**(fields or {}), "name": name, "revision": revision or found}
+        meta = describe(folder, named)
+        _check_tasks(meta)
+        described_meta = meta.model_dump(mode="json", exclude={"loader"})
+        if meta.training_datasets is not None:
+            described_meta["training_datasets"] = sorted(meta.training_datasets)
+        write_json(file, {"folder": str(folder), "hash": found, "meta": described_meta})
     return meta
+
+
+def _check_free(name: str, *, replace: bool) -> None:
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    known = registered()
+    if name not in known and name in MODEL_REGISTRY:
+        raise ModelError(f"{name} is a model that MTEB has itself; choose another name")
+    if name in known and not replace:
+        raise ModelError(
+            f"{name} is registered already, in {known[name]}; give --replace, or remove it"
+        )
+    for other in known:
+        if other != name and other.lower() == name.lower():
+            raise ModelError(
+                f"{name}: {other} is registered, and some systems do not tell their files and "
+                "results apart; choose another name, or remove that one"
+            )
 
 
 def remove_model(name: str) -> None:
     """Forget a model; its folder stays.
 
     Raises:
-        ModelError: If no model has that name.
+        ModelError: If no model has that name, or a folder lies in place of its entry.
     """
-    _file(name).unlink()
+    file = _file(name)
+    with lock(file.with_name(file.name.lower())):
+        if _file(name).is_dir():
+            raise ModelError(f"{file}: is a folder, and no entry; move it away")
+        file.unlink()
 
 
 def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
@@ -129,7 +167,6 @@ def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
         ModelError: If the folder holds no model, or MTEB does not accept a field.
     """
     import mteb
-    from pydantic import ValidationError
 
     if not (folder / "modules.json").is_file():
         raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
@@ -160,13 +197,19 @@ def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
 
     if source in registered():
         return read_entry(source)[:2]
-    if (folder := Path(source)).is_dir():
-        entries = {name: read_entry(name) for name in registered()}
-        names = [name for name, entry in entries.items() if entry.folder == folder.resolve()]
-        if len(names) > 1:
-            raise ModelError(f"{folder} is registered as {', '.join(names)}; give one of the names")
-        if names:
-            return entries[names[0]][:2]
+    clean(folder := Path(source))
+    if folder.is_dir():
+        entries = {
+            name: entry
+            for name, entry in read_entries()
+            if isinstance(entry, Entry) and entry.folder == folder.resolve()
+        }
+        if len(entries) > 1:
+            raise ModelError(
+                f"{folder} is registered as {', '.join(entries)}; give one of the names"
+            )
+        for entry in entries.values():
+            return entry[:2]
         return folder, describe(folder, {"revision": folder_hash(folder)})
     if source in MODEL_REGISTRY:
         return None, MODEL_REGISTRY[source]
@@ -176,25 +219,42 @@ def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
     )
 
 
+def read_entries() -> Iterator[tuple[str, Entry | ModelError]]:
+    """What is registered, in order: names, and the entry of each or why it cannot be read."""
+    for name in registered():
+        try:
+            yield name, read_entry(name)
+        except ModelError as error:
+            yield name, error
+
+
 def read_entry(name: str) -> Entry:
     """What is registered under a name.
 
     Raises:
-        ModelError: If no model has that name, or its entry cannot be read.
+        ModelError: If no model has that name, or its entry cannot be read or is of another name.
     """
     import mteb
 
     file = _file(name)
+    if not file.is_file():
+        raise ModelError(f"{file}: not the entry of a model, but no file; move it away")
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        meta = mteb.models.ModelMeta.model_validate(content["meta"] | {"loader": load_registered})
-        # Entries of earlier versions had the hash as their revision.
-        return Entry(Path(content["folder"]), meta, content.get("hash", meta.revision))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        stored = _Stored.model_validate(json_file(file))
+        if stored.meta.get("name") != name:
+            raise ValueError(f"it is of {stored.meta.get('name')!r}")
+        meta = mteb.models.ModelMeta.model_validate(stored.meta | {"loader": load_registered})
+    except Exception as error:  # MTEB's validators raise anything, and one entry hides no other
+        said = str(error).removeprefix(f"{file}: ")
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc'])) or '(whole file)'}: {first['msg']}"
         raise ModelError(
-            f"{file}: not the entry of a model ({error}); remove it with `mteb-hybrid models "
+            f"{file}: not the entry of a model ({said}); remove it with `mteb-hybrid models "
             f"remove {name}` and add the model again"
         ) from error
+    # Entries of earlier versions had the hash as their revision.
+    return Entry(Path(stored.folder), meta, stored.hash or str(meta.revision))
 
 
 def load_registered(
@@ -210,6 +270,7 @@ def load_registered(
 
     folder, meta, expected = read_entry(model_name)
     again = f"`mteb-hybrid models add FOLDER --name {model_name} --replace`"
+    clean(folder)
     if not folder.is_dir():
         raise ModelError(f"{folder}: the folder of {model_name} is gone; put it back, or {again}")
     if revision not in (None, meta.revision):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import lines, text_of
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.languages.near import did_you_mean
@@ -89,6 +90,7 @@ def repair_folder(
             f"{method} needs the language of every text at use, which no model is told; repair "
             f"stored vectors with it (--vectors), or choose one of {', '.join(FOR_MODELS)}"
         )
+    clean(folder)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not overwrite):
         raise RepairError(f"{folder}: is there already; choose another --output, or --overwrite")
     if name and (not NAME.fullmatch(name) or (name in registered() and not overwrite)):

@@ -5,6 +5,7 @@ arXiv:2305.09025.
 """
 
 import csv
+import io
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from typing import Any
 import torch
 from sentence_transformers.base.evaluation import BaseEvaluator
 
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.measures import MAP, RANK_DISTANCE
 from mteb_hybrid.retrieval.collection import Collection
@@ -253,11 +256,13 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         return dict(zip(distinct, vectors, strict=True))
 
     def _append(self, folder: Path, row: dict[str, float]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / self.csv_file
-        rows = [row.values()] if file.exists() else [row, row.values()]
-        with file.open("a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(rows)
+        with lock(file):
+            before = file.read_bytes().decode("utf-8") if file.exists() else ""
+            added = io.StringIO(newline="")
+            rows = [row.values()] if before else [row, row.values()]
+            csv.writer(added, lineterminator="\n").writerows(rows)
+            write_text(file, before + added.getvalue())
 
 
 def _problems(collection: Collection) -> list[_Problem]:

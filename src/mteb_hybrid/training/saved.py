@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from datasets import Dataset
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.whole import whole_folder, write_json
 from mteb_hybrid.training.corpus import Corpus, Ints
@@ -55,6 +56,7 @@ def save(
         ParallelDataError: If something else is at that place, or the very data.
     """
     folder = folder.expanduser().resolve()
+    clean(folder)
     if folder.exists() and not (folder.is_dir() and _is_ours(folder)):
         raise ParallelDataError(
             f"{folder}: is no folder of parallel data; expected a new or empty folder, or one that "
@@ -104,6 +106,7 @@ def load(folder: Path, keep_in_memory: bool | None = None) -> Saved:
     Raises:
         ParallelDataError: If it holds something else, or is damaged.
     """
+    clean(folder)
     file = folder / STATE
     if (folder / "dataset_dict.json").is_file():
         splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]

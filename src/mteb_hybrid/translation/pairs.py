@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.files.lines import ParallelDataError, json_line, write_lines
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.parallel_json import ParallelRow, existing_files, read_rows
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.translation.cache import Translated
@@ -49,11 +50,26 @@ def translate_pairs(
         TranslationError: If the output exists, no row has the language, or the model does not know
             a language.
     """
-    short, code = of
-    if output.exists():
-        raise TranslationError(f"{output}: is there already; remove it or give another --output")
+    short, _ = of
     if short in into:
         raise TranslationError(f"--into {short}: the texts are in that language; leave it out")
+    with lock(output):
+        if output.exists():
+            raise TranslationError(
+                f"{output}: is there already; remove it or give another --output"
+            )
+        return _translated(file, output, translator, of, into, batch_size)
+
+
+def _translated(
+    file: Path,
+    output: Path,
+    translator: Translator,
+    of: tuple[str, str],
+    into: Mapping[str, str],
+    batch_size: int,
+) -> dict[str, Any]:
+    short, code = of
     for target in into.values():
         translator.check(code, target)
     files = existing_files(file)

@@ -1,10 +1,10 @@
 """Translates the queries of a collection, and keeps them beside it: see `cards.translations`."""
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.translations import (
@@ -16,7 +16,8 @@ from mteb_hybrid.cards.translations import (
     provenance_fault,
 )
 from mteb_hybrid.files.lines import json_line, write_lines
-from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.sources import load_queries
 from mteb_hybrid.translation.cache import Translated
 from mteb_hybrid.translation.model_languages import TranslationError
@@ -67,8 +68,7 @@ def translate_queries(
         )
         ids = [id_.removeprefix(f"{y}:") for id_ in queries["id"]]
         rows = dict(zip(ids, (found[text] for text in queries["text"]), strict=True))
-        about = _keep(card, about, {x: into[x]}, y, rows)
-        done.append(about.translations[-1])
+        done.append(_keep(card, translator, {x: into[x]}, y, rows))
     return done
 
 
@@ -98,23 +98,31 @@ def _mergeable(card: TaskCard, translator: Translator) -> Provenance:
 def _merged(
     about: Provenance, languages: Mapping[str, str], entries: list[Translation]
 ) -> Provenance:
-    new = {(entry.into, entry.of) for entry in entries}
-    kept = [entry for entry in about.translations if (entry.into, entry.of) not in new]
     changes = {
         "languages": {**about.languages, **languages},
-        "translations": [*kept, *entries],
+        "translations": [*_without(about.translations, entries), *entries],
     }
     return about.model_copy(update=changes)
 
 
+def _without(all_: list[Translation], some: list[Translation]) -> list[Translation]:
+    """The translations of other pairs of languages."""
+    pairs = {(entry.into, entry.of) for entry in some}
+    return [entry for entry in all_ if (entry.into, entry.of) not in pairs]
+
+
 def _keep(
     card: TaskCard,
-    about: Provenance,
+    translator: Translator,
     language: Mapping[str, str],
     of: str,
     rows: Mapping[str, Translated],
-) -> Provenance:
-    """Write the translations of one pair beside those of the others, all or nothing."""
+) -> Translation:
+    """Add the translations of one pair to those of others, and of other processes.
+
+    The file comes before what names it, and a pair that is translated anew is forgotten before its
+    file changes: whenever this is interrupted, all that is named is there.
+    """
     (into,) = language
     folder = overlay_folder(card.file.stem)
     if empty := [id_ for id_, found in rows.items() if not found.text]:
@@ -122,21 +130,29 @@ def _keep(
             f"{card.title}: {len(empty)} of {len(rows)} translations of {of} into {into} are "
             f"empty: {', '.join(empty[:20])}. Translate with other --beams or another --model."
         )
-    file = f"{into}-{of}.jsonl"
-    with whole_folder(folder, overwrite=True) as part:
-        if folder.is_dir():
-            shutil.copytree(folder, part, dirs_exist_ok=True)
-        write_lines(
-            part / file,
-            (json_line({"id": id_, "text": found.text}) for id_, found in rows.items()),
-        )
-        entry = Translation(
-            into=into,
-            of=of,
-            file=file,
-            sha256=hashlib.sha256((part / file).read_bytes()).hexdigest(),
-            cut=[id_ for id_, found in rows.items() if found.cut],
-        )
-        merged = _merged(about, language, [entry])
-        (part / PROVENANCE).write_text(merged.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return merged
+    file = folder / f"{into}-{of}.jsonl"
+    with lock(folder):
+        about = _mergeable(card, translator)
+        with whole(file) as part:
+            write_lines(
+                part, (json_line({"id": id_, "text": found.text}) for id_, found in rows.items())
+            )
+            entry = Translation(
+                into=into,
+                of=of,
+                file=file.name,
+                sha256=hashlib.sha256(part.read_bytes()).hexdigest(),
+                cut=[id_ for id_, found in rows.items() if found.cut],
+            )
+            others = _without(about.translations, [entry])
+            if len(others) < len(about.translations) and entry not in about.translations:
+                here = {other.into for other in others}
+                codes = {x: code for x, code in about.languages.items() if x in here}
+                forgetful = {"translations": others, "languages": codes}
+                _write(folder, about.model_copy(update=forgetful))
+        _write(folder, _merged(about, language, [entry]))
+    return entry
+
+
+def _write(folder: Path, about: Provenance) -> None:
+    write_text(folder / PROVENANCE, about.model_dump_json(indent=2) + "\n")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.leftovers import clean, unfinished
 from mteb_hybrid.files.safe_text import code, html, markdown
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
@@ -53,8 +54,10 @@ def add_section(
     # As a string of the template, whose text is never read as template.
     text = json.dumps("\n".join(_lines(plan, parts, prompts, tally)), ensure_ascii=False)
     section = f"{HEADING}\n{{{{ {text} }}}}\n\n{PLACE}"
+    name = "model-card-template"
+    clean(Path(tempfile.gettempdir(), name))
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="model-card-", suffix=".md", delete=False
+        "w", encoding="utf-8", prefix=unfinished(name), suffix=".part", delete=False
     ) as file:
         file.write(template.replace(PLACE, section, 1))
     data.template_path = Path(file.name)

@@ -14,10 +14,13 @@ from tqdm import tqdm
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_line
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float32]
+
+ABOUT = "about.json"
 
 PART = 2048
 """Items of a part, which is what a kill costs at most."""
@@ -40,7 +43,7 @@ class Work:
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder = folder
-        file = folder / "about.json"
+        file = folder / ABOUT
         here = json.loads(json.dumps(about))
         if file.is_file():
             before = json.loads(file.read_text(encoding="utf-8"))
@@ -95,6 +98,8 @@ def stacked(parts: Sequence[Floats]) -> Floats:
 def new_output(output: Path, about: Mapping[str, Any]) -> Iterator[tuple[Work, Path]]:
     """Write an output whole or not at all, with what it was made of beside it.
 
+    Another process that makes the same waits, and is then told that it is there.
+
     Args:
         output: Where it goes; ``OUTPUT.provenance.json`` tells of it.
         about: All that it depends on.
@@ -105,13 +110,26 @@ def new_output(output: Path, about: Mapping[str, Any]) -> Iterator[tuple[Work, P
     Raises:
         PrecomputeError: If the output is there already.
     """
-    if output.exists():
-        raise PrecomputeError(f"{output}: is there already; remove it or give another --output")
-    work = Work(output.with_name(f"{output.name}.work"), about)
-    with whole(output) as part:
-        yield work, part
-        write_json(output.with_name(f"{output.name}.provenance.json"), about)
-    work.remove()
+    told = output.with_name(f"{output.name}.provenance.json")
+    folder = output.with_name(f"{output.name}.work")
+    with lock(output):
+        if output.exists():
+            _remove_finished(folder, told)
+            raise PrecomputeError(f"{output}: is there already; remove it or give another --output")
+        work = Work(folder, about)
+        with whole(output) as part:
+            yield work, part
+            write_json(told, about)
+        work.remove()
+
+
+def _remove_finished(folder: Path, told: Path) -> None:
+    """Remove a work folder that a kill left after its output was whole."""
+    file = folder / ABOUT
+    if file.is_file() and told.is_file():
+        about, provenance = (json.loads(each.read_text(encoding="utf-8")) for each in (file, told))
+        if about.items() <= provenance.items():
+            shutil.rmtree(folder)
 
 
 def write_rows(file: Path, rows: Iterable[Mapping[str, Any]], *, gzipped: bool) -> None:

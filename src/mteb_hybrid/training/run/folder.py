@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
@@ -53,7 +54,8 @@ class RunFolder:
         One that was being written when the run was interrupted does not count: the trainer writes
         its state last.
         """
-        whole = [file.parent for file in self.checkpoints.glob("checkpoint-*/trainer_state.json")]
+        states = self.checkpoints.glob("checkpoint-*/trainer_state.json")
+        whole = [file.parent for file in states if _is_json(file)]
         return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
     def check(self, recipe: Recipe, *, resume: bool) -> bool:
@@ -70,8 +72,9 @@ class RunFolder:
             RunFolderError: If the folder has other files, a run with another recipe, or
                 checkpoints that may not be resumed.
         """
+        clean(self.recipe)
         if not self.recipe.is_file():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and not all(map(is_unfinished, self.path.iterdir())):
                 raise RunFolderError(
                     f"{self.path}: holds files, but no run; choose an empty or new folder with "
                     "--output-folder"
@@ -109,7 +112,8 @@ class RunFolder:
         write_text(self.recipe, to_toml(recipe.settings()))
         last = self.last_checkpoint()
         part = {"from": last.name if last else "start", "precision": precision, **_versions()}
-        write_json(self.versions, [*self._parts(), part])
+        # Of earlier parts without a checkpoint nothing is left.
+        write_json(self.versions, [*(self._parts() if last else ()), part])
 
     def _parts(self) -> list[dict[str, Any]]:
         file = self.versions
@@ -119,6 +123,14 @@ class RunFolder:
         """Write the trainer's log, an entry per line."""
         text = "".join(json.dumps(entry) + "\n" for entry in history)
         write_text(self.path / "log.jsonl", text)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def _versions() -> dict[str, Any]:

@@ -6,6 +6,7 @@ out by itself, and only the main process writes.
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from accelerate import PartialState
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.models.load import folder_hash
 from mteb_hybrid.recipes.kept_run import keep_run
@@ -61,15 +63,33 @@ def train(
         ModelError, ParallelDataError, DataError, HybridBatchError: If model or data cannot be
             had, or do not fit the recipe or the checkpoint.
     """
-    run = RunFolder(folder)
-    checkpoint = run.last_checkpoint() if resume else None
     processes = PartialState(cpu=device().type == "cpu", timeout=WAIT)
+    run = RunFolder(folder)
+    is_new = not folder.exists()
+    try:
+        with lock(run.recipe) if processes.is_main_process else nullcontext():
+            return _train(recipe, run, processes, resume=resume, callbacks=callbacks)
+    finally:
+        if is_new:
+            with suppress(OSError):  # it is empty if the run could not begin
+                folder.rmdir()
+
+
+def _train(
+    recipe: Recipe,
+    run: RunFolder,
+    processes: PartialState,
+    *,
+    resume: bool,
+    callbacks: Sequence[TrainerCallback],
+) -> bool:
     with processes.main_process_first():
         # The others would find what the main process has begun to write.
         if processes.is_main_process:
             run.check(recipe, resume=resume)
         if run.is_finished:
             return False
+        checkpoint = run.last_checkpoint() if resume else None
         data = load_data(recipe)
     precision = shared_precision(recipe.training.precision, run.precision() if resume else None)
     arguments = make_arguments(
