@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import card_folder
+from mteb_hybrid.files.documents import read_toml
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     file = _find(source)
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
+        content = read_toml(file)
+    except DataError as error:
+        raise CardError(str(error)) from None
     where = {}
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -93,7 +95,7 @@ def _put(content: Any, keys: list[str], text: str, override: str) -> None:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
