@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_FAULTS, _LONGEST = 20, 200
+"""How many faults are told at once, and how much of a value."""
+
+
 class CardError(ValueError):
     """A card that cannot be used. The message names the file, the key and the remedy."""
 
@@ -140,12 +144,20 @@ def read_card(file: Path) -> TaskCard:
     try:
         card = TaskCard.model_validate(read_toml(file))
     except ValidationError as error:
-        lines = [f"{file}: {_explain(problem)}" for problem in error.errors()]
+        problems = error.errors()
+        lines = [f"{file}: {_explain(problem)}" for problem in problems[:_FAULTS]]
+        if len(problems) > _FAULTS:
+            lines.append(f"{file}: and {len(problems) - _FAULTS} more")
         raise CardError(without_user("\n".join(lines))) from None
     except DataError as error:
         raise CardError(str(error)) from None
     card._file = file
     return card
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 
 def _explain(problem: "ErrorDetails") -> str:
@@ -154,7 +166,7 @@ def _explain(problem: "ErrorDetails") -> str:
         del parts[1:2]  # pydantic names the format here, which is no key
     if problem["type"].startswith("union_tag"):
         parts.append("format")
-    key = ".".join(parts) or "(whole card)"
+    key = ".".join(parts)[:_LONGEST] or "(whole card)"
     missing = "missing key; add it (see tasks/README.md)"
     remedies = {
         "extra_forbidden": "unknown key; remove it, or correct its spelling (see tasks/README.md)",
@@ -166,5 +178,5 @@ def _explain(problem: "ErrorDetails") -> str:
         return f"key {key!r}: expected one of {expected}; found {found!r}. Correct the value."
     said = remedies.get(problem["type"])
     if said is None:
-        said = f"{problem['msg']}; found {problem['input']!r}. Correct the value."
+        said = f"{problem['msg']}; found {_cut(problem['input'])}. Correct the value."
     return f"key {key!r}: {said}"

@@ -54,7 +54,7 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise CardError("\n".join(_explain(error.errors(), str(file), where))) from None
+        raise CardError("\n".join(_explain(error.errors()[:20], str(file), where))) from None
 
 
 def _find(source: str | Path) -> Path:
@@ -111,8 +111,8 @@ def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, 
         else:
             said = str(problem.get("ctx", {}).get("error") or problem["msg"])
             if not isinstance(problem["input"], dict):
-                said += f"; found {problem['input']!r}"
-        start = f"{where.get(key, file)}: " + (f"key {key!r}: " if key else "")
+                said += f"; found {repr(problem['input'])[:200]}"
+        start = f"{where.get(key, file)}: " + (f"key {key[:200]!r}: " if key else "")
         lines.setdefault(start, []).append(said)
     return [start + "; or: ".join(dict.fromkeys(said)) for start, said in lines.items()]
 

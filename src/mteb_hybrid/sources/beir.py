@@ -186,13 +186,13 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
         if number == 1:
             if columns != HEAD:
                 raise DataError(
-                    f"{where}: {columns}; expected the head {HEAD}, separated by tabs. Add it."
+                    f"{where}: {[x[:60] for x in columns[:10]]}; expected the head {HEAD}, separated by tabs. Add it."
                 )
             continue
         relevance = whole_number(columns[2]) if len(columns) == 3 else None
         if relevance is None:
             raise DataError(
-                f"{where}: {columns}; expected query id, document id and an integer, separated by "
+                f"{where}: {[x[:60] for x in columns[:10]]}; expected query id, document id and an integer, separated by "
                 "tabs. Correct that line."
             )
         pair = (columns[0], columns[1])

@@ -210,7 +210,7 @@ def _lines(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]
         fields = text_of(where, line).split("\t")
         if len(fields) != len(columns) or not all(field.strip() for field in fields):
             raise DataError(
-                f"{file}: line {number}: {fields}; expected {expected}. Correct that line."
+                f"{file}: line {number}: {[x[:60] for x in fields[:10]]}; expected {expected}. Correct that line."
             )
         yield number, fields
     if not number:
