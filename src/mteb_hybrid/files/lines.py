@@ -331,3 +331,8 @@ def shown(value: object) -> str:
     """A value as it stands in an error message, cut short."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return repr(text[:60] + "…" if len(text) > 60 else text)
+
+
+def some(columns: Sequence[str]) -> list[str]:
+    """The columns of a line as they stand in an error message, cut short."""
+    return [column[:60] for column in columns[:10]]

@@ -10,7 +10,7 @@ import polars as pl
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.files.lines import content, decoded, lines, shown, text_of
+from mteb_hybrid.files.lines import content, decoded, lines, text_of
 from mteb_hybrid.languages.codes import language_tag, one_name_each
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.retrieval.collection import Collection
@@ -30,7 +30,7 @@ def _json_lines(file: Path) -> pl.DataFrame:
             raise RepairError(f"{where}: expected an object with a 'text' and its 'language'")
         if missing := {"text", "language"} - set(row):
             raise RepairError(
-                f"{where}: no {' and '.join(sorted(missing))}; found {shown(', '.join(row))}"
+                f"{where}: no {' and '.join(sorted(missing))}; found {', '.join(row)[:200]}"
             )
         rows.append((row["text"], row["language"] and str(row["language"])))
     return pl.DataFrame(rows, {"text": pl.String, "language": pl.String}, orient="row")
@@ -159,7 +159,7 @@ def _table(file: Path) -> Texts:
         raise RepairError(f"{file}: not readable as {suffix}: {error}") from None
     if missing := {"text", "language"} - set(table.columns):
         raise RepairError(
-            f"{file}: no column {' and '.join(sorted(missing))}; found {shown(', '.join(table.columns))}"
+            f"{file}: no column {' and '.join(sorted(missing))}; found {', '.join(table.columns)[:200]}"
         )
     rows = table.with_row_index().select("index", pl.col("text", "language").cast(pl.String))
     nameless = rows.filter(pl.col("language").fill_null("").str.strip_chars() == "")

@@ -23,7 +23,7 @@ from mteb_hybrid.cards.source import BeirSource
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import inside
-from mteb_hybrid.files.lines import beir_columns, decoded, lines, text_of, whole_number
+from mteb_hybrid.files.lines import beir_columns, decoded, lines, some, text_of, whole_number
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import beside, locate_file
@@ -186,13 +186,13 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
         if number == 1:
             if columns != HEAD:
                 raise DataError(
-                    f"{where}: {[x[:60] for x in columns[:10]]}; expected the head {HEAD}, separated by tabs. Add it."
+                    f"{where}: {some(columns)}; expected the head {HEAD}, separated by tabs. Add it."
                 )
             continue
         relevance = whole_number(columns[2]) if len(columns) == 3 else None
         if relevance is None:
             raise DataError(
-                f"{where}: {[x[:60] for x in columns[:10]]}; expected query id, document id and an integer, separated by "
+                f"{where}: {some(columns)}; expected query id, document id and an integer, separated by "
                 "tabs. Correct that line."
             )
         pair = (columns[0], columns[1])

@@ -26,7 +26,7 @@ from mteb_hybrid.cards.source import MiraclSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.hub import snapshot
 from mteb_hybrid.files.inside import inside
-from mteb_hybrid.files.lines import lines, text_of, whole_number
+from mteb_hybrid.files.lines import lines, some, text_of, whole_number
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import beside
@@ -210,7 +210,7 @@ def _lines(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]
         fields = text_of(where, line).split("\t")
         if len(fields) != len(columns) or not all(field.strip() for field in fields):
             raise DataError(
-                f"{file}: line {number}: {[x[:60] for x in fields[:10]]}; expected {expected}. Correct that line."
+                f"{file}: line {number}: {some(fields)}; expected {expected}. Correct that line."
             )
         yield number, fields
     if not number:
