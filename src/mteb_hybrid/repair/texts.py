@@ -158,9 +158,8 @@ def _table(file: Path) -> Texts:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RepairError(f"{file}: not readable as {suffix}: {error}") from None
     if missing := {"text", "language"} - set(table.columns):
-        raise RepairError(
-            f"{file}: no column {' and '.join(sorted(missing))}; found {', '.join(table.columns)[:200]}"
-        )
+        found = ", ".join(table.columns)[:200]
+        raise RepairError(f"{file}: no column {' and '.join(sorted(missing))}; found {found}")
     rows = table.with_row_index().select("index", pl.col("text", "language").cast(pl.String))
     nameless = rows.filter(pl.col("language").fill_null("").str.strip_chars() == "")
     if len(nameless):
