@@ -193,8 +193,8 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
         relevance = whole_number(columns[2]) if len(columns) == 3 else None
         if relevance is None:
             raise DataError(
-                f"{where}: {some(columns)}; expected query id, document id and an integer, separated "
-                "by tabs. Correct that line."
+                f"{where}: {some(columns)}; expected query id, document id and an integer, "
+                "separated by tabs. Correct that line."
             )
         pair = (columns[0], columns[1])
         if rows.setdefault(pair, (relevance, number))[0] != relevance:
