@@ -79,7 +79,7 @@ def test_a_card_reads_as_written(tmp_path):
             "(whole card)",
             "add url, or remove",
         ),
-        ('path = "sample"', 'path = "../sample"', "source", "may not contain '..'"),
+        ('path = "sample"', 'path = "../sample"', "source.path", "lies outside of"),
         ('path = "sample"', 'path = "/sample"', "source.path", "should match pattern"),
         ('revision = "1.0.0"', 'revision = "main"', "source.revision", "should match pattern"),
     ],

@@ -37,6 +37,7 @@ BITS = [
     b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xc2\x85",
     b"\n", b"\r", b"\r\n", b"\n\n", b"\t", b" ", b'"', b"\\", b",", b":", b"{", b"}", b"[", b"]",
     b"null", b"true", b"NaN", b"Infinity", b"1e999", b"0.5", b"1.0", b"-1", b"1" * 30, b"1" * 5000,
+    b"1" * 400,
     b"\\ud800", b'"id"', b'"_id": ', b"[]", b"{}", b"[" * 2000, b"mteb_model_meta", b"zh_TW", b"#",
 ]  # fmt: skip
 PLACE = st.floats(0, 1)

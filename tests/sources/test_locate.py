@@ -42,6 +42,7 @@ def served(tmp_path):
 def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("MTEB_HYBRID_DATA", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("MTEB_HYBRID_ALLOW_HTTP", "1")
     monkeypatch.setattr("mteb_hybrid.sources.locate.cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
@@ -96,9 +97,9 @@ def test_a_damaged_cache_is_repaired(sample_card, served, cache):
 
 def test_no_such_file_and_no_server(sample_card, served, cache):
     _, url, _ = served
-    with pytest.raises(DataError, match=r"de\.json: could not be downloaded"):
+    with pytest.raises(DataError, match=r"de\.json: not downloaded: .* 404, it has no such file"):
         locate(card(sample_card, url), "de")
-    with pytest.raises(DataError, match="could not be downloaded"):
+    with pytest.raises(DataError, match="not downloaded: the server cannot be reached"):
         locate(card(sample_card, "http://127.0.0.1:9/"), "en")
 
 
@@ -128,3 +129,47 @@ def test_the_data_folder_comes_first(sample_card, served, cache, tmp_path, monke
 def test_the_sample_is_beside_its_card(sample_card, monkeypatch):
     monkeypatch.setenv("MTEB_HYBRID_DATA", "/nonexistent")
     assert locate(sample_card, "en") == sample_card.file.parent / "sample" / "en.json"
+
+
+def test_no_link_leads_out(sample_card, served, cache, tmp_path):
+    _, url, _ = served
+    (tmp_path / "outside").mkdir()
+    (cache / "toy").mkdir(parents=True)
+    (cache / "toy" / "toy-r").symlink_to(tmp_path / "outside")
+    with pytest.raises(DataError, match=r"en\.json: is a link to .*; expected a file inside"):
+        locate(card(sample_card, url), "en")
+    assert not list((tmp_path / "outside").iterdir())
+    beside = card(sample_card, None)
+    beside._file = tmp_path / "cards" / "toy.toml"
+    place = tmp_path / "cards" / "toy" / "toy-r" / "en.json"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(CONTENT)
+    assert locate(beside, "en") == place
+    place.rename(tmp_path / "outside" / "en.json")
+    place.symlink_to(tmp_path / "outside" / "en.json")
+    with pytest.raises(DataError, match=r"en\.json: is a link to .*Put the file itself there"):
+        locate(beside, "en")
+
+
+def test_links_in_the_users_own_places_are_followed(sample_card, served, cache, tmp_path):
+    """The cache, and the folder of the cards, may lie on another disk."""
+    _, url, _ = served
+    (tmp_path / "disk" / "cards" / "toy" / "toy-r").mkdir(parents=True)
+    cache.symlink_to(tmp_path / "disk")
+    assert locate(card(sample_card, url), "en").read_bytes() == CONTENT
+    (tmp_path / "disk" / "cards" / "toy" / "toy-r" / "en.json").write_bytes(CONTENT)
+    (tmp_path / "linked").symlink_to(tmp_path / "disk" / "cards")
+    beside = card(sample_card, None)
+    beside._file = tmp_path / "linked" / "toy.toml"
+    assert locate(beside, "en").read_bytes() == CONTENT
+
+
+def test_an_address_of_http_needs_leave(sample_card, served, cache, monkeypatch):
+    _, url, handler = served
+    made = card(sample_card, url)
+    monkeypatch.delenv("MTEB_HYBRID_ALLOW_HTTP")
+    with pytest.raises(DataError, match=r"expected https://.*MTEB_HYBRID_ALLOW_HTTP=1"):
+        locate(made, "en")
+    with pytest.raises(ValueError, match="expected https://"):
+        card(sample_card, url)
+    assert handler.requests == 0

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 
 import pytest
 
@@ -326,7 +327,7 @@ def test_the_data_folder_comes_first(tmp_path, monkeypatch):
         ('path = "miracl"', 'path = "miracl"\nurl = "https://x.org/"', "key 'source.url'"),
         ("yo = 1", "yo = 0", "key 'source.passages.files.yo'"),
         ('revision = "d921ec7e', 'revision = "main', "key 'source.passages.revision'"),
-        ('path = "miracl"', 'path = "../miracl"', "may not contain"),
+        ('path = "miracl"', 'path = "../miracl"', "lies outside of"),
         (
             '[languages.yo]\ncode = "yor-Latn"',
             '[languages.yo]\ncode = "yor-Latn"\nfile = "x"',
@@ -350,7 +351,7 @@ def test_real_topics_and_judgments(data_folder, tmp_path):
     root = tmp_path / "miracl"
     root.mkdir()
     for kind in ("topics", "qrels"):
-        (root / kind).symlink_to(real / kind)
+        shutil.copytree(real / kind, root / kind)
     judgments = 0
     for language in PUBLISHED:
         lines = (real / "qrels" / f"qrels.miracl-v1.0-{language}-dev.tsv").read_text().splitlines()

@@ -5,17 +5,23 @@ know about it. It holds no code, and the three settings are derived from it, nev
 This module imports neither mteb nor torch, so that listing tasks stays fast.
 """
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from mteb_hybrid.cards.source import Source
-from mteb_hybrid.cards.tables import EachLanguageOnce, Language, ShortCode, Strict
+from mteb_hybrid.cards.tables import EachLanguageOnce, Language, ShortCode, Split, Strict
+from mteb_hybrid.files.addresses import without_user
+from mteb_hybrid.files.documents import read_toml
+from mteb_hybrid.files.errors import DataError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+
+_FAULTS, _LONGEST = 20, 200
+"""How many faults are told at once, and how much of a value."""
 
 
 class CardError(ValueError):
@@ -34,7 +40,7 @@ class Metadata(Strict):
     A collection that is described nowhere has no `reference`; MTEB takes that as not filled in.
     """
 
-    reference: str = ""
+    reference: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     date: tuple[str, str]
     domains: list[str]
     task_subtypes: list[str]
@@ -65,7 +71,7 @@ class TaskCard(Strict):
     title: str
     kind: Literal["benchmark", "sample"]
     description: str
-    split: str = "test"
+    split: Split = "test"
     source: Source
     languages: Annotated[dict[ShortCode, Language], EachLanguageOnce]
     metadata: Metadata
@@ -136,14 +142,22 @@ def read_card(file: Path) -> TaskCard:
         CardError: If it is not TOML, lacks a key, has an unknown one or a bad value.
     """
     try:
-        card = TaskCard.model_validate(tomllib.loads(file.read_text(encoding="utf-8-sig")))
+        card = TaskCard.model_validate(read_toml(file))
     except ValidationError as error:
-        lines = [f"{file}: {_explain(problem)}" for problem in error.errors()]
-        raise CardError("\n".join(lines)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
+        problems = error.errors()
+        lines = [f"{file}: {_explain(problem)}" for problem in problems[:_FAULTS]]
+        if len(problems) > _FAULTS:
+            lines.append(f"{file}: and {len(problems) - _FAULTS} more")
+        raise CardError(without_user("\n".join(lines))) from None
+    except DataError as error:
+        raise CardError(str(error)) from None
     card._file = file
     return card
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text
 
 
 def _explain(problem: "ErrorDetails") -> str:
@@ -152,7 +166,7 @@ def _explain(problem: "ErrorDetails") -> str:
         del parts[1:2]  # pydantic names the format here, which is no key
     if problem["type"].startswith("union_tag"):
         parts.append("format")
-    key = ".".join(parts) or "(whole card)"
+    key = ".".join(parts)[:_LONGEST] or "(whole card)"
     missing = "missing key; add it (see tasks/README.md)"
     remedies = {
         "extra_forbidden": "unknown key; remove it, or correct its spelling (see tasks/README.md)",
@@ -164,5 +178,5 @@ def _explain(problem: "ErrorDetails") -> str:
         return f"key {key!r}: expected one of {expected}; found {found!r}. Correct the value."
     said = remedies.get(problem["type"])
     if said is None:
-        said = f"{problem['msg']}; found {problem['input']!r}. Correct the value."
+        said = f"{problem['msg']}; found {_cut(problem['input'])}. Correct the value."
     return f"key {key!r}: {said}"

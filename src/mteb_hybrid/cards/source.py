@@ -10,10 +10,13 @@ from pydantic import Field, model_validator
 
 from mteb_hybrid.cards.known_faults import KnownFaults
 from mteb_hybrid.cards.tables import (
+    Archive,
     Commit,
     EachLanguageOnce,
     File,
-    PublicPath,
+    FolderAddress,
+    FolderInside,
+    Repository,
     ShortCode,
     Strict,
     SubsetName,
@@ -40,7 +43,7 @@ class _Source(Strict):
         most_languages: How many languages a collection can have; None if there is no limit.
     """
 
-    repository: str
+    repository: Repository
     revision: Commit
     empty_subsets: tuple[str, ...] = ()
     known_faults: KnownFaults = KnownFaults()
@@ -104,14 +107,8 @@ class FileSource(_Source):
         url: Public folder that the files are downloaded from.
     """
 
-    path: PublicPath
-    url: Annotated[str, Field(pattern=r"^https?://.*/$")] | None = None
-
-    @model_validator(mode="after")
-    def _stays_inside(self) -> Self:
-        if ".." in self.path.split("/"):
-            raise ValueError("path may not contain '..'")
-        return self
+    path: FolderInside
+    url: FolderAddress | None = None
 
     @property
     def origin(self) -> str:
@@ -204,7 +201,7 @@ class BeirSource(FileSource):
     """
 
     format: Literal["beir"]
-    archive: File | None = None
+    archive: Archive | None = None
     candidates: ClassVar[str] = "document"
     leaves_out: ClassVar[tuple[str, ...]] = (
         "judged_unknown",
@@ -248,7 +245,7 @@ class HubPassages(Strict):
         files: How many files ``docs-0.jsonl.gz``, … each language has there.
     """
 
-    repository: str
+    repository: Repository
     revision: Commit
     files: Annotated[dict[ShortCode, Annotated[int, Field(ge=1)]], EachLanguageOnce]
 

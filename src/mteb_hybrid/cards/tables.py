@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mteb_hybrid.files.addresses import checked_folder_address
+from mteb_hybrid.files.inside import checked_folder, checked_path
 from mteb_hybrid.languages.codes import check_language_code, short_code
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -11,7 +13,18 @@ Commit = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|\d+\.\d+\.\d+)$")]
 LanguageCode = Annotated[str, AfterValidator(check_language_code)]
 ShortCode = Annotated[str, AfterValidator(short_code)]
 SubsetName = Annotated[str, Field(pattern=r"^([\w.-]|\{short\}|\{code\})+$")]
-PublicPath = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$")]
+FileInside = Annotated[str, AfterValidator(checked_path)]
+FolderInside = Annotated[
+    str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$"), AfterValidator(checked_folder)
+]
+PublicPath = Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)*$"), AfterValidator(checked_path)]
+FolderAddress = Annotated[str, AfterValidator(checked_folder_address)]
+Split = Annotated[str, Field(pattern=r"^\w[\w.-]*$"), AfterValidator(checked_path)]
+"""Part of the names of files."""
+Repository = Annotated[
+    str, Field(pattern=r"^\w[\w.-]*(/\w[\w.-]*)?$"), AfterValidator(checked_path)
+]
+"""Part of addresses."""
 
 
 def _each_once(languages: Any) -> Any:
@@ -46,9 +59,20 @@ class File(Strict):
         published_as: Where it lies below the source's `url`, if not under its name.
     """
 
-    file: str
+    file: FileInside
     sha256: Sha256
     published_as: PublicPath | None = None
+
+
+class Archive(File):
+    """A zip file of a source.
+
+    Attributes:
+        unpacked_bytes: How many bytes it may unpack to, where that is more than
+            `mteb_hybrid.files.archives` takes without being told.
+    """
+
+    unpacked_bytes: Annotated[int, Field(ge=1)] | None = None
 
 
 class Language(Strict):
@@ -62,6 +86,6 @@ class Language(Strict):
     """
 
     code: LanguageCode
-    file: str | None = None
+    file: FileInside | None = None
     sha256: Sha256 | None = None
     published_as: PublicPath | None = None

@@ -21,7 +21,14 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tables import EachLanguageOnce, LanguageCode, Sha256, ShortCode, Strict
+from mteb_hybrid.cards.tables import (
+    EachLanguageOnce,
+    FileInside,
+    LanguageCode,
+    Sha256,
+    ShortCode,
+    Strict,
+)
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import DATA_VARIABLE, data_folder
@@ -44,7 +51,7 @@ class Translation(Strict):
 
     into: ShortCode
     of: ShortCode
-    file: str = Field(pattern=r"^[\w.-]+$")
+    file: Annotated[FileInside, Field(pattern=r"^[\w.-]+$")]
     sha256: Sha256
     cut: list[str] = Field(default_factory=list)
 

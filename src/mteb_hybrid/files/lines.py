@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 
 from tqdm import tqdm
 
+from mteb_hybrid.files.documents import RepeatedKeyError, parse_json
 from mteb_hybrid.files.errors import DataError
 
 # JSON leaves these as they are, but ``str.splitlines`` and some readers end a line there.
@@ -49,8 +50,11 @@ def write_lines(file: Path, lines: Iterable[str]) -> None:
         stream.writelines(f"{line}\n" for line in lines)
 
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _GZIP = b"\x1f\x8b"
+RATIO = 50
+"""How many times its size a compressed text may have unpacked: 3 to 10 times is usual."""
+
+_LITTLE, _PIECE = 2**24, 2**20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _BLANKS = re.compile(r"[ \t\r\v\f]+")
@@ -119,7 +123,7 @@ def content(path: Path) -> bytes:
         TextError: As `lines`.
     """
     with path.open("rb") as raw, damage_named(path, lambda: ""):
-        return _without_mark(path, _unpacked(path, raw).read())
+        return _without_mark(path, b"".join(_unpacked(path, raw)))
 
 
 @contextmanager
@@ -146,9 +150,42 @@ def damage_named(path: Path, place: Callable[[], str]) -> Iterator[None]:
         ) from None
 
 
-def _unpacked(path: Path, raw: IO[bytes]) -> IO[bytes]:
+def _unpacked(path: Path, raw: IO[bytes]) -> Iterable[bytes]:
     packed = path.suffix == ".gz" or cast("Any", raw).peek(2).startswith(_GZIP)
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+    return _unpacked_lines(path, raw) if packed else raw
+
+
+def _unpacked_lines(path: Path, raw: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a compressed file; a long one in pieces until its end is there."""
+    size, parts = 0, list[bytes]()
+    with gzip.GzipFile(fileobj=raw) as stream:
+        while piece := stream.readline(_PIECE):
+            size += len(piece)
+            check_ratio(path, size, raw)
+            parts.append(piece)
+            if piece.endswith(b"\n"):
+                yield parts[0] if len(parts) == 1 else b"".join(parts)
+                parts = []
+    if parts:
+        yield b"".join(parts)
+
+
+def check_ratio(path: Path, size: int, raw: IO[bytes]) -> None:
+    """Refuse a compressed file that unpacks to what no text unpacks to.
+
+    Args:
+        path: The file.
+        size: Bytes that were unpacked until now.
+        raw: The open file, which is at the place that was read.
+
+    Raises:
+        TextError: If they are more than `RATIO` times what was read.
+    """
+    if size > _LITTLE and size > RATIO * raw.tell():
+        raise TextError(
+            f"{path}: unpacks to more than {RATIO} times its size, as no text does; expected a "
+            "compressed text. Do not use this file, or unpack it yourself."
+        )
 
 
 def _without_mark(path: Path, start: bytes) -> bytes:
@@ -236,7 +273,7 @@ def decoded(where: str, line: bytes) -> Any:
     """
     cut = "" if line.endswith(b"\n") else " The file ends in this line: it seems to be cut off."
     try:
-        return _parsed(line)
+        return parse_json(line)
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise TextError(
             f"{where}: not UTF-8 ({error.reason} at position {error.start} of the line); "
@@ -244,7 +281,7 @@ def decoded(where: str, line: bytes) -> Any:
         ) from None
     except RepeatedKeyError as error:
         raise TextError(f"{where}: {error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         remedy = "correct or remove the line"
         if line.lstrip().startswith(b"["):
             remedy = "not an array of them; jq -c '.[]' writes one as lines"
@@ -273,7 +310,7 @@ def json_text(path: Path, raw: bytes) -> Any:
         TextError: As `json_file`.
     """
     try:
-        return _parsed(raw)
+        return parse_json(raw)
     except UnicodeDecodeError as error:
         number = raw.count(b"\n", 0, error.start) + 1
         raise TextError(
@@ -286,33 +323,18 @@ def json_text(path: Path, raw: bytes) -> Any:
         ) from None
     except RepeatedKeyError as error:
         raise TextError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise TextError(
             f"{path}: not JSON: {error}; correct it, or make the file again if it was cut short"
         ) from None
-
-
-class RepeatedKeyError(ValueError):
-    """An object of JSON in which a key stands twice."""
-
-
-def _parsed(raw: bytes) -> Any:
-    found = json.loads(raw.decode(), object_pairs_hook=_object)
-    if _SURROGATE.search(raw):
-        json.dumps(found, ensure_ascii=False).encode()
-    return found
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise RepeatedKeyError(f"the key {shown(key)} stands twice in an object; keep one")
-    return found
 
 
 def shown(value: object) -> str:
     """A value as it stands in an error message, cut short."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return repr(text[:60] + "…" if len(text) > 60 else text)
+
+
+def some(columns: Sequence[str]) -> list[str]:
+    """The columns of a line as they stand in an error message, cut short."""
+    return [column[:60] for column in columns[:10]]

@@ -4,7 +4,6 @@ Our part stands between two comments, and only it is written anew. What sentence
 at the end of a training run follows it; a card by somebody else gets our part at its end.
 """
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from mteb_hybrid.files.hub import hub_language, hub_license
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.model_card.evaluation import Evaluation, eval_results, is_ours, read_evaluation
 from mteb_hybrid.model_card.text import base_model, card_text, published_name
@@ -111,7 +111,7 @@ def _prompts(folder: Path) -> dict[str, str] | None:
     if not (folder / "modules.json").is_file():
         return None
     file = folder / "config_sentence_transformers.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config = json_file(file) if file.is_file() else {}
     prompts: dict[str, str] = config.get("prompts") or {}
     return prompts
 

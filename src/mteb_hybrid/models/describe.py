@@ -1,9 +1,10 @@
 """What a model folder says of itself: its training run's metadata, or what can be measured."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models.load import ModelError, open_folder
 
 RUN_META = "model_meta.json"
@@ -18,9 +19,9 @@ def model_facts(folder: Path) -> dict[str, Any]:
     for file in (folder / RUN_META, folder.parent / RUN_META):
         if file.is_file():
             try:
-                found = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ModelError(f"{file}: not JSON: {error}") from error
+                found = json_file(file)
+            except DataError as error:
+                raise ModelError(str(error)) from None
             if isinstance(found, dict):
                 return found
             raise ModelError(f"{file}: expected the fields of MTEB's ModelMeta")

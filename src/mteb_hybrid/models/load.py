@@ -1,14 +1,15 @@
 """Models to evaluate: the ones MTEB knows by name, and local folders, which MTEB refuses."""
 
 import hashlib
-import json
 import warnings
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.languages.near import did_you_mean
 
 if TYPE_CHECKING:
@@ -289,9 +290,9 @@ def _base(folder: Path) -> Path | None:
 
 def _json(file: Path, kind: type) -> Any:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file}: not JSON: {error}") from error
+        found = json_file(file)
+    except DataError as error:
+        raise ModelError(str(error)) from None
     if not isinstance(found, kind):
         raise ModelError(f"{file}: expected a JSON {kind.__name__}, found {type(found).__name__}")
     return found

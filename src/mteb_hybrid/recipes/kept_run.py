@@ -1,11 +1,11 @@
 """What a model folder keeps of the run that made it, so that its card can be written anywhere."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.models.load import CARD_FOLDER
 from mteb_hybrid.recipes.recipe import Recipe
@@ -58,5 +58,5 @@ def read_run(folder: Path) -> Run | None:
     kept = folder / CARD_FOLDER
     if not (kept / RECIPE).is_file():
         return None
-    versions = json.loads((kept / VERSIONS).read_text(encoding="utf-8"))
+    versions = json_file(kept / VERSIONS)
     return Run(read_recipe(kept / RECIPE), versions, (kept / CURVES).is_file())

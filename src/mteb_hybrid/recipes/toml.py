@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import card_folder
+from mteb_hybrid.files.documents import read_toml
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.recipes.recipe import Recipe
 
@@ -40,9 +42,9 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     file = _find(source)
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"{file}: not a TOML file in UTF-8: {error}. Correct that line.") from None
+        content = read_toml(file)
+    except DataError as error:
+        raise CardError(str(error)) from None
     where = {}
     for override in overrides:
         key, equals, value = override.partition("=")
@@ -53,7 +55,7 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise CardError("\n".join(_explain(error.errors(), str(file), where))) from None
+        raise CardError("\n".join(_explain(error.errors()[:20], str(file), where))) from None
 
 
 def _find(source: str | Path) -> Path:
@@ -95,7 +97,7 @@ def _put(content: Any, keys: list[str], text: str, override: str) -> None:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -111,8 +113,8 @@ def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, 
         else:
             said = str(problem.get("ctx", {}).get("error") or problem["msg"])
             if not isinstance(problem["input"], dict):
-                said += f"; found {problem['input']!r}"
-        start = f"{where.get(key, file)}: " + (f"key {key!r}: " if key else "")
+                said += f"; found {repr(problem['input'])[:200]}"
+        start = f"{where.get(key, file)}: " + (f"key {key[:200]!r}: " if key else "")
         lines.setdefault(start, []).append(said)
     return [start + "; or: ".join(dict.fromkeys(said)) for start, said in lines.items()]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.models.describe import RUN_META
 from mteb_hybrid.models.load import CARD_FOLDER
@@ -211,10 +212,10 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     if not record.is_file():
         return None
     try:
-        name = str(json.loads(record.read_text(encoding="utf-8"))["repair"])
+        name = str(json_file(record)["repair"])
     except (ValueError, KeyError, TypeError) as error:
         raise RepairError(f"{record}: does not name its repair ({error!r}); repair again") from None
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    modules = json_file(folder / "modules.json")
     dense = [module for module in modules if module["type"].endswith(".Dense")]
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
     if not dense or not file.is_file():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,9 @@ def repair_file(
         raise RepairError(f"{target}: expected a {source.suffix} file, as {source.name} is one")
     if source.suffix == ".npy":
         try:
-            vectors = np.load(source, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            # Not loaded: a header may tell of more than the file has.
+            vectors = np.asarray(np.lib.format.open_memmap(source, mode="r"))
+        except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError) as error:
             raise RepairError(f"{source}: no array of numbers: {error}") from None
         new = _checked(source, vectors, repair(_matrix(source, vectors), None))
         with whole(target) as part, part.open("wb") as stream:

@@ -31,7 +31,7 @@ def _json_lines(file: Path) -> pl.DataFrame:
             raise RepairError(f"{where}: expected an object with a 'text' and its 'language'")
         if missing := {"text", "language"} - set(row):
             raise RepairError(
-                f"{where}: no {' and '.join(sorted(missing))}; found {', '.join(row)}"
+                f"{where}: no {' and '.join(sorted(missing))}; found {', '.join(row)[:200]}"
             )
         rows.append((row["text"], row["language"] and str(row["language"])))
     return pl.DataFrame(rows, {"text": pl.String, "language": pl.String}, orient="row")
@@ -160,9 +160,8 @@ def _table(file: Path) -> Texts:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RepairError(f"{file}: not readable as {suffix}: {error}") from None
     if missing := {"text", "language"} - set(table.columns):
-        raise RepairError(
-            f"{file}: no column {' and '.join(sorted(missing))}; found {', '.join(table.columns)}"
-        )
+        found = ", ".join(table.columns)[:200]
+        raise RepairError(f"{file}: no column {' and '.join(sorted(missing))}; found {found}")
     rows = table.with_row_index().select("index", pl.col("text", "language").cast(pl.String))
     nameless = rows.filter(pl.col("language").fill_null("").str.strip_chars() == "")
     if len(nameless):

@@ -22,10 +22,11 @@ from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.cards.source import BeirSource
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import beir_columns, decoded, lines, text_of, whole_number
+from mteb_hybrid.files.inside import inside
+from mteb_hybrid.files.lines import beir_columns, decoded, lines, some, text_of, whole_number
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
-from mteb_hybrid.sources.locate import locate_file
+from mteb_hybrid.sources.locate import beside, locate_file
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def read(card: TaskCard) -> Collection:
     left_out = LeftOut(card.title, card.source.known_faults)
     documents = _texts(corpus, _Document, left_out)
     questions = _texts(queries, _Query, left_out)
-    judgments = folder / "qrels" / f"{card.split}.tsv"
+    judgments = inside(folder, f"qrels/{card.split}.tsv")
     qrels = _judgments(judgments, left_out)
     for column, file, table in (
         ("query_id", queries, questions),
@@ -108,12 +109,12 @@ def _folder(card: TaskCard) -> Path:
     if not isinstance(source, BeirSource):
         raise TypeError(f"{card.file}: not a source of format 'beir'")
     if source.archive is None:
-        folder = card.file.parent / source.path
+        folder = beside(card, source)
         remedy = f"Put it there, or correct {card.file}."
     else:
-        unpacked = cache_folder() / source.path / source.archive.sha256[:12]
+        unpacked = inside(cache_folder(), f"{source.path}/{source.archive.sha256[:12]}")
         if not unpacked.is_dir():
-            unpack(locate_file(card, source.archive), unpacked)
+            unpack(locate_file(card, source.archive), unpacked, source.archive.unpacked_bytes)
         folder = unpacked / Path(source.archive.file).stem
         remedy = "An archive of BEIR holds a folder of its own name."
     if not folder.is_dir():
@@ -122,7 +123,7 @@ def _folder(card: TaskCard) -> Path:
 
 
 def _json_file(folder: Path, name: str) -> Path:
-    for file in (folder / f"{name}.jsonl", folder / f"{name}.jsonl.gz"):
+    for file in (inside(folder, f"{name}.jsonl"), inside(folder, f"{name}.jsonl.gz")):
         if file.is_file():
             return file
     raise DataError(
@@ -185,14 +186,15 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
         if number == 1:
             if columns != HEAD:
                 raise DataError(
-                    f"{where}: {columns}; expected the head {HEAD}, separated by tabs. Add it."
+                    f"{where}: {some(columns)}; expected the head {HEAD}, separated by tabs. "
+                    "Add it."
                 )
             continue
         relevance = whole_number(columns[2]) if len(columns) == 3 else None
         if relevance is None:
             raise DataError(
-                f"{where}: {columns}; expected query id, document id and an integer, separated by "
-                "tabs. Correct that line."
+                f"{where}: {some(columns)}; expected query id, document id and an integer, "
+                "separated by tabs. Correct that line."
             )
         pair = (columns[0], columns[1])
         if rows.setdefault(pair, (relevance, number))[0] != relevance:

@@ -11,8 +11,6 @@ another one of its image word for word, in the same language, is left out, for t
 to find the query's own text. Captions of different images that read alike stay apart, and tie.
 """
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -21,6 +19,7 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.known_faults import LeftOut
+from mteb_hybrid.files.archives import opened
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import decoded, lines, numbered
 from mteb_hybrid.languages.codes import find_language
@@ -92,22 +91,19 @@ def _opened(file: Path) -> Iterator[Iterator[tuple[str, bytes]]]:
     if file.suffix != ".zip":
         yield lines([file])
         return
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if name.endswith(".jsonl") and not PurePosixPath(name).name.startswith(".")
-            ]
-            if len(names) != 1:
-                raise DataError(
-                    f"{file}: holds {archive.namelist()}; expected one file of JSON lines "
-                    f"(.jsonl). {_REMEDY}"
-                )
-            with archive.open(names[0]) as stream:
-                yield numbered(file, stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{file}: a damaged zip file: {error}. {_REMEDY}") from None
+    with opened(file) as archive:
+        names = [
+            name
+            for name in archive.namelist()
+            if name.endswith(".jsonl") and not PurePosixPath(name).name.startswith(".")
+        ]
+        if len(names) != 1:
+            raise DataError(
+                f"{file}: holds {', '.join(archive.namelist()[:10])}; expected one file of JSON "
+                f"lines (.jsonl). {_REMEDY}"
+            )
+        with archive.open(names[0]) as stream:
+            yield numbered(file, stream)
 
 
 def _of(image: dict[str, object], language: str) -> object:

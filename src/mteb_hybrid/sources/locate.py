@@ -2,13 +2,14 @@
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import FileSource
 from mteb_hybrid.cards.tables import File
+from mteb_hybrid.files.download import DownloadError, download, has_sha256
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.inside import inside
 from mteb_hybrid.files.places import DATA_VARIABLE, cache_folder
 
 
@@ -38,15 +39,15 @@ def locate_file(card: TaskCard, entry: File) -> Path:
         Path of the file.
 
     Raises:
-        DataError: If it is missing, cannot be downloaded or has another checksum. A refused
-            download leaves nothing behind.
+        DataError: If it is missing, cannot be downloaded or has another checksum, or a link leads
+            out of the folder of the card or the cache. A refused download leaves nothing behind.
     """
     source = card.source
     if not isinstance(source, FileSource):
         raise TypeError(f"{card.file}: format {source.format!r} has no files")
     if source.url is None:
         remedy = f"Put it there, or correct {card.file}."
-        return _checked(card.file.parent / source.path / entry.file, entry, remedy)
+        return _checked(beside(card, source, entry.file), entry, remedy)
     folder = os.environ.get(DATA_VARIABLE)
     if folder:
         remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
@@ -54,11 +55,26 @@ def locate_file(card: TaskCard, entry: File) -> Path:
     return _download(source, entry)
 
 
+def beside(card: TaskCard, source: FileSource, path: str = ".") -> Path:
+    """A file or folder of a collection that lies beside its card.
+
+    Args:
+        card: The card.
+        source: Its source.
+        path: Below the source's folder.
+
+    Raises:
+        DataError: If it is a link that leads out of the folder of the card.
+    """
+    return inside(card.file.parent, f"{source.path}/{path}")
+
+
 def _checked(file: Path, entry: File, remedy: str) -> Path:
     if not file.is_file():
         raise DataError(f"{file}: no such file. {remedy}")
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != entry.sha256:
+    if not has_sha256(file, entry.sha256):
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
         raise DataError(
             f"{file}: altered or cut short: its sha256 is {found}, the card expects "
             f"{entry.sha256}. {remedy}"
@@ -67,33 +83,20 @@ def _checked(file: Path, entry: File, remedy: str) -> Path:
 
 
 def _download(source: FileSource, entry: File) -> Path:
-    import pooch
-
     url = f"{source.url}{entry.published_as or entry.file}"
-    folder = cache_folder() / source.path / source.revision
-    file = folder / entry.file
+    file = inside(cache_folder(), f"{source.path}/{source.revision}/{entry.file}")
     remedy = (
         f"Check the connection and try again, or set {DATA_VARIABLE} to a folder that holds "
         f"{source.path}/{entry.file}."
     )
-    if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == entry.sha256:
+    if has_sha256(file, entry.sha256):
         return file
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         raise DataError(f"{file}: not downloaded yet, and HF_HUB_OFFLINE is set. {remedy}")
-    pooch.get_logger().setLevel("WARNING")
     try:
-        pooch.retrieve(
-            url=url,
-            known_hash=f"sha256:{entry.sha256}",
-            fname=entry.file,
-            path=folder,
-            progressbar=sys.stderr.isatty(),
-        )
-    except ValueError as error:  # pooch deletes the temporary file of a wrong hash
-        raise DataError(
-            f"{url}: altered or cut short: what was downloaded does not have the sha256 that the "
-            f"card expects ({entry.sha256}). {remedy}"
-        ) from error
+        download(url, file, entry.sha256)
+    except DownloadError as error:
+        raise DataError(f"{error} {remedy}") from None
     except OSError as error:
-        raise DataError(f"{url}: could not be downloaded ({error}). {remedy}") from error
+        raise DataError(f"{file}: cannot be written ({error.strerror or error}).") from None
     return file

@@ -25,9 +25,11 @@ from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.cards.source import MiraclSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.hub import snapshot
-from mteb_hybrid.files.lines import lines, text_of, whole_number
+from mteb_hybrid.files.inside import inside
+from mteb_hybrid.files.lines import lines, some, text_of, whole_number
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.sources.locate import beside
 from mteb_hybrid.sources.miracl_passages import read_passages
 
 
@@ -51,9 +53,11 @@ def read(card: TaskCard) -> Collection:
     left_out = LeftOut(card.title, card.source.known_faults)
     passages, queries, qrels = [], [], []
     for language in card.languages:
-        folder = corpus / f"miracl-corpus-v1.0-{language}"
+        folder = _place(card, corpus, f"miracl-corpus-v1.0-{language}")
         hub = _source(card).passages
         judgments, answered, judged = _questions(card, language, root, remedy, left_out)
+        for file in folder.glob("docs-*"):
+            _place(card, folder, file.name)
         found = read_passages(folder, hub.files.get(language) if hub else None, remedy, left_out)
         judged = _known(judgments, judged, "passage_id", found["id"], folder, left_out)
         prefix = pl.lit(f"{language}:")
@@ -105,7 +109,7 @@ def _root(card: TaskCard, *, passages: bool = False) -> tuple[Path, str]:
     hub = source.passages
     data = os.environ.get(DATA_VARIABLE)
     if hub is None:
-        return card.file.parent / source.path, f"Put it there, or correct {card.file}."
+        return beside(card, source), f"Put it there, or correct {card.file}."
     if data:
         where = f"{source.repository} and {hub.repository}"
         return (
@@ -135,19 +139,24 @@ def _questions(
 ) -> tuple[Path, pl.DataFrame, pl.DataFrame]:
     """The file of judgments, the queries that have any, and the judgments."""
     name = f"miracl-v1.0-{language}"
-    topics = _file(root, name, "topics", card.split, remedy)
-    judgments = _file(root, name, "qrels", card.split, remedy)
+    topics = _file(card, root, name, "topics", remedy)
+    judgments = _file(card, root, name, "qrels", remedy)
     asked, judged = _topics(topics, left_out), _judgments(judgments, left_out)
     judged = _known(judgments, judged, "query_id", asked["id"], topics, left_out)
     answered = asked.filter(pl.col("id").is_in(judged["query_id"].implode()))
     return judgments, _table(answered, language), judged
 
 
-def _file(root: Path, name: str, kind: str, split: str, remedy: str) -> Path:
-    file = root / kind / f"{kind}.{name}-{split}.tsv"
-    for candidate in (file, root / name / kind / file.name):
-        if candidate.is_file():
-            return candidate
+def _place(card: TaskCard, root: Path, path: str) -> Path:
+    """A place below a folder: links lead out of those of the user, and of the hub's cache."""
+    return inside(root, path) if _source(card).passages is None else root / path
+
+
+def _file(card: TaskCard, root: Path, name: str, kind: str, remedy: str) -> Path:
+    file = root / kind / f"{kind}.{name}-{card.split}.tsv"
+    for candidate in (f"{kind}/{file.name}", f"{name}/{kind}/{file.name}"):
+        if _place(card, root, candidate).is_file():
+            return root / candidate
     raise DataError(f"{file}: no such file, nor below {root / name}. {remedy}")
 
 
@@ -201,7 +210,7 @@ def _lines(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]
         fields = text_of(where, line).split("\t")
         if len(fields) != len(columns) or not all(field.strip() for field in fields):
             raise DataError(
-                f"{file}: line {number}: {fields}; expected {expected}. Correct that line."
+                f"{file}: line {number}: {some(fields)}; expected {expected}. Correct that line."
             )
         yield number, fields
     if not number:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mteb_hybrid.cards.known_faults import NOTHING, LeftOut
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import check_ratio
 
 BLOCK = 2**24
 """How many bytes are unpacked at a time."""
@@ -118,9 +119,10 @@ def _blocks(file: Path) -> Iterator[bytes]:
     """The unpacked file in blocks of whole lines."""
     rest, lines, begun = b"", 0, False
     try:
-        with gzip.open(file) as stream:
+        with file.open("rb") as raw, gzip.GzipFile(fileobj=raw) as stream:
             while block := stream.read(BLOCK).removeprefix(b"" if begun else codecs.BOM_UTF8):
                 begun = True
+                check_ratio(file, stream.tell(), raw)
                 whole, newline, after = block.rpartition(b"\n")
                 if newline:
                     yield rest + whole + newline

@@ -1,6 +1,5 @@
 """Parallel data in a folder that `datasets.load_from_disk` reads too."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ import numpy as np
 from datasets import Dataset
 
 from mteb_hybrid.files.leftovers import clean
-from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.files.lines import ParallelDataError, json_file
 from mteb_hybrid.files.whole import whole_folder, write_json
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.wide import wide_dataset
@@ -109,7 +108,7 @@ def load(folder: Path, keep_in_memory: bool | None = None) -> Saved:
     clean(folder)
     file = folder / STATE
     if (folder / "dataset_dict.json").is_file():
-        splits = json.loads((folder / "dataset_dict.json").read_text(encoding="utf-8"))["splits"]
+        splits = json_file(folder / "dataset_dict.json")["splits"]
         raise ParallelDataError(
             f"{folder}: holds the splits {', '.join(splits)}; load one of them, such as "
             f"{folder / splits[0]}"
@@ -121,7 +120,7 @@ def load(folder: Path, keep_in_memory: bool | None = None) -> Saved:
             "ParallelDataset.from_dataset"
         )
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
+        state = json_file(file)
         entries, weights = state["corpora"], state["weights"]
         counts = [entry["rows"] for entry in entries]
         data = Dataset.load_from_disk(str(folder), keep_in_memory=keep_in_memory)

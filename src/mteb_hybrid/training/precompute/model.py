@@ -1,6 +1,5 @@
 """A model as MTEB runs it, with its prompts for queries and passages: vectors and scores."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from datasets import Dataset
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models.load import folder_hash, load_model
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
@@ -168,7 +168,7 @@ def _is_cross_encoder(folder: Path) -> bool:
         ("config.json", "architectures"),
     ):
         file = folder / name
-        found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        found = json_file(file) if file.is_file() else {}
         if value := found.get(key):
             return value == "CrossEncoder" or (
                 isinstance(value, list) and str(value[0]).endswith("ForSequenceClassification")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import json_line
+from mteb_hybrid.files.lines import json_file, json_line
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
 
@@ -46,7 +46,7 @@ class Work:
         file = folder / ABOUT
         here = json.loads(json.dumps(about))
         if file.is_file():
-            before = json.loads(file.read_text(encoding="utf-8"))
+            before = json_file(file)
             for key in sorted({*before, *here}):
                 if before.get(key) != here.get(key):
                     raise PrecomputeError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.files.leftovers import clean, is_unfinished
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
@@ -117,7 +118,7 @@ class RunFolder:
 
     def _parts(self) -> list[dict[str, Any]]:
         file = self.versions
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        return json_file(file) if file.is_file() else []
 
     def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Write the trainer's log, an entry per line."""
