@@ -60,6 +60,8 @@ def start() -> SentenceTransformer:
 def train(method: str, seed: int, data: ParallelDataset, options: argparse.Namespace, folder: Path):
     """Train one model; returns its trained parameters and the log of the trainer."""
     model = start()
+    if options.max_tokens:
+        model.max_seq_length = options.max_tokens
     callback = HybridBatchCallback(**METHODS[method])
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -163,6 +165,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-5)
     parser.add_argument("--scale", type=float, default=50.0)
+    parser.add_argument(
+        "--max-tokens", type=int, help="of a text in training; one that is long takes memory"
+    )
     parser.add_argument(
         "--interpolate",
         nargs="+",
