@@ -1,8 +1,26 @@
 """The demo, from the encoder to the words."""
 
+import sys
+
 import pytest
 
-from mteb_hybrid.commands.demo import run_demo
+from mteb_hybrid.commands.demo import _place, run_demo
+
+
+def test_commands_are_printed_as_they_work(tmp_path, monkeypatch):
+    folder = tmp_path / "some place" / "bin"
+    (tmp_path / "elsewhere").mkdir()
+    folder.mkdir(parents=True)
+    for name in ("python", "mteb-hybrid"):
+        (folder / name).touch(mode=0o700)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(folder.parent)
+    assert _place() == "bin/"
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert _place() == f"'{folder}/'"
+    monkeypatch.setenv("PATH", str(folder))
+    assert _place() == ""
 
 
 def test_demo(tmp_path):

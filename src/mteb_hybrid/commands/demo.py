@@ -1,5 +1,8 @@
 """The demo: a real encoder on the embedded sample, in all three settings."""
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,13 +16,13 @@ if TYPE_CHECKING:
     from mteb_hybrid.results.summary import Summary
     from mteb_hybrid.results.table import Row
 
-NEXT_STEPS = """Now the real collections, with this encoder or yours:
+NEXT_STEPS = """Now the real collections, which are downloaded; -m takes your folder or a name on the hub too:
 
-  mteb run -m {model} -t XQuADRMonolingualRetrieval \\
+  {place}mteb run -m {model} -t XQuADRMonolingualRetrieval \\
       XQuADRCrosslingualRetrieval XQuADRMultilingualRetrieval
-  mteb-hybrid run -m MODEL_OR_FOLDER xquad-r mlqa-r
-  mteb-hybrid table results
-  mteb-hybrid report results -o report.html
+  {place}mteb-hybrid run -m {model} xquad-r mlqa-r
+  {place}mteb-hybrid table results
+  {place}mteb-hybrid report results -o report.html
 """
 
 
@@ -64,8 +67,18 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     (row,) = [r for r in rows_of(summary) if r.collection.startswith("sample")]
     report = _report(summary, output_folder / "report.html")
     made = f"Results: {line(str(results))}\nReport:  {line(report)}"
-    steps = NEXT_STEPS.format(model=MODEL_NAME)
+    steps = NEXT_STEPS.format(model=MODEL_NAME, place=_place())
     return "\n\n".join([render([row], width=width), LEGEND, meaning(row), made, steps])
+
+
+def _place() -> str:
+    """What to write before our commands, in an environment that is not active."""
+    folder = Path(sys.executable).parent
+    found = shutil.which("mteb-hybrid")
+    if found and Path(found).parent == folder:
+        return ""
+    here = Path.cwd()
+    return shlex.quote(f"{folder.relative_to(here) if folder.is_relative_to(here) else folder}/")
 
 
 def _report(summary: "Summary", file: Path) -> str:
