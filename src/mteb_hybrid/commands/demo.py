@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mteb_hybrid.results.summary import Summary
     from mteb_hybrid.results.table import Row
 
-NEXT_STEPS = """Now the real collections, which are downloaded; -m takes your folder or a name on the hub too:
+NEXT_STEPS = """Now the real collections, which are downloaded; -m takes a folder or hub name too:
 
   {place}mteb run -m {model} -t XQuADRMonolingualRetrieval \\
       XQuADRCrosslingualRetrieval XQuADRMultilingualRetrieval
