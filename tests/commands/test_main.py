@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_errors_are_one_line(arguments, said):
 def process(code: str, *arguments: str, **settings) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process, after some code."""
     code = f"{code}\nfrom mteb_hybrid.commands.main import main\nmain()"
+    if hasattr(signal, "SIGHUP"):  # which nohup has ignored for all that it starts
+        code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n{code}"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, **settings)
 

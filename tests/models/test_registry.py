@@ -193,7 +193,7 @@ def test_names_are_listed_replaced_and_removed(folder):
     assert list(registered()) == ["a/b_c.d-e", "me/tiny"]
     remove_model("me/tiny")
     assert list(registered()) == ["a/b_c.d-e"] and folder.is_dir()
-    with pytest.raises(ModelError, match=r"there are: a/b_c\.d-e"):
+    with pytest.raises(ModelError, match=r"There are: a/b_c\.d-e"):
         remove_model("me/tiny")
 
 

@@ -93,7 +93,7 @@ def test_card_and_record_say_what_was_done(repaired_folder, tiny_model):
     assert record["languages"] == {"de": 30, "en": 30, "fi": 30}
     assert [row["repair"] for row in record["curve"]] == ["none", "projection 1", "projection 2"]
     card = (repaired_folder / "README.md").read_text("utf-8")
-    for part in ("projection, 2 directions", "| projection 2* | none |", "| none | best-10 |"):
+    for part in ("projection, 2 directions", r"| projection 2\* | none |", "| none | best-10 |"):
         assert part in card
     assert str(repaired_folder.parent) not in card + json.dumps(record)
     assert str(tiny_model.parent) not in card + json.dumps(record)

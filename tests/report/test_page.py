@@ -180,7 +180,9 @@ def test_figures_and_tables_as_files(written):
     assert (written / "figures" / "mlqa-r-pool-map.png").read_bytes().startswith(b"\x89PNG")
     tables = written / "tables"
     markdown = (tables / "mlqa-r-headline.md").read_text(encoding="utf-8")
-    assert "| org/first | 0.7000 |" in markdown and "| [published] XLM-R, X-X batches" in markdown
+    assert (
+        "| org/first | 0.7000 |" in markdown and r"| \[published\] XLM-R, X-X batches" in markdown
+    )
     latex = (tables / "mlqa-r-headline.tex").read_text(encoding="utf-8")
     assert latex.startswith(r"\begin{tabular}{lrrrrr}") and r"x\&y &" in latex
     assert not [file for file in written.rglob("*") if file.name.endswith(".tmp")]

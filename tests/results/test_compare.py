@@ -203,7 +203,7 @@ def test_long_lists_are_cut():
     ("first", "second", "said"),
     [
         (frame(ONE), frame(ONE, task="other"), "no task in common"),
-        (frame(ONE), frame(ONE, measure="mrr"), "second model has no values of map; it has mrr"),
+        (frame(ONE), frame(ONE, measure="mrr"), "second model has no values of map. It has mrr"),
         (pl.concat([frame(ONE)] * 2), frame(ONE), "first model has several values for .* en:0"),
         (frame(ONE), frame(ONE).with_columns(group=pl.lit("x")), r"group 0\) in .*group x\) in"),
     ],

@@ -103,7 +103,7 @@ def test_values_per_query_of_one_model_in_two_folders(tmp_path):
 def test_a_name_may_hold_anything(tmp_path):
     write_task(tmp_path, "a\x1b[31m/b", MULTI, 0.5, per_query=False)
     results = load_results(tmp_path)
-    assert results.models("MLQA-R") == ["a\ufffd[31m/b"]
+    assert results.models("MLQA-R") == ["a\\x1b[31m/b"]
 
 
 def test_notebook_shows_the_headline(made):

@@ -61,5 +61,5 @@ def test_called_a_sample_wherever_it_shows(sample_card):
 
 def test_it_is_read_by_its_name(sample_card):
     assert load_collection("sample") is load_collection(sample_card)
-    with pytest.raises(ValueError, match=r"no collection 'simple'; expected one of .*sample"):
+    with pytest.raises(ValueError, match=r"no collection 'simple'; did you mean 'sample'"):
         load_collection("simple")

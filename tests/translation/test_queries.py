@@ -129,7 +129,10 @@ def test_what_is_cut_is_listed(toy, translate):
         (["toy", "--into", "qqq"], "language 'qqq': on no card"),
         (["toy", "--into", "sv=swedish"], "unknown language 'swedish'"),
         (["toy", "--into", "de", "-o", "x.jsonl"], "--output is for pairs"),
-        (["nothing", "--into", "de"], "nothing: neither a collection ("),
+        (
+            ["nothing", "--into", "de"],
+            "nothing: neither a collection nor a file of pairs. There are",
+        ),
     ],
 )
 def test_refusals(toy, translate, arguments, said):

@@ -550,7 +550,7 @@ def test_the_model_card_has_a_section_and_checkpoints_the_settings(trainer, mode
     for folder in ("checkpoint-2", "final"):
         card = (tmp_path / folder / "README.md").read_text()
         assert card.count("### Hybrid Batches") == 1
-        assert "`alpha`: [[0.0, 1.0], [4.0, 0.5]]" in card and "corpus (64 rows)" in card
+        assert r"`alpha`: \[\[0.0, 1.0\], \[4.0, 0.5\]\]" in card and "corpus (64 rows)" in card
         assert "2408.10536" in card
     assert "Examples per language pair" in card
     state = json.loads((tmp_path / "checkpoint-2" / "trainer_state.json").read_text())
