@@ -160,12 +160,13 @@ def test_the_paragraphs_of_xquad_are_aligned_by_their_questions(real_data, tmp_p
         "format": "mteb",
         "task": "XQuADRetrieval",
         "groups": "judged-together",
-        "repository": str(tmp_path),
+        "repository": "mteb/xquad",
         "revision": mteb.get_task("XQuADRetrieval").metadata.revision,
     }
     card = task_cards()["XQuADR"].model_dump() | {"source": source}
     card["languages"] = {x: {"code": card["languages"][x]["code"]} for x in ("en", "de", "th")}
     made = TaskCard.model_validate(card)
+    made.source.__dict__["repository"] = str(tmp_path)  # a folder in the hub's layout
     made._file = tmp_path / "xquad.toml"
     found = read(made)
     sizes = found.passages.group_by("group").agg(pl.col("language").sort())
