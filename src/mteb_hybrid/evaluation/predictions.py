@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.evaluation.saving import set_aside
+from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole
 
@@ -37,11 +38,11 @@ def _read(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_bytes())
+        content = parse_json(file.read_bytes())
         if isinstance(content, dict) and all(isinstance(x, dict) for x in content.values()):
             return content
         fault = "not {subset: {split: {query: {passage: score}}}}"
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         fault = str(error)
     set_aside(
         file,

@@ -25,6 +25,7 @@ from mteb_hybrid.evaluation.salvage import (
     rows_that_can_be_read,
     run_settings,
 )
+from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.results.mteb_files import META
@@ -150,6 +151,6 @@ def _settings(file: Path) -> bytes:
 
 def _is_object(file: Path) -> bool:
     try:
-        return isinstance(json.loads(file.read_bytes()), dict)
-    except (FileNotFoundError, ValueError, RecursionError):
+        return isinstance(parse_json(file.read_bytes()), dict)
+    except (FileNotFoundError, ValueError):
         return False

@@ -48,7 +48,7 @@ def unpack(archive: Path, folder: Path, most: int | None = None) -> None:
             paths inside of it, or unpacks to more than it may or the disk can take. Then nothing
             is left behind.
     """
-    with lock(folder):
+    with lock(folder.with_name(f"{folder.name}.unpacking")):  # `whole_folder` locks the folder
         if folder.is_dir():  # another process was faster
             return
         with opened(archive, most) as zipped, whole_folder(folder) as part:

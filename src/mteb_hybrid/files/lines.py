@@ -290,13 +290,21 @@ def decoded(where: str, line: bytes) -> Any:
         ) from None
 
 
-def json_file(path: Path) -> Any:
+def json_file(path: Path, kind: type = object) -> Any:
     """The JSON of a whole file, plain or gzip.
 
+    Args:
+        path: The file.
+        kind: What it must be: ``dict`` or ``list``; by default anything.
+
     Raises:
-        TextError: If it is not UTF-8, not JSON, or a key repeats in an object.
+        TextError: If it is not UTF-8, not JSON, of another kind, or a key repeats in an object.
     """
-    return json_text(path, content(path))
+    found = json_text(path, content(path))
+    if not isinstance(found, kind):
+        wanted = "a JSON array" if kind is list else "a JSON object"
+        raise TextError(f"{path}: found {shown(found)}; expected {wanted}")
+    return found
 
 
 def json_text(path: Path, raw: bytes) -> Any:

@@ -290,9 +290,6 @@ def _base(folder: Path) -> Path | None:
 
 def _json(file: Path, kind: type) -> Any:
     try:
-        found = json_file(file)
+        return json_file(file, kind)
     except DataError as error:
         raise ModelError(str(error)) from None
-    if not isinstance(found, kind):
-        raise ModelError(f"{file}: expected a JSON {kind.__name__}, found {type(found).__name__}")
-    return found

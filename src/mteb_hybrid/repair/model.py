@@ -215,7 +215,7 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
         name = str(json_file(record)["repair"])
     except (ValueError, KeyError, TypeError) as error:
         raise RepairError(f"{record}: does not name its repair ({error!r}); repair again") from None
-    modules = json_file(folder / "modules.json")
+    modules = json_file(folder / "modules.json", list)
     dense = [module for module in modules if module["type"].endswith(".Dense")]
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
     if not dense or not file.is_file():

@@ -108,7 +108,7 @@ def load(folder: Path, keep_in_memory: bool | None = None) -> Saved:
     clean(folder)
     file = folder / STATE
     if (folder / "dataset_dict.json").is_file():
-        splits = json_file(folder / "dataset_dict.json")["splits"]
+        splits = json_file(folder / "dataset_dict.json", dict).get("splits") or ["(none)"]
         raise ParallelDataError(
             f"{folder}: holds the splits {', '.join(splits)}; load one of them, such as "
             f"{folder / splits[0]}"

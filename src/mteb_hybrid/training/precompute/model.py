@@ -168,10 +168,11 @@ def _is_cross_encoder(folder: Path) -> bool:
         ("config.json", "architectures"),
     ):
         file = folder / name
-        found = json_file(file) if file.is_file() else {}
+        found = json_file(file, dict) if file.is_file() else {}
         if value := found.get(key):
             return value == "CrossEncoder" or (
-                isinstance(value, list) and str(value[0]).endswith("ForSequenceClassification")
+                isinstance(value, list)
+                and str([*value, ""][0]).endswith("ForSequenceClassification")
             )
     return False
 

@@ -46,7 +46,7 @@ class Work:
         file = folder / ABOUT
         here = json.loads(json.dumps(about))
         if file.is_file():
-            before = json_file(file)
+            before = json_file(file, dict)
             for key in sorted({*before, *here}):
                 if before.get(key) != here.get(key):
                     raise PrecomputeError(
@@ -127,7 +127,7 @@ def _remove_finished(folder: Path, told: Path) -> None:
     """Remove a work folder that a kill left after its output was whole."""
     file = folder / ABOUT
     if file.is_file() and told.is_file():
-        about, provenance = (json.loads(each.read_text(encoding="utf-8")) for each in (file, told))
+        about, provenance = (json_file(each, dict) for each in (file, told))
         if about.items() <= provenance.items():
             shutil.rmtree(folder)
 

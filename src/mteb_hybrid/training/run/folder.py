@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import write_json, write_text
@@ -55,7 +56,7 @@ class RunFolder:
         One that was being written when the run was interrupted does not count: the trainer writes
         its state last.
         """
-        states = self.checkpoints.glob("checkpoint-*/trainer_state.json")
+        states = self.checkpoints.glob("checkpoint-[0-9]*/trainer_state.json")
         whole = [file.parent for file in states if _is_json(file)]
         return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
@@ -117,8 +118,8 @@ class RunFolder:
         write_json(self.versions, [*(self._parts() if last else ()), part])
 
     def _parts(self) -> list[dict[str, Any]]:
-        file = self.versions
-        return json_file(file) if file.is_file() else []
+        parts = json_file(self.versions, list) if self.versions.is_file() else []
+        return [part for part in parts if isinstance(part, dict)]
 
     def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Write the trainer's log, an entry per line."""
@@ -128,8 +129,8 @@ class RunFolder:
 
 def _is_json(file: Path) -> bool:
     try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        json_file(file)
+    except DataError:
         return False
     return True
 
