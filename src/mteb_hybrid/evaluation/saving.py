@@ -27,7 +27,7 @@ from mteb_hybrid.evaluation.salvage import (
 )
 from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.whole import whole, write_text
+from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
             (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
-            save(aside, task_result, model_name, *args, **options)
+            with named(made / file.name):
+                save(aside, task_result, model_name, *args, **options)
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)

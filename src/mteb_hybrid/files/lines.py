@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from mteb_hybrid.files.documents import RepeatedKeyError, parse_json
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.safe_text import visible
 
 # JSON leaves these as they are, but ``str.splitlines`` and some readers end a line there.
 _ESCAPED = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
@@ -84,7 +85,7 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     with tqdm(total=total, unit="B", unit_scale=True, delay=5, leave=False, disable=None) as bar:
         before = 0
         for path in paths:
-            bar.set_description(path.name, refresh=False)
+            bar.set_description(visible(path.name), refresh=False)
             with path.open("rb") as raw:
                 for number, (where, line) in enumerate(numbered(path, _unpacked(path, raw)), 1):
                     yield where, line

@@ -142,11 +142,7 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         ModelError: If it holds no model, one whose weights are pickled, cut short or of another
             architecture, one without its tokenizer, or one that needs code of its own.
     """
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
-            "(transformers) is in it. Name the folder that save_pretrained wrote."
-        )
+    check_folder(folder)
     names = _check_files(folder)
     from sentence_transformers import SentenceTransformer
 
@@ -162,6 +158,15 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         raise ModelError(f"{folder}: cannot be loaded: {_reason(error)}") from error
     _check_loaded(model, folder, names)
     return model
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a `ModelError` unless a folder may hold a model."""
+    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
+            "(transformers) is in it. Name the folder that save_pretrained wrote."
+        )
 
 
 def _check_files(folder: Path) -> set[str]:

@@ -95,7 +95,7 @@ class TextModel:
         prompt_type = PromptType(role)
         loader = self._loader(texts, prompt_type)
         found = self._model.encode(loader, prompt_type=prompt_type, **self._options)
-        return np.asarray(checked_vectors(found, texts), dtype=np.float32)
+        return np.asarray(checked_vectors(found, texts, self.about["name"]), dtype=np.float32)
 
     def scores(self, queries: Sequence[str], passages: Sequence[str]) -> Floats:
         """Score pairs: logits of a cross-encoder, or the encoder's similarity of their vectors.

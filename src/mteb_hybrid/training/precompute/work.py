@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file, json_line
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.safe_text import line
 from mteb_hybrid.files.whole import whole, write_json
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Work:
             Shape (N, …), float32.
         """
         parts = []
-        with tqdm(total=len(items), desc=name, unit=" texts", disable=None) as bar:
+        with tqdm(total=len(items), desc=line(name), unit=" texts", disable=None) as bar:
             for start in range(0, len(items), PART):
                 some = list(items[start : start + PART])
                 file = self.folder / name / f"{start:012}.npy"
