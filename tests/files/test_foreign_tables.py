@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sys
 import tempfile
 import zipfile
 from collections import namedtuple
@@ -12,7 +14,7 @@ import polars as pl
 import pytest
 
 from files.test_foreign_files import CAPTIONS, OURS, PREDICTIONS, damaged, fuzz, one_file
-from mteb_hybrid.evaluation.predictions import save_predictions
+from mteb_hybrid.evaluation.predictions import PredictionsError, save_predictions
 from mteb_hybrid.evaluation.salvage import _rows as rows_in
 from mteb_hybrid.evaluation.saving import mend
 from mteb_hybrid.export.upstream.result_file import read_object, read_run_settings
@@ -20,7 +22,7 @@ from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models import registry
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.load import ModelError, open_folder
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
 from mteb_hybrid.repair.texts import read_corpus
@@ -31,6 +33,7 @@ from mteb_hybrid.sources import READERS
 from mteb_hybrid.training.precompute.model import _is_cross_encoder
 from mteb_hybrid.training.precompute.work import Work
 from mteb_hybrid.training.readers.parquet import read_parquet
+from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
 from mteb_hybrid.training.saved import load
 
 ERRORS = (*OURS, RepairError, ResultError, ModelError, PerQueryError)
@@ -121,6 +124,33 @@ def test_tables_and_archives(name, edits):
         assert outcome(read, Path(folder) / name, content)
     with tempfile.TemporaryDirectory() as folder:
         outcome(read, Path(folder) / name, damaged(content, edits))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are UTF-8 there")
+@pytest.mark.parametrize("name", READ)
+def test_paths_that_are_not_utf8(tmp_path, name):
+    folder = tmp_path / os.fsdecode(b"b\xff")
+    folder.mkdir()
+    found = outcome(READ[name][0], folder / name, READ[name][1])
+    if name == "pairs.parquet":  # its cache cannot lie there, it can
+        assert found is None
+        found = read_parquet(folder / name, cache_folder=tmp_path / "cache")
+    assert found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are UTF-8 there")
+def test_models_whose_paths_are_not_utf8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"b\xff")
+    folder.mkdir()
+    (folder / "modules.json").write_text("[]")
+    with pytest.raises(ModelError, match="not UTF-8"):
+        open_folder(folder)
+    with pytest.raises(ModelError, match="not UTF-8"):
+        registry.add_model(folder, "me/a")
+    with pytest.raises(RunFolderError, match="not UTF-8"):
+        RunFolder(folder).check(None, resume=False)
+    with pytest.raises(ERRORS, match="not UTF-8"):
+        load(folder)
 
 
 @fuzz
@@ -267,5 +297,9 @@ def test_predictions_that_are_added_to(edits):
     with tempfile.TemporaryDirectory() as root:
         file = Path(root) / "predictions.json"
         file.write_bytes(damaged(PREDICTIONS, edits))
-        save_predictions(file, {"q": {"d": 1.0}}, Model("x", "1"), "test", "en-en")
-        assert json_file(file)["en-en"] == {"test": {"q": {"d": 1.0}}}
+        try:
+            save_predictions(file, {"q": {"d": 1.0}}, Model("x", "1"), "test", "en-en")
+        except PredictionsError as error:
+            assert str(file) in str(error)
+        else:
+            assert json_file(file)["en-en"] == {"test": {"q": {"d": 1.0}}}

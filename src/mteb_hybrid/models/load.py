@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
 
 def check_folder(folder: Path) -> None:
     """Raise a `ModelError` unless a folder may hold a model."""
+    if fault := utf8_fault(folder):
+        raise ModelError(f"{folder}: {fault}")
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(
             f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "

@@ -14,6 +14,7 @@ import numpy as np
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.models.describe import RUN_META
 from mteb_hybrid.models.load import CARD_FOLDER
@@ -161,7 +162,10 @@ def write_repaired(
 
     Raises:
         ExportError: If the folder holds anything else and may not be replaced.
+        RepairError: If its path is not UTF-8.
     """
+    if fault := utf8_fault(folder):
+        raise RepairError(f"{folder}: {fault}")
     with whole_folder(folder, overwrite=overwrite) as part:
         model.save_pretrained(str(part), create_model_card=False)
         (part / CARD_FOLDER).mkdir()

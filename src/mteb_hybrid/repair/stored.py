@@ -49,7 +49,8 @@ def repair_file(
     if source.suffix != ".parquet":
         raise RepairError(f"{source}: expected .npy or .parquet")
     try:
-        table = pl.read_parquet(source)
+        with source.open("rb") as opened:  # polars opens no path that is not UTF-8
+            table = pl.read_parquet(opened)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise RepairError(f"{source}: not Parquet: {error}") from None
     columns = [
@@ -71,8 +72,8 @@ def repair_file(
     languages = table["language"].to_list() if "language" in table.columns else None
     new = _checked(source, vectors, repair(_matrix(source, vectors), languages))
     kept = pl.Series(columns[0], new.tolist(), dtype=column.dtype)
-    with whole(target) as part:
-        table.with_columns(kept).write_parquet(part)
+    with whole(target) as part, part.open("wb") as stream:
+        table.with_columns(kept).write_parquet(stream)
     return new.shape
 
 

@@ -39,7 +39,7 @@ def _json_lines(file: Path) -> pl.DataFrame:
 
 FORMATS: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".jsonl": _json_lines,
-    ".parquet": pl.read_parquet,
+    ".parquet": lambda file: pl.read_parquet(file.read_bytes()),
     ".csv": lambda file: pl.read_csv(content(file), infer_schema=False),
     ".tsv": lambda file: pl.read_csv(
         content(file), infer_schema=False, separator="\t", quote_char=None

@@ -11,6 +11,7 @@ from typing import Any
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
@@ -71,9 +72,11 @@ class RunFolder:
             Whether there is something to do: False if the run is finished.
 
         Raises:
-            RunFolderError: If the folder has other files, a run with another recipe, or
-                checkpoints that may not be resumed.
+            RunFolderError: If its path is not UTF-8, or the folder has other files, a run with
+                another recipe, or checkpoints that may not be resumed.
         """
+        if fault := utf8_fault(self.path):
+            raise RunFolderError(f"{self.path}: {fault}")
         clean(self.recipe)
         if not self.recipe.is_file():
             if self.path.is_dir() and not all(map(is_unfinished, self.path.iterdir())):
