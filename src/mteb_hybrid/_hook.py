@@ -119,7 +119,7 @@ def register() -> None:
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         except RuntimeWarning:  # python -W error: still not a reason to break mteb
             try:  # noqa: SIM105 - contextlib is not worth importing
-                sys.stderr.write(message + "\n")  # type: ignore[union-attr]
+                sys.stderr.write(message + "\n")
             except (AttributeError, OSError, ValueError):  # closed
                 pass
 
