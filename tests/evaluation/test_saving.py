@@ -325,7 +325,8 @@ def test_predictions_of_two_models_are_not_mixed(tmp_path, changed):
         check_predictions(file, other)
 
 
-def test_another_model_is_refused_before_it_encodes(tmp_path, encoder, sample_card):
+def test_another_model_is_refused_before_it_encodes(tmp_path, sample_card):
+    encoder = HashEncoder(name="test/other")
     task = task_classes({sample_card.name: sample_card})[0]()
     task = task.filter_languages(None, hf_subsets=["en-en"])
     save_predictions(tmp_path / task.prediction_file_name, {}, META, "test", "en-en")
