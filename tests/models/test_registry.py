@@ -179,9 +179,9 @@ def test_models_are_found_by_name_or_folder(folder, tmp_path):
     assert found is None and meta.license == "mit"
     with pytest.raises(ModelError, match="no model 'me/nothing'"):
         find_model("me/nothing")
-    with pytest.raises(ModelError, match="did you mean .*'me/tiny'"):
+    with pytest.raises(ModelError, match=r"did you mean .*'me/tiny'"):
         find_model("me/tinny")
-    with pytest.raises(ModelError, match="did you mean .*'intfloat/multilingual-e5-small'"):
+    with pytest.raises(ModelError, match=r"did you mean .*'intfloat/multilingual-e5-small'"):
         find_model("multilingual-e5-small")
     with pytest.raises(ModelError, match=r"neither modules\.json"):
         find_model(str(tmp_path))
