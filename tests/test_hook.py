@@ -5,6 +5,7 @@ not: see `start`.
 """
 
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -16,6 +17,7 @@ import warnings
 import zipfile
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from unittest.mock import Mock
 
 import mteb
 import pytest
@@ -474,3 +476,30 @@ except SystemExit as stop:
         assert f"{card.file.stem}: {card.title}" in listed
     for name in tasks_by_name():
         assert name in listed
+
+
+class _UnspeakableError(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit("\x1b[31mred\nmteb: fine \u202e"), r"red\\nmteb: fine \\u202e\)"),
+        (_UnspeakableError(), r"tasks \(_UnspeakableError\)"),
+    ],
+)
+def test_a_failure_is_told_without_escapes(monkeypatch, error, said):
+    monkeypatch.setattr(plugin, "register", Mock(side_effect=error))
+    monkeypatch.delenv("MTEB_HYBRID_DISABLE", raising=False)
+    with pytest.warns(RuntimeWarning, match=said) as found:
+        _hook.register()
+    assert "\x1b" not in str(found[0].message) and "\n" not in str(found[0].message)
+    stream = io.StringIO()
+    stream.close()
+    for closed in (None, stream):
+        monkeypatch.setattr(sys, "stderr", closed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            _hook.register()

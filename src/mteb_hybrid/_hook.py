@@ -111,15 +111,26 @@ def register() -> None:
         raise
     except BaseException as error:  # SystemExit too, and panics of libraries written in Rust
         message = (
-            f"mteb-hybrid could not register its tasks ({type(error).__name__}: {error}). "
+            f"mteb-hybrid could not register its tasks ({_visible(error)}). "
             "mteb itself is not affected. It was tested with mteb 2.26; install that version, "
             "update mteb-hybrid, or set MTEB_HYBRID_DISABLE=1 to silence this."
         )
         try:
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         except RuntimeWarning:  # python -W error: still not a reason to break mteb
-            if sys.stderr:
+            try:  # noqa: SIM105 - contextlib is not worth importing
                 sys.stderr.write(message + "\n")
+            except (AttributeError, OSError, ValueError):  # closed
+                pass
+
+
+def _visible(error: BaseException) -> str:
+    """An error on one line, with an escape for what is not printed: it may quote anything."""
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception:  # a foreign error that cannot be told
+        said = type(error).__name__
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in said)
 
 
 def install() -> None:

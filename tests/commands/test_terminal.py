@@ -8,10 +8,14 @@ import sys
 import warnings
 
 import pytest
+from mteb.models import ModelMeta
+from typer.testing import CliRunner
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.commands import terminal
+from mteb_hybrid.commands.app import app
 
+HOSTILE = "\x1b[31m\u202e\nfine"
 HEBREW = "\u05d3\u05d2\u05dd"
 TASK = "HybridSampleMultilingualRetrieval"
 
@@ -85,3 +89,29 @@ def test_a_line_stays_a_line(capsys):
     out, err = capsys.readouterr()
     assert out == "a\\nb\nc\n"
     assert err == "mteb-hybrid: d\n  e\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", f"--x{HOSTILE}"], [HOSTILE],
+     ["models", HOSTILE], ["table", "--format", HOSTILE]],
+)  # fmt: skip
+def test_what_was_given_is_quoted_without_its_escapes(arguments):
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "\\x1b" in done.output
+    assert not {"\x1b", "\u202e"} & set(done.output) and "\nfine" not in done.output
+
+
+def test_hostile_entries_of_models_are_shown_without_their_escapes(tmp_path, monkeypatch):
+    fields = {"name": "me/a", "revision": "1", "adapted_from": f"b/{HOSTILE}"}
+    meta = ModelMeta.create_empty(fields).model_dump(mode="json", exclude={"loader"})
+    entry = {"folder": f"/x{HOSTILE}", "hash": "0" * 40, "meta": meta}
+    for name in ("me__a", f"me__{HOSTILE[1:4]}"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(entry))
+    monkeypatch.setenv("MTEB_HYBRID_MODELS", str(tmp_path))
+    for command in (["list"], ["show", "me/a"]):
+        done = CliRunner().invoke(app, ["models", *command])
+        assert done.exit_code == 0, done
+        assert not {"\x1b", "\u202e"} & set(done.output) and "\nfine" not in done.output
+        assert r"\x1b[31m" in done.output

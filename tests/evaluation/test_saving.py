@@ -19,8 +19,9 @@ from mteb.cache import ResultCache
 
 from conftest import HashEncoder
 from mteb_hybrid.evaluation.evaluate import evaluate
-from mteb_hybrid.evaluation.predictions import save_predictions
+from mteb_hybrid.evaluation.predictions import PredictionsError, check_predictions, save_predictions
 from mteb_hybrid.evaluation.saving import mend
+from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.results.mteb_files import ResultError
 from mteb_hybrid.results.per_query import is_kept, read_per_query
 from mteb_hybrid.results.results import load_results
@@ -305,3 +306,30 @@ def test_predictions_are_whole_and_merged(tmp_path, caplog):
         assert file.with_name("predictions.json.damaged").read_bytes() == damage
     assert "evaluate them again" in caplog.text
     assert_tidy(tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["name", "revision"])
+def test_predictions_of_two_models_are_not_mixed(tmp_path, changed):
+    file = tmp_path / "predictions.json"
+    save_predictions(file, {"q": {"d": 0.5}}, META, "test", "en-en")
+    before = file.read_bytes()
+    other = META.model_copy(update={changed: "test/other"})
+    with pytest.raises(PredictionsError, match=f"predictions of '{META.name}' at .*another --pred"):
+        save_predictions(file, {"q": {"d": 0.1}}, other, "test", "de-de")
+    with pytest.raises(PredictionsError, match="need a folder of their own"):
+        check_predictions(file, other)
+    check_predictions(file, META)
+    assert file.read_bytes() == before
+    for damage in (b"[]", b"{", b'{"mteb_model_meta": 1}'):
+        file.write_bytes(damage)
+        check_predictions(file, other)
+
+
+def test_another_model_is_refused_before_it_encodes(tmp_path, sample_card):
+    encoder = HashEncoder(name="test/other")
+    task = task_classes({sample_card.name: sample_card})[0]()
+    task = task.filter_languages(None, hf_subsets=["en-en"])
+    save_predictions(tmp_path / task.prediction_file_name, {}, META, "test", "en-en")
+    with pytest.raises(PredictionsError, match=f"predictions of '{META.name}' at"):
+        mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path)
+    assert not encoder.encoded

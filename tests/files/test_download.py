@@ -4,10 +4,12 @@ import hashlib
 import http.server
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
 import typing
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +38,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(int(name))
         else:
             self.send_response(200)
-            self.send_header("Content-Length", str(len(CONTENT)))
+            if name == "odd":
+                self.send_header("Content-Length", "many")
+            elif name != "unstated":
+                self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
             self.wfile.write(CONTENT[:100_000])
             if name == "slow":
@@ -117,6 +122,16 @@ def test_what_is_wrong_is_said(url, tmp_path, monkeypatch):
     refused("http://data.invalid/file", tmp_path, "the proxy that .* names cannot be used")
     monkeypatch.setenv("HTTP_PROXY", "socks5://me:secret@127.0.0.1:9")
     refused("http://data.invalid/file", tmp_path, r"(pip install pysocks|the proxy that)")
+
+
+def test_more_than_the_disk_can_take(url, tmp_path, monkeypatch):
+    for name in ("unstated", "odd"):
+        download(f"{url}/{name}", tmp_path / "a" / "file", SHA)
+        (tmp_path / "a" / "file").unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=150_000))
+    refused(f"{url}/file", tmp_path / "a", "it has 0 MB, and .* can take 0 MB. Make room")
+    for name in ("unstated", "odd"):
+        refused(f"{url}/{name}", tmp_path / "a", "it goes on and on, and .* can take 0 MB")
 
 
 def test_http_needs_leave(url, tmp_path, monkeypatch):

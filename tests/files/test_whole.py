@@ -6,12 +6,19 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
+import torch
 
 from export.conftest import files
+from mteb_hybrid.commands.main import _sentence
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.leftovers import clean, unfinished
-from mteb_hybrid.files.whole import whole, whole_folder, write_json, write_text
+from mteb_hybrid.files.whole import UNNAMED, whole, whole_folder, write_json, write_text
 
 
 def write(target, content="new", **options):
@@ -187,7 +194,7 @@ def test_a_folder_is_no_place_for_a_file_nor_a_file_for_a_folder(target, there):
 
 EXPORT = """
 import pathlib, sys, time
-from mteb_hybrid.files.whole import whole, whole_folder
+from mteb_hybrid.files.whole import UNNAMED, whole, whole_folder
 target, name = pathlib.Path(sys.argv[1]), sys.argv[2]
 for turn in range(16):
     content = str(turn) if name == "same" else f"{sys.argv[3]} {turn}"
@@ -222,3 +229,43 @@ def test_json_holds_paths_that_are_not_utf8(tmp_path):
     write_json(tmp_path / "a.json", content)
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == content
     assert "דגם" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+NUMBERS = np.random.default_rng(0).random(100_000)
+WRITERS = {
+    "numpy": lambda file: np.save(file.open("wb"), NUMBERS),
+    "polars": lambda file: pl.DataFrame({"a": NUMBERS}).write_parquet(file),
+    "pyarrow": lambda file: pq.write_table(pa.table({"a": NUMBERS}), file),
+    "safetensors": lambda file: safetensors.numpy.save_file({"a": NUMBERS}, file),
+    "torch": lambda file: torch.save({"a": torch.from_numpy(NUMBERS)}, file),
+    "python": lambda file: file.write_bytes(NUMBERS.tobytes()),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limits there")
+@pytest.mark.parametrize("writer", WRITERS)
+def test_no_room_is_told_in_one_way_whichever_library_writes(target, writer):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(OSError) as failed, whole(target) as part:
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+            WRITERS[writer](part)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert failed.value.errno in UNNAMED and failed.value.filename == str(target)
+    assert _sentence(failed.value) in (
+        f"{target}: File too large",
+        f"{target}: No space left on device",
+    )
+    assert not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("no model there"), RuntimeError("(os error 2)"), ValueError("is wrong")]
+)
+def test_other_errors_pass_as_they_are(target, error):
+    with pytest.raises(type(error)) as failed, whole(target):
+        raise error
+    assert failed.value is error

@@ -179,7 +179,11 @@ def test_models_are_found_by_name_or_folder(folder, tmp_path):
     assert found is None and meta.license == "mit"
     with pytest.raises(ModelError, match="no model 'me/nothing'"):
         find_model("me/nothing")
-    with pytest.raises(ModelError, match=r"no modules\.json"):
+    with pytest.raises(ModelError, match=r"did you mean .*'me/tiny'"):
+        find_model("me/tinny")
+    with pytest.raises(ModelError, match=r"did you mean .*'intfloat/multilingual-e5-small'"):
+        find_model("multilingual-e5-small")
+    with pytest.raises(ModelError, match=r"neither modules\.json"):
         find_model(str(tmp_path))
 
 
@@ -218,7 +222,7 @@ def test_what_mteb_would_not_accept_is_refused_and_nothing_is_written(folder, na
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"no modules\.json"):
+    with pytest.raises(ModelError, match=r"neither modules\.json"):
         add_model(tmp_path, "me/tiny")
 
 

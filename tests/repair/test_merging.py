@@ -99,7 +99,7 @@ def test_float32_stays():
 
 @pytest.mark.parametrize("name", ["best", "best-0", "best-x", "mean-3", "z-score-2", ""])
 def test_an_unknown_merging(name):
-    with pytest.raises(RepairError, match="expected best-M"):
+    with pytest.raises(RepairError, match=f"no merging {name!r}.* Expected best-M"):
         merging(name)
 
 
@@ -166,3 +166,19 @@ def test_a_query_that_is_a_document_has_no_part_in_a_run_either():
     merged = merged_run(run, LANGUAGES, merging("best-1"), ignore_identical_ids=True)
     assert merged == {"de1": pytest.approx({"de2": 0, "en1": 0, "en2": -0.2})}
     assert merged_run(run, LANGUAGES, merging("best-1"))["de1"]["de2"] == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("best10", "'best-10'"),
+        ("Best_20", "'best-20'"),
+        ("zscore", "'z-score'"),
+        ("roundrobin", "'round-robin'"),
+        ("csls", "'csls-10'"),
+        ("best-" + "9" * 5000, ""),
+    ],
+)
+def test_names_that_are_none(name, meant):
+    with pytest.raises(RepairError, match=f"no merging.*{meant}.*Expected best-M"):
+        merging(name)

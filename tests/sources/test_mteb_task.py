@@ -226,6 +226,16 @@ def test_data_that_cannot_be_loaded(tmp_path, monkeypatch):
         ),
         (
             'groups = "same-id"',
+            "groups = \"same-id\"\npassage_id = '(?P<group>.+)(?=x)'",
+            "look-around",
+        ),
+        (
+            'groups = "same-id"',
+            "groups = \"same-id\"\npassage_id = '(?P<group>a)|b)|(c'",
+            "valid regular expression",
+        ),
+        (
+            'groups = "same-id"',
             'groups = "same-id"\nshared_queries = "{short}"',
             "is for groups = 'judged-together' alone; remove it",
         ),

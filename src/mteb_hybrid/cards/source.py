@@ -3,10 +3,9 @@
 A format is read by the adapter of its name in `mteb_hybrid.sources`.
 """
 
-import re
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mteb_hybrid.cards.known_faults import KnownFaults
 from mteb_hybrid.cards.tables import (
@@ -284,6 +283,35 @@ class MiraclSource(FileSource):
         return f"{hub}{self.passages.repository}" if self.passages else super().origin
 
 
+def whole_match(expression: str) -> str:
+    """The expression of a card, as polars takes it, for all of a text."""
+    return f"^(?:{expression})$"
+
+
+def _linear(expression: str) -> str:
+    """Refuse what polars (Rust's regex) cannot match in linear time, or has no group ``group``."""
+    import polars as pl
+
+    try:
+        for tried in (expression, whole_match(expression)):
+            groups = pl.Series([""]).str.extract_groups(tried).struct.fields
+    except pl.exceptions.PolarsError as error:
+        said = str(error).splitlines()[-1]
+        raise ValueError(
+            f"{expression[:60]!r} is not a valid regular expression ({said}); look-around and "
+            "backreferences are none here, as they can take for ever"
+        ) from None
+    if "group" not in groups:
+        raise ValueError(
+            f"{expression[:60]!r} lacks a group of the name 'group'; write '(?P<group>…)' around "
+            "what is the same in every language"
+        )
+    return expression
+
+
+Expression = Annotated[str, AfterValidator(_linear)]
+
+
 class MtebSource(_Source):
     """A retrieval task of MTEB, which MTEB loads; read by `mteb_hybrid.sources.mteb_task`.
 
@@ -295,8 +323,8 @@ class MtebSource(_Source):
         groups: What tells which texts of different languages say the same: their ids are the
             ``same-id``; passages are ``judged-together``, for the same query; or ``none``: they
             are not parallel, and a query is judged in its own language only.
-        query_id: Regular expression for the ids of queries, for ``same-id``; its group ``group``
-            is what is the same in every language. By default the whole id.
+        query_id: Regular expression of Rust's regex for the ids of queries, for ``same-id``; its
+            group ``group`` is what is the same in every language. By default the whole id.
         passage_id: The same for passages.
         shared_queries: Name of MTEB's subset that asks queries of one language of the passages of
             each, for ``judged-together``; placeholders as in `subset`. By default queries with
@@ -308,8 +336,8 @@ class MtebSource(_Source):
     task: str
     subset: SubsetName = "{short}"
     groups: Literal["same-id", "judged-together", "none"]
-    query_id: re.Pattern[str] | None = None
-    passage_id: re.Pattern[str] | None = None
+    query_id: Expression | None = None
+    passage_id: Expression | None = None
     shared_queries: SubsetName | None = None
     leave_out: tuple[SettingName, ...] = ()
     candidates: ClassVar[str] = "passage"
@@ -325,12 +353,6 @@ class MtebSource(_Source):
         ):
             if getattr(self, key) is not None and self.groups != rule:
                 raise ValueError(f"{key} is for groups = {rule!r} alone; remove it")
-        for expression in (self.query_id, self.passage_id):
-            if expression and "group" not in expression.groupindex:
-                raise ValueError(
-                    f"{expression.pattern!r} lacks a group of the name 'group'; write "
-                    "'(?P<group>…)' around what is the same in every language"
-                )
         return self
 
     @property

@@ -3,9 +3,12 @@
 import importlib.metadata
 import inspect
 import re
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mteb_hybrid.commands.bias import bias
 from mteb_hybrid.commands.compare import compare
@@ -23,8 +26,34 @@ from mteb_hybrid.commands.tasks import tasks_app
 from mteb_hybrid.commands.teach import teach
 from mteb_hybrid.commands.train import train
 from mteb_hybrid.commands.translate import translate
+from mteb_hybrid.files.safe_text import line
+
+
+class _Commands(TyperGroup):
+    """Commands whose usage errors quote what was given without its escapes."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with _quoted_safely():
+            return super().make_context(*args, **options)
+
+    def invoke(self, *args: Any) -> Any:
+        with _quoted_safely():
+            return super().invoke(*args)
+
+
+@contextmanager
+def _quoted_safely() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's, which some versions of typer bring along
+            said = line(error.format_message())
+            error.format_message = lambda: said
+        raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -6,11 +6,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.evaluation.saving import set_aside
+from mteb_hybrid.files.documents import parse_json
+from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
+
+class PredictionsError(ValueError):
+    """Predictions that cannot be saved where they should. The message gives the remedy."""
+
+
+def check_predictions(file: Path, model: "ModelMeta") -> None:
+    """Refuse a file with the predictions of another model: MTEB would take all for that one's.
+
+    Args:
+        file: The file of the task; it need not exist.
+        model: Whose predictions are to be added.
+
+    Raises:
+        PredictionsError: If the file has those of another model or revision.
+    """
+    if not file.exists():
+        return
+    try:
+        _check_model(file, parse_json(file.read_bytes()), model)
+    except PredictionsError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return  # damaged, which is for `save_predictions` to say
+
+
+def _check_model(file: Path, content: Mapping[str, Any], model: "ModelMeta") -> None:
+    there = content["mteb_model_meta"]
+    name, revision = there.get("model_name"), there.get("revision", model.revision)
+    if (name, revision) != (model.name, model.revision):
+        raise PredictionsError(
+            f"{file}: holds predictions of {shown(name)} at revision {shown(revision)}; those of "
+            f"{model.name} at {model.revision} need a folder of their own. Choose another "
+            "--prediction-folder, or move that file away."
+        )
 
 
 def save_predictions(
@@ -24,10 +61,14 @@ def save_predictions(
         model: Whose they are.
         split: Their split.
         subset: Their subset.
+
+    Raises:
+        PredictionsError: As `check_predictions`.
     """
     about = {"model_name": model.name, "revision": model.revision}
     with lock(file):
         content = _read(file) or {"mteb_model_meta": about}
+        _check_model(file, content, model)
         content.setdefault(subset, {})[split] = predictions
         with whole(file) as part, part.open("w", encoding="utf-8") as stream:
             json.dump(content, stream)
@@ -37,11 +78,13 @@ def _read(file: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_bytes())
+        content = parse_json(file.read_bytes())
         if isinstance(content, dict) and all(isinstance(x, dict) for x in content.values()):
-            return content
+            if "mteb_model_meta" in content:
+                return content
+            raise ValueError("it does not say whose they are")
         fault = "not {subset: {split: {query: {passage: score}}}}"
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         fault = str(error)
     set_aside(
         file,

@@ -1,6 +1,5 @@
 """What is wrong with a result file of our tasks, and what of it can still be read."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from mteb.results import TaskResult
 from packaging.version import Version
 
+from mteb_hybrid.files.documents import DECODER, parse_json
 from mteb_hybrid.results.evaluation import scores_of
 
 FAULTS = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
@@ -32,6 +32,7 @@ def read_result(file: Path) -> TaskResult:
         DamagedError: If it is damaged.
     """
     try:
+        parse_json(file.read_bytes())  # what our tables refuse is damaged too
         result = TaskResult.from_disk(file)
     except FAULTS as error:
         said = str(error).splitlines()
@@ -87,21 +88,22 @@ def _rows(text: str) -> Iterator[tuple[str, Any]]:
     found = _SCORES.search(text)
     if not found:
         return
-    decoder, end = json.JSONDecoder(), found.end()
+    end = found.end()
     while True:
         while text[end : end + 1] in _BETWEEN:
             end += 1
         try:
-            row, end = decoder.raw_decode(text, end)
+            row, end = DECODER.raw_decode(text, end)
+            split = DECODER.decode(found[1])
         except (ValueError, RecursionError):
             return
-        yield json.loads(found[1]), row
+        yield split, row
 
 
 def _text(name: str, text: str) -> str | None:
     found = re.search(_TEXT.format(name), text)
     try:
-        return str(json.loads(found[1])) if found else None
+        return str(DECODER.decode(found[1])) if found else None
     except ValueError:
         return None
 
@@ -132,7 +134,7 @@ def run_settings(raw: bytes) -> tuple[bytes, int]:
 
 def _is_setting(line: bytes) -> bool:
     try:
-        entry = json.loads(line)
+        entry = parse_json(line)
     except FAULTS:
         return False
     if not isinstance(entry, dict):

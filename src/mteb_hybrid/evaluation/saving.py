@@ -25,8 +25,9 @@ from mteb_hybrid.evaluation.salvage import (
     rows_that_can_be_read,
     run_settings,
 )
+from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.whole import whole, write_text
+from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,8 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
             (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
-            save(aside, task_result, model_name, *args, **options)
+            with named(made / file.name):
+                save(aside, task_result, model_name, *args, **options)
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
@@ -150,6 +152,6 @@ def _settings(file: Path) -> bytes:
 
 def _is_object(file: Path) -> bool:
     try:
-        return isinstance(json.loads(file.read_bytes()), dict)
-    except (FileNotFoundError, ValueError, RecursionError):
+        return isinstance(parse_json(file.read_bytes()), dict)
+    except (FileNotFoundError, ValueError):
         return False

@@ -25,7 +25,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.model_key import model_key
-from mteb_hybrid.evaluation.predictions import save_predictions
+from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
@@ -152,6 +152,8 @@ class CardTask(AbsTaskRetrieval):
             or data_split["top_ranked"] is not None
             or prediction_folder
         ):
+            if prediction_folder:
+                check_predictions(self._predictions_path(prediction_folder), model.mteb_model_meta)
             if self.merging is not None:
                 raise ValueError(
                     f"merging by {self.merging.name} needs the scores of all passages, from an "

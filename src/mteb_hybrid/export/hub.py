@@ -98,4 +98,5 @@ def _file(kind: str, *languages: str) -> str:
 
 def _write(rows: pl.DataFrame, schema: pa.Schema, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
-    pq.write_table(rows.to_arrow().cast(schema), file)
+    with file.open("wb") as sink:
+        pq.write_table(rows.to_arrow().cast(schema), sink)

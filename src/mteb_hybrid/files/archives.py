@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole_folder
 
 MEMBERS = 10_000
@@ -47,16 +48,17 @@ def unpack(archive: Path, folder: Path, most: int | None = None) -> None:
             paths inside of it, or unpacks to more than it may or the disk can take. Then nothing
             is left behind.
     """
-    if folder.is_dir():
-        return
-    with opened(archive, most) as zipped, whole_folder(folder) as part:
-        size = sum(member.file_size for member in zipped.infolist())
-        if size > (free := shutil.disk_usage(part).free):
-            raise DataError(
-                f"{archive}: unpacks to {_mb(size)}, and {part.parent} has {_mb(free)} left; "
-                "make room there."
-            )
-        zipped.extractall(part)
+    with lock(folder.with_name(f"{folder.name}.unpacking")):  # `whole_folder` locks the folder
+        if folder.is_dir():  # another process was faster
+            return
+        with opened(archive, most) as zipped, whole_folder(folder) as part:
+            size = sum(member.file_size for member in zipped.infolist())
+            if size > (free := shutil.disk_usage(part).free):
+                raise DataError(
+                    f"{archive}: unpacks to {_mb(size)}, and {part.parent} has {_mb(free)} left; "
+                    "make room there."
+                )
+            zipped.extractall(part)
 
 
 @contextmanager

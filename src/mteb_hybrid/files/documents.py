@@ -51,7 +51,7 @@ def parse_json(raw: bytes) -> Any:
     """
     if raw.count(b"[") + raw.count(b"{") > DEPTH:
         _check_depth((match[0] for match in _JSON.finditer(raw)), b"[{", b"]}", DEPTH)
-    found = _DECODER.decode(raw.decode())
+    found = DECODER.decode(raw.decode())
     if _SURROGATE.search(raw):
         json.dumps(found, ensure_ascii=False).encode()
     return found
@@ -116,4 +116,5 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+"""The decoder of `parse_json`, which checks depth and characters besides."""

@@ -1,6 +1,7 @@
 """Files that are downloaded: once, whole, with the checksum that is expected, or not at all."""
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _REDIRECTS = 10
 _SECONDS = (20, 60)
 """How long a server may take to answer, and then to go on."""
+
+
+SHARE = 0.9
+"""How much of what is free on the disk a file may take: others write there too."""
 
 
 class DownloadError(DataError):
@@ -43,7 +48,8 @@ def download(url: str, file: Path, sha256: str) -> None:
         sha256: Its checksum.
 
     Raises:
-        DownloadError: If it cannot be had, or is another one. Then nothing is left behind.
+        DownloadError: If it cannot be had, is larger than what the disk can take, or is another
+            one. Then nothing is left behind.
     """
     with lock(file):
         if has_sha256(file, sha256):
@@ -66,17 +72,30 @@ def _fetch(url: str, part: Path) -> str:
         with Session() as session, part.open("wb") as stream:
             response = _response(session, url)
             digest = hashlib.sha256()
-            size = int(response.headers.get("content-length", 0)) or None
+            stated = response.headers.get("content-length", "")
+            size = int(stated) if stated.isascii() and stated.isdecimal() else None
+            most = int(shutil.disk_usage(part.parent).free * SHARE)
+            if size and size > most:
+                raise _too_large(url, part, f"it has {size / 1e6:,.0f} MB", most)
             with tqdm(
                 total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
             ) as bar:
                 for chunk in response.iter_content(2**16):
+                    if stream.tell() + len(chunk) > most:
+                        raise _too_large(url, part, "it goes on and on", most)
                     stream.write(chunk)
                     digest.update(chunk)
                     bar.update(len(chunk))
             return digest.hexdigest()
     except (RequestException, HTTPError) as error:
         raise DownloadError(f"{without_user(url)}: not downloaded: {_said(error)}.") from None
+
+
+def _too_large(url: str, part: Path, found: str, most: int) -> DownloadError:
+    return DownloadError(
+        f"{without_user(url)}: not downloaded: {found}, and {part.parent} can take "
+        f"{most / 1e6:,.0f} MB. Make room there, if it is that large."
+    )
 
 
 def _response(session: "Session", url: str) -> "Response":

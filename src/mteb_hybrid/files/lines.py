@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from mteb_hybrid.files.documents import RepeatedKeyError, parse_json
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.safe_text import visible
 
 # JSON leaves these as they are, but ``str.splitlines`` and some readers end a line there.
 _ESCAPED = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
@@ -84,7 +85,7 @@ def lines(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     with tqdm(total=total, unit="B", unit_scale=True, delay=5, leave=False, disable=None) as bar:
         before = 0
         for path in paths:
-            bar.set_description(path.name, refresh=False)
+            bar.set_description(visible(path.name), refresh=False)
             with path.open("rb") as raw:
                 for number, (where, line) in enumerate(numbered(path, _unpacked(path, raw)), 1):
                     yield where, line
@@ -290,13 +291,21 @@ def decoded(where: str, line: bytes) -> Any:
         ) from None
 
 
-def json_file(path: Path) -> Any:
+def json_file(path: Path, kind: type = object) -> Any:
     """The JSON of a whole file, plain or gzip.
 
+    Args:
+        path: The file.
+        kind: What it must be: ``dict`` or ``list``; by default anything.
+
     Raises:
-        TextError: If it is not UTF-8, not JSON, or a key repeats in an object.
+        TextError: If it is not UTF-8, not JSON, of another kind, or a key repeats in an object.
     """
-    return json_text(path, content(path))
+    found = json_text(path, content(path))
+    if not isinstance(found, kind):
+        wanted = "a JSON array" if kind is list else "a JSON object"
+        raise TextError(f"{path}: found {shown(found)}; expected {wanted}")
+    return found
 
 
 def json_text(path: Path, raw: bytes) -> Any:

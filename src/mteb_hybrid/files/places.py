@@ -36,6 +36,15 @@ def _own(folder: Path, variable: str) -> Path:
     return folder
 
 
+def utf8_fault(path: Path) -> str | None:
+    """Why a path cannot be given to libraries in Rust and C++, None if it can."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "the path is not UTF-8, and the libraries that open it need that; rename it"
+    return None
+
+
 FOLDER_VARIABLE = "MTEB_HYBRID_PER_QUERY"
 
 

@@ -18,6 +18,9 @@ from mteb_hybrid.files.lock import lock
 UNNAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing, of which Python does not say in which file."""
 
+_SHORT = re.compile(r"\d+ requested and \d+ written|inline_container|PytorchStreamWriter")
+"""How numpy and torch say that not all was written."""
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -40,22 +43,20 @@ def whole(path: Path) -> Iterator[Path]:
     clean(path)
     part, old = _beside(path)
     try:
-        yield part
-        _flush(part)
-        if path.exists() and path.is_dir() != part.is_dir():
-            there = "folder" if path.is_dir() else "file"
-            raise FileExistsError(
-                errno.EEXIST, f"is a {there}; move it away, or choose another name", str(path)
-            )
-        if part.is_dir():
-            with lock(path):
-                _exchange(part, path, old)
-        else:
-            part.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        _say_where(error, path, part)
-        raise
+        with named(path, part):
+            yield part
+            _flush(part)
+            if path.exists() and path.is_dir() != part.is_dir():
+                there = "folder" if path.is_dir() else "file"
+                raise FileExistsError(
+                    errno.EEXIST, f"is a {there}; move it away, or choose another name", str(path)
+                )
+            if part.is_dir():
+                with lock(path):
+                    _exchange(part, path, old)
+            else:
+                part.replace(path)
+            _flush_folder(path.parent)
     finally:
         _remove(part)
 
@@ -96,33 +97,52 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     part, old = _beside(target)
     try:
-        part.mkdir()
-        yield part
-        with lock(target):
-            if not target.exists() or not _same(part, target):
-                if _files(target) and not overwrite:
-                    raise ExportError(
-                        f"{target}: holds other files than this export makes; expected a new or "
-                        "empty folder, or one from the same export. Choose another --output, or "
-                        "replace all that is in it with --overwrite."
-                    )
-                _flush(part)
-                _exchange(part, target, old)
-        _flush_folder(target.parent)
-    except OSError as error:
-        _say_where(error, target, part)
-        raise
+        with named(target, part):
+            part.mkdir()
+            yield part
+            with lock(target):
+                if not target.exists() or not _same(part, target):
+                    if _files(target) and not overwrite:
+                        raise ExportError(
+                            f"{target}: holds other files than this export makes; expected a new "
+                            "or empty folder, or one from the same export. Choose another "
+                            "--output, or replace all that is in it with --overwrite."
+                        )
+                    _flush(part)
+                    _exchange(part, target, old)
+            _flush_folder(target.parent)
     finally:
         _remove(part)
 
 
-def _say_where(error: OSError, path: Path, part: Path) -> None:
-    """Have errors name the place: those of the part, and of a full disk, which name nothing."""
-    name = os.fsdecode(error.filename or "")
-    if error.errno in UNNAMED and not name:
-        error.filename = str(path)
-    elif name.startswith(str(part)):
-        error.filename = str(path) + name.removeprefix(str(part))
+@contextmanager
+def named(path: Path, part: Path | None = None) -> Iterator[None]:
+    """Have errors of writing name the place, and be an `OSError` whichever library raises them.
+
+    Those of a full disk name nothing, and libraries in Rust and C++ have errors of their own.
+
+    Args:
+        path: What is written.
+        part: The name under which it is.
+
+    Raises:
+        OSError: With the path, if it cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            name = os.fsdecode(error.filename or "")
+            if error.errno in UNNAMED and not name:
+                error.filename, error.strerror = str(path), os.strerror(error.errno)
+            elif part and name.startswith(str(part)):
+                error.filename = str(path) + name.removeprefix(str(part))
+            raise
+        rust = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(rust[1]) if rust else errno.ENOSPC if _SHORT.search(str(error)) else None
+        if number not in UNNAMED:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _beside(path: Path) -> tuple[Path, Path]:

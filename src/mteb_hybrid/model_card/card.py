@@ -111,7 +111,7 @@ def _prompts(folder: Path) -> dict[str, str] | None:
     if not (folder / "modules.json").is_file():
         return None
     file = folder / "config_sentence_transformers.json"
-    config = json_file(file) if file.is_file() else {}
+    config = json_file(file, dict) if file.is_file() else {}
     prompts: dict[str, str] = config.get("prompts") or {}
     return prompts
 

@@ -19,12 +19,10 @@ def model_facts(folder: Path) -> dict[str, Any]:
     for file in (folder / RUN_META, folder.parent / RUN_META):
         if file.is_file():
             try:
-                found = json_file(file)
+                found: dict[str, Any] = json_file(file, dict)
             except DataError as error:
-                raise ModelError(str(error)) from None
-            if isinstance(found, dict):
-                return found
-            raise ModelError(f"{file}: expected the fields of MTEB's ModelMeta")
+                raise ModelError(f"{error}; expected the fields of MTEB's ModelMeta") from None
+            return found
     return _measured(folder)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
 
 if TYPE_CHECKING:
@@ -142,11 +143,7 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         ModelError: If it holds no model, one whose weights are pickled, cut short or of another
             architecture, one without its tokenizer, or one that needs code of its own.
     """
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
-            "(transformers) is in it. Name the folder that save_pretrained wrote."
-        )
+    check_folder(folder)
     names = _check_files(folder)
     from sentence_transformers import SentenceTransformer
 
@@ -162,6 +159,17 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         raise ModelError(f"{folder}: cannot be loaded: {_reason(error)}") from error
     _check_loaded(model, folder, names)
     return model
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a `ModelError` unless a folder may hold a model."""
+    if fault := utf8_fault(folder):
+        raise ModelError(f"{folder}: {fault}")
+    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: no model: neither modules.json (sentence-transformers) nor config.json "
+            "(transformers) is in it. Name the folder that save_pretrained wrote."
+        )
 
 
 def _check_files(folder: Path) -> set[str]:
@@ -290,9 +298,6 @@ def _base(folder: Path) -> Path | None:
 
 def _json(file: Path, kind: type) -> Any:
     try:
-        found = json_file(file)
+        return json_file(file, kind)
     except DataError as error:
         raise ModelError(str(error)) from None
-    if not isinstance(found, kind):
-        raise ModelError(f"{file}: expected a JSON {kind.__name__}, found {type(found).__name__}")
-    return found

@@ -19,7 +19,14 @@ from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import CARD_FOLDER, ModelError, files_hash, folder_hash, open_folder
+from mteb_hybrid.models.load import (
+    CARD_FOLDER,
+    ModelError,
+    check_folder,
+    files_hash,
+    folder_hash,
+    open_folder,
+)
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -168,8 +175,7 @@ def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
     """
     import mteb
 
-    if not (folder / "modules.json").is_file():
-        raise ModelError(f"{folder}: no modules.json; name the folder that save_pretrained wrote")
+    check_folder(folder)
     described = {**model_facts(folder), **fields, "loader": load_registered}
     try:
         return mteb.models.ModelMeta.model_validate(described)
@@ -216,6 +222,7 @@ def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
     raise ModelError(
         f"no model {source!r}: neither a registered name ({', '.join(registered()) or 'none'}), "
         "nor a folder, nor a model that MTEB has"
+        f"{did_you_mean(source, [*registered(), *MODEL_REGISTRY])}"
     )
 
 

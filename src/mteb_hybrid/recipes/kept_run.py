@@ -58,5 +58,5 @@ def read_run(folder: Path) -> Run | None:
     kept = folder / CARD_FOLDER
     if not (kept / RECIPE).is_file():
         return None
-    versions = json_file(kept / VERSIONS)
+    versions = json_file(kept / VERSIONS, list)
     return Run(read_recipe(kept / RECIPE), versions, (kept / CURVES).is_file())

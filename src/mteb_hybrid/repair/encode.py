@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mteb_hybrid.repair.texts import Texts
-from mteb_hybrid.retrieval.embeddings import checked_vectors
+from mteb_hybrid.retrieval.embeddings import checked_vectors, name_of
 from mteb_hybrid.retrieval.pool import Floats
 
 if TYPE_CHECKING:
@@ -29,5 +29,5 @@ def encode_texts(
     found = {}
     for language, some in texts.items():
         vectors = encode(list(some), batch_size=batch_size, show_progress_bar=False)
-        found[language] = np.asarray(checked_vectors(vectors, some), np.float64)
+        found[language] = np.asarray(checked_vectors(vectors, some, name_of(model)), np.float64)
     return found

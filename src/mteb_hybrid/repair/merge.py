@@ -1,10 +1,12 @@
 """Merge the results of several languages into one ranking per query."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from mteb_hybrid.languages.codes import one_name_each
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.repair.best_mean import best_mean
 from mteb_hybrid.repair.csls import csls
 from mteb_hybrid.repair.merging import Merging
@@ -30,8 +32,10 @@ def merging(name: str) -> Merging:
         return found[name]
     kind, _, number = name.partition("-")
     made = {"best": best_mean, "csls": csls}.get(kind)
-    if made is None or not number.isdecimal() or int(number) < 1:
-        raise RepairError(f"no merging {name!r}; expected {NAMES}")
+    if made is None or not re.fullmatch(r"0*[1-9]\d{0,8}", number, re.ASCII):
+        best = "".join(re.findall(r"\d", name, re.ASCII))[:9] or "10"
+        known = (f"best-{best}", "z-score", "round-robin", f"csls-{best}")
+        raise RepairError(f"no merging {name!r}{did_you_mean(name, known)} Expected {NAMES}")
     return made(int(number))
 
 

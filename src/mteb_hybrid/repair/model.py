@@ -14,6 +14,7 @@ import numpy as np
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.models.describe import RUN_META
 from mteb_hybrid.models.load import CARD_FOLDER
@@ -161,7 +162,10 @@ def write_repaired(
 
     Raises:
         ExportError: If the folder holds anything else and may not be replaced.
+        RepairError: If its path is not UTF-8.
     """
+    if fault := utf8_fault(folder):
+        raise RepairError(f"{folder}: {fault}")
     with whole_folder(folder, overwrite=overwrite) as part:
         model.save_pretrained(str(part), create_model_card=False)
         (part / CARD_FOLDER).mkdir()
@@ -215,7 +219,7 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
         name = str(json_file(record)["repair"])
     except (ValueError, KeyError, TypeError) as error:
         raise RepairError(f"{record}: does not name its repair ({error!r}); repair again") from None
-    modules = json_file(folder / "modules.json")
+    modules = json_file(folder / "modules.json", list)
     dense = [module for module in modules if module["type"].endswith(".Dense")]
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
     if not dense or not file.is_file():

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from mteb_hybrid.files.parquet import read_parquet
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.repair.sample import RepairError
 
@@ -31,6 +32,7 @@ def repair_file(
 
     Raises:
         RepairError: If the file is neither, vectors differ in width, or the target is the source.
+        DataError: If a Parquet file cannot be read.
     """
     if source.resolve() == target.resolve():
         raise RepairError(f"{target}: the vectors to repair; choose another --output")
@@ -48,10 +50,7 @@ def repair_file(
         return new.shape
     if source.suffix != ".parquet":
         raise RepairError(f"{source}: expected .npy or .parquet")
-    try:
-        table = pl.read_parquet(source)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise RepairError(f"{source}: not Parquet: {error}") from None
+    table = read_parquet(source)
     columns = [
         name
         for name, kind in table.schema.items()
@@ -71,8 +70,8 @@ def repair_file(
     languages = table["language"].to_list() if "language" in table.columns else None
     new = _checked(source, vectors, repair(_matrix(source, vectors), languages))
     kept = pl.Series(columns[0], new.tolist(), dtype=column.dtype)
-    with whole(target) as part:
-        table.with_columns(kept).write_parquet(part)
+    with whole(target) as part, part.open("wb") as stream:
+        table.with_columns(kept).write_parquet(stream)
     return new.shape
 
 

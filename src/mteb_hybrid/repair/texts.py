@@ -11,6 +11,7 @@ import polars as pl
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import content, decoded, lines, text_of
+from mteb_hybrid.files.parquet import read_parquet
 from mteb_hybrid.languages.codes import language_tag, one_name_each
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.repair.sample import RepairError
@@ -39,7 +40,7 @@ def _json_lines(file: Path) -> pl.DataFrame:
 
 FORMATS: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".jsonl": _json_lines,
-    ".parquet": pl.read_parquet,
+    ".parquet": read_parquet,
     ".csv": lambda file: pl.read_csv(content(file), infer_schema=False),
     ".tsv": lambda file: pl.read_csv(
         content(file), infer_schema=False, separator="\t", quote_char=None

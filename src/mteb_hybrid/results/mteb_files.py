@@ -1,6 +1,5 @@
 """MTEB's result files: found, read, and told whose they are. Needs neither mteb nor torch."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.files.lines import TextError, json_file
 from mteb_hybrid.files.safe_text import visible
 
 META = "model_meta.json"
@@ -137,13 +137,11 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 def _content(file: Path, must_be_right: bool) -> dict[str, Any] | None:
     """A result file in MTEB's layout of today; None if it is none and need not be one."""
     try:
-        content = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
+        content = json_file(file)
+    except TextError as error:
         if not must_be_right:
             return None
-        raise ResultError(
-            f"{file}: not JSON ({error}); the file was cut short or altered. {AGAIN}"
-        ) from None
+        raise ResultError(f"{error}. {AGAIN}") from None
     if isinstance(content, dict) and _has_rows(content.get("scores")):
         return content
     if not must_be_right:
@@ -163,13 +161,10 @@ def _has_rows(scores: object) -> bool:
 
 def _meta(file: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(file.read_bytes()) if file.is_file() else {}
-    except (ValueError, RecursionError):
-        meta = None
-    if isinstance(meta, dict):
-        return meta
-    raise ResultError(
-        f"{file}: not a JSON object, so whose results lie beside it is not known. The same `mteb "
-        "run` or `mteb-hybrid run` again writes it anew; or delete it: then the names of the "
-        "folders count."
-    )
+        return json_file(file, dict) if file.is_file() else {}
+    except TextError as error:
+        raise ResultError(
+            f"{error}. Whose results lie beside it is not known. The same `mteb run` or "
+            "`mteb-hybrid run` again writes it anew; or delete it: then the names of the folders "
+            "count."
+        ) from None

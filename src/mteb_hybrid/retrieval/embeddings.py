@@ -146,6 +146,14 @@ def _encode(encode: Encode, texts: Sequence[str], model: str | None) -> Vectors:
     return checked_vectors(encode(list(texts)), texts, model)
 
 
+def name_of(model: Any) -> str | None:
+    """The name or folder of a sentence-transformers model; None if its first module has none."""
+    try:
+        return str(model[0].auto_model.config.name_or_path) or None
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return None
+
+
 def checked_vectors(vectors: Vectors, texts: Sequence[str], model: str | None = None) -> Vectors:
     """Check what a model returned for some texts, and bring it to the CPU.
 

@@ -4,13 +4,13 @@ Its ids may tell, or its judgments: passages that answer the same query say the 
 checked: a rule that does not fit would make a pool whose judgments are wrong.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import polars as pl
 
+from mteb_hybrid.cards.source import whole_match
 from mteb_hybrid.retrieval.collection import QRELS
 
 
@@ -43,7 +43,7 @@ class Subsets:
         return cls(queries, passages, table.filter(known))
 
 
-def by_id(texts: pl.DataFrame, expression: re.Pattern[str] | None, key: str) -> pl.DataFrame:
+def by_id(texts: pl.DataFrame, expression: str | None, key: str) -> pl.DataFrame:
     """Group texts by their original ids.
 
     Args:
@@ -58,11 +58,10 @@ def by_id(texts: pl.DataFrame, expression: re.Pattern[str] | None, key: str) -> 
         ValueError: If an id does not match, two texts of a language have one group, or a group is
             in one language only.
     """
-    groups = texts["original"].to_list()
-    if expression:
-        matches = [expression.fullmatch(id_) for id_ in groups]
-        groups = [match["group"] if match else None for match in matches]
-    grouped = texts.with_columns(group=pl.Series(groups, dtype=pl.String))
+    group = pl.col("original")
+    if expression is not None:
+        group = group.str.extract_groups(whole_match(expression)).struct.field("group")
+    grouped = texts.with_columns(group=group)
     what = key.removesuffix("_id")
     unmatched = grouped.filter(pl.col("group").is_null())
     _refuse(unmatched, f"{what} id(s) that {key} does not match as a whole")

@@ -23,7 +23,7 @@ from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.measures import MAP, RANK_DISTANCE
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.retrieval.embeddings import checked_vectors
+from mteb_hybrid.retrieval.embeddings import checked_vectors, name_of
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
 from mteb_hybrid.retrieval.views import Qrels, Setting, View, view_passages, view_queries, views
@@ -199,9 +199,9 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
 
     def _measure(self, model: Any) -> dict[str, float]:
         texts = [text for problem in self._problems for text in problem.queries]
-        queries = self._encode(model.encode_query, self.query_prompt, texts)
+        queries = self._encode(model, model.encode_query, self.query_prompt, texts)
         texts = [text for problem in self._problems for text in problem.passages]
-        passages = self._encode(model.encode_document, self.passage_prompt, texts)
+        passages = self._encode(model, model.encode_document, self.passage_prompt, texts)
         maps: dict[Setting, dict[View, float]] = {setting: {} for setting in Setting}
         distances: list[float] = []
         for problem in self._problems:
@@ -243,7 +243,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         return metrics[f"{Setting.MULTILINGUAL}_{MAP.name}"]
 
     def _encode(
-        self, encode: Callable[..., Any], prompt: str | None, texts: list[str]
+        self, model: Any, encode: Callable[..., Any], prompt: str | None, texts: list[str]
     ) -> dict[str, Any]:
         """One vector per distinct text; a list of them is what all kinds of `similarity` take."""
         distinct = list(dict.fromkeys(texts))
@@ -252,7 +252,7 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         if isinstance(vectors, torch.Tensor) and vectors.is_sparse:
             vectors = _sparse_rows(vectors)
         elif not isinstance(vectors, list):
-            vectors = checked_vectors(vectors, distinct)
+            vectors = checked_vectors(vectors, distinct, name_of(model))
         return dict(zip(distinct, vectors, strict=True))
 
     def _append(self, folder: Path, row: dict[str, float]) -> None:

@@ -9,6 +9,7 @@ from datasets import Dataset
 
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import ParallelDataError, json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder, write_json
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.wide import wide_dataset
@@ -83,6 +84,8 @@ def save(
         }
         for corpus, count in zip(corpora, counts, strict=True)
     ]
+    if fault := utf8_fault(folder):
+        raise ParallelDataError(f"{folder}: {fault}")
     with whole_folder(folder, overwrite=True) as part:
         data.save_to_disk(part, **options)
         state = {"format": FORMAT, "corpora": entries, "weights": weights}
@@ -107,8 +110,10 @@ def load(folder: Path, keep_in_memory: bool | None = None) -> Saved:
     """
     clean(folder)
     file = folder / STATE
+    if fault := utf8_fault(folder):
+        raise ParallelDataError(f"{folder}: {fault}")
     if (folder / "dataset_dict.json").is_file():
-        splits = json_file(folder / "dataset_dict.json")["splits"]
+        splits = json_file(folder / "dataset_dict.json", dict).get("splits") or ["(none)"]
         raise ParallelDataError(
             f"{folder}: holds the splits {', '.join(splits)}; load one of them, such as "
             f"{folder / splits[0]}"

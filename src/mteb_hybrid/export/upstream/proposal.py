@@ -6,7 +6,6 @@ where the repository has them; beside them are the text of the pull request and 
 left to a person.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.export.upstream.module import module_source
 from mteb_hybrid.export.upstream.text import Proposal, pull_request, script, steps
 from mteb_hybrid.files.errors import ExportError
+from mteb_hybrid.files.lines import TextError, json_file
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.retrieval.views import Setting, views
 
@@ -62,7 +62,7 @@ def export_upstream(
     statistics = {setting: _statistics(task) for setting, task in tasks.items()}
     proposal = Proposal(
         card,
-        {tasks[setting].name: (setting, json.loads(text)) for setting, text in statistics.items()},
+        {tasks[setting].name: (setting, found) for setting, (_, found) in statistics.items()},
         module,
         dataset,
         revision,
@@ -72,7 +72,7 @@ def export_upstream(
             card, tasks, dataset, revision
         ),
         **{
-            f"mteb/descriptive_stats/{task.type}/{task.name}.json": statistics[setting]
+            f"mteb/descriptive_stats/{task.type}/{task.name}.json": statistics[setting][0]
             for setting, task in tasks.items()
         },
         f"scripts/data/{name}/create_data.py": script(proposal),
@@ -110,8 +110,8 @@ def _metadata(card: TaskCard, setting: Setting) -> TaskMetadata:
     return found.metadata
 
 
-def _statistics(task: TaskMetadata) -> str:
-    """The file that ``calculate_descriptive_statistics`` wrote beside the card, as it is."""
+def _statistics(task: TaskMetadata) -> tuple[str, dict[str, Any]]:
+    """What ``calculate_descriptive_statistics`` wrote beside the card: as it is, and read."""
     file = task.descriptive_stat_path
     remedy = (
         f'Write it with mteb.get_task("{task.name}")'
@@ -119,11 +119,16 @@ def _statistics(task: TaskMetadata) -> str:
     )
     if not file.is_file():
         raise ExportError(f"{file}: no such file, and MTEB wants these statistics. {remedy}")
-    text = file.read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    subsets = {
-        split: list(of_split["hf_subset_descriptive_stats"]) for split, of_split in found.items()
-    }
+    try:
+        found: dict[str, Any] = json_file(file, dict)
+        subsets = {
+            split: list(of_split["hf_subset_descriptive_stats"])
+            for split, of_split in found.items()
+        }
+    except TextError as error:
+        raise ExportError(f"{error}. {remedy}") from None
+    except (KeyError, TypeError):
+        subsets = {}
     if subsets != dict.fromkeys(task.eval_splits, task.hf_subsets):
         raise ExportError(f"{file}: holds the statistics of other splits or subsets. {remedy}")
-    return text
+    return file.read_text(encoding="utf-8"), found

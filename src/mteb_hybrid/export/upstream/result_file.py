@@ -1,6 +1,5 @@
 """Faults of one result file: those that MTEB's results repository tests for, and others."""
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -9,6 +8,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from packaging.version import InvalidVersion, Version
+
+from mteb_hybrid.files.documents import parse_json
+from mteb_hybrid.files.lines import TextError, json_file
 
 LOCAL_PATH = re.compile(r"(^|[\s\"'=(])(~?/[\w.-]+/[\w./-]+|[A-Za-z]:\\\S+|file://\S+)")
 RUN_SETTINGS = "run_settings.jsonl"
@@ -44,7 +46,8 @@ def check_result(name: str, file: Path, covered: set[Covered] | None) -> Iterato
     """
     import mteb
     from mteb.results import TaskResult
-    from pydantic import ValidationError
+
+    from mteb_hybrid.evaluation.salvage import FAULTS
 
     content = read_object(file)
     if content is None:
@@ -52,10 +55,12 @@ def check_result(name: str, file: Path, covered: set[Covered] | None) -> Iterato
         return
     try:
         result = TaskResult.from_disk(file)
-        task: Any = mteb.get_task(result.task_name)
-    except (ValidationError, ValueError) as error:
-        yield Finding(name, f"MTEB cannot read it: {str(error).splitlines()[0]}")
+    except FAULTS as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        yield Finding(name, f"MTEB cannot read it: {first}")
         return
+    try:
+        task: Any = mteb.get_task(result.task_name)
     except KeyError:
         yield Finding(name, f"MTEB has no task {content.get('task_name')!r}; delete the file")
         return
@@ -129,7 +134,7 @@ def read_run_settings(file: Path) -> set[Covered] | None:
         file: ``run_settings.jsonl``; before mteb 2.18.17, each line had one split and one subset.
     """
     try:
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+        lines = [parse_json(line) for line in file.read_bytes().split(b"\n") if line]
         return {
             (line["task"], split, subset)
             for line in lines
@@ -137,7 +142,7 @@ def read_run_settings(file: Path) -> set[Covered] | None:
             for subset in line.get("subsets") or [line["subset"]]
             if _is_recent(line["version"]["mteb"])
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -156,7 +161,7 @@ def paths_in(name: str, content: Any, key: str = "") -> Iterator[Finding]:
 def read_object(file: Path) -> dict[str, Any] | None:
     """An object in a JSON file, None if there is none."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = json_file(file, dict)
+    except (OSError, TextError):
         return None
-    return content if isinstance(content, dict) else None
+    return found

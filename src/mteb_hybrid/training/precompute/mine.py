@@ -1,5 +1,6 @@
 """Hard negatives for parallel data, from the passages of the languages that are named."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -103,7 +104,7 @@ def mine(
                     pa.ipc.new_file(sink, SCHEMA) as writer,
                 ):
                     writer.write_table(table)
-            columns[code] = pa.ipc.open_file(pa.memory_map(str(file))).read_all()
+            columns[code] = pa.ipc.open_file(pa.memory_map(os.fsencode(file))).read_all()
         write_rows(part, _with_negatives(source, columns), gzipped=output.suffix == ".gz")
         found = {
             code: _counted(source, code, table, choice.num_negatives)

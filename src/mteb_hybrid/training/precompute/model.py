@@ -95,7 +95,7 @@ class TextModel:
         prompt_type = PromptType(role)
         loader = self._loader(texts, prompt_type)
         found = self._model.encode(loader, prompt_type=prompt_type, **self._options)
-        return np.asarray(checked_vectors(found, texts), dtype=np.float32)
+        return np.asarray(checked_vectors(found, texts, self.about["name"]), dtype=np.float32)
 
     def scores(self, queries: Sequence[str], passages: Sequence[str]) -> Floats:
         """Score pairs: logits of a cross-encoder, or the encoder's similarity of their vectors.
@@ -168,10 +168,11 @@ def _is_cross_encoder(folder: Path) -> bool:
         ("config.json", "architectures"),
     ):
         file = folder / name
-        found = json_file(file) if file.is_file() else {}
+        found = json_file(file, dict) if file.is_file() else {}
         if value := found.get(key):
             return value == "CrossEncoder" or (
-                isinstance(value, list) and str(value[0]).endswith("ForSequenceClassification")
+                isinstance(value, list)
+                and str([*value, ""][0]).endswith("ForSequenceClassification")
             )
     return False
 

@@ -86,7 +86,7 @@ def _write_parquet(file: Path, source: Source, kept: npt.NDArray[np.bool_], labe
     vector = pa.list_(pa.list_(pa.float32()))
     fields = [("id", pa.string()), *((name, pa.string()) for name in names)]
     schema = pa.schema([*fields, ("group", pa.int64()), (LABEL, vector)])
-    with pq.ParquetWriter(file, schema) as writer:
+    with file.open("wb") as sink, pq.ParquetWriter(sink, schema) as writer:
         rows = zip(source.rows(), corpus.groups().tolist(), kept.tolist(), strict=True)
         numbered = enumerate((row, group) for row, group, there in rows if there)
         while some := list(islice(numbered, PART)):

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file, json_line
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.safe_text import line
 from mteb_hybrid.files.whole import whole, write_json
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class Work:
         file = folder / ABOUT
         here = json.loads(json.dumps(about))
         if file.is_file():
-            before = json_file(file)
+            before = json_file(file, dict)
             for key in sorted({*before, *here}):
                 if before.get(key) != here.get(key):
                     raise PrecomputeError(
@@ -71,7 +72,7 @@ class Work:
             Shape (N, …), float32.
         """
         parts = []
-        with tqdm(total=len(items), desc=name, unit=" texts", disable=None) as bar:
+        with tqdm(total=len(items), desc=line(name), unit=" texts", disable=None) as bar:
             for start in range(0, len(items), PART):
                 some = list(items[start : start + PART])
                 file = self.folder / name / f"{start:012}.npy"
@@ -127,7 +128,7 @@ def _remove_finished(folder: Path, told: Path) -> None:
     """Remove a work folder that a kill left after its output was whole."""
     file = folder / ABOUT
     if file.is_file() and told.is_file():
-        about, provenance = (json.loads(each.read_text(encoding="utf-8")) for each in (file, told))
+        about, provenance = (json_file(each, dict) for each in (file, told))
         if about.items() <= provenance.items():
             shutil.rmtree(folder)
 

@@ -48,6 +48,10 @@ def cached_file(
     place = places.cache_folder() / "parallel" if folder is None else Path(folder)
     digest = hashlib.blake2b(json.dumps(key).encode(), digest_size=12).hexdigest()
     file = place / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', stem)}-{digest}.arrow"
+    if fault := places.utf8_fault(place):
+        raise ParallelDataError(
+            f"{place}: {fault}, or set XDG_CACHE_HOME, or `cache_folder` of a reader that has it"
+        )
     if not file.is_file():
         try:
             place.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Training corpora from Parquet files, as `mteb-hybrid teach` writes them."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,7 @@ def read_parquet(
 
 def _read(file: Path) -> Batches:
     with _readable(file):
-        content = pq.ParquetFile(file)
+        content = pq.ParquetFile(pa.OSFile(os.fsencode(file)))
     return content.schema_arrow, _batches(file, content)
 
 

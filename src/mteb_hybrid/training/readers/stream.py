@@ -8,6 +8,7 @@ from datasets import Dataset, IterableDataset
 from tqdm import tqdm
 
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.training.readers.cache import Batches, cached_file
 from mteb_hybrid.training.readers.checks import logger
 
@@ -89,7 +90,7 @@ def _batches(stream: IterableDataset, schema: pa.Schema, where: str) -> Iterator
     with tqdm(
         total=total, unit=" rows", unit_scale=True, delay=5, leave=False, disable=None
     ) as bar:
-        bar.set_description(where, refresh=False)
+        bar.set_description(visible(where), refresh=False)
         for columns in stream.with_format(None).iter(_ROWS):
             try:
                 part = pa.RecordBatch.from_pydict(columns, schema)

@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
@@ -55,7 +57,7 @@ class RunFolder:
         One that was being written when the run was interrupted does not count: the trainer writes
         its state last.
         """
-        states = self.checkpoints.glob("checkpoint-*/trainer_state.json")
+        states = self.checkpoints.glob("checkpoint-[0-9]*/trainer_state.json")
         whole = [file.parent for file in states if _is_json(file)]
         return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
@@ -70,9 +72,11 @@ class RunFolder:
             Whether there is something to do: False if the run is finished.
 
         Raises:
-            RunFolderError: If the folder has other files, a run with another recipe, or
-                checkpoints that may not be resumed.
+            RunFolderError: If its path is not UTF-8, or the folder has other files, a run with
+                another recipe, or checkpoints that may not be resumed.
         """
+        if fault := utf8_fault(self.path):
+            raise RunFolderError(f"{self.path}: {fault}")
         clean(self.recipe)
         if not self.recipe.is_file():
             if self.path.is_dir() and not all(map(is_unfinished, self.path.iterdir())):
@@ -117,8 +121,8 @@ class RunFolder:
         write_json(self.versions, [*(self._parts() if last else ()), part])
 
     def _parts(self) -> list[dict[str, Any]]:
-        file = self.versions
-        return json_file(file) if file.is_file() else []
+        parts = json_file(self.versions, list) if self.versions.is_file() else []
+        return [part for part in parts if isinstance(part, dict)]
 
     def write_log(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Write the trainer's log, an entry per line."""
@@ -128,8 +132,8 @@ class RunFolder:
 
 def _is_json(file: Path) -> bool:
     try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        json_file(file)
+    except DataError:
         return False
     return True
 

@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.whole import whole, write_json
+from mteb_hybrid.files.whole import named, whole, write_json
 from mteb_hybrid.models.load import folder_hash
 from mteb_hybrid.recipes.kept_run import keep_run
 from mteb_hybrid.recipes.recipe import Recipe
@@ -128,7 +128,8 @@ def _train(
         ],
     )
     trainer.remove_callback(PrinterCallback)  # RunLog prints instead
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with named(run.checkpoints):
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if trainer.is_world_process_zero():
         interpolate(model, start, recipe.training.interpolate)
         _finish(run, recipe, model, trainer.state)
