@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from mteb.cache import ResultCache
@@ -26,6 +25,7 @@ from mteb_hybrid.evaluation.salvage import (
     run_settings,
 )
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.scratch import scratch
 from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.results.mteb_files import META
 
@@ -49,11 +49,11 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             save(self, task_result, model_name, *args, **options)
             return
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
-        with lock(file.parent), TemporaryDirectory() as scratch:
+        with lock(file.parent), scratch("mteb-hybrid-results") as folder:
             there = _mended(file)
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
-            aside = ResultCache(scratch)
+            aside = ResultCache(folder)
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
             (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
