@@ -109,12 +109,16 @@ def evaluate(tmp_path):
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory) -> Path:
     """A folder with a minute untrained sentence-transformers model."""
+    return write_tiny_model(tmp_path_factory.mktemp("models"))
+
+
+def write_tiny_model(folder) -> Path:
+    """Write that model, below a folder."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("models")
     characters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *characters, *(f"##{c}" for c in characters)]
     tokenizer = Tokenizer(
@@ -143,25 +147,29 @@ def tiny_model(tmp_path_factory) -> Path:
 @pytest.fixture
 def beir_card(tmp_path, monkeypatch):
     """Writes a card of format beir, and its folder, where MTEB_HYBRID_TASKS points."""
-    cards = tmp_path / "cards"
-    cards.mkdir()
-    sample = (card_folder() / "sample.toml").read_text(encoding="utf-8")
-    metadata = sample[sample.index("[metadata]") : sample.index("[languages.en]")]
 
     def make(files, name="Toy", source=""):
-        folder = cards / name.lower()
-        for file, content in files.items():
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
-        card = cards / f"{name.lower()}.toml"
-        card.write_text(
-            f'name = "{name}"\ntitle = "{name}"\nkind = "benchmark"\ndescription = "A toy."\n'
-            f'[source]\nformat = "beir"\npath = "{name.lower()}"\nrepository = "toy/toy"\n'
-            f'revision = "1.0.0"\n{source}\n{metadata}\n[languages.en]\ncode = "eng-Latn"\n',
-            encoding="utf-8",
-        )
-        monkeypatch.setenv("MTEB_HYBRID_TASKS", str(cards))
+        card = write_beir_card(tmp_path / "cards", files, name, source)
+        monkeypatch.setenv("MTEB_HYBRID_TASKS", str(card.parent))
         monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
         return read_card(card)
 
     return make
+
+
+def write_beir_card(cards, files, name="Toy", source="") -> Path:
+    """Write that card, into a folder, and its files beside it."""
+    sample = (card_folder() / "sample.toml").read_text(encoding="utf-8")
+    metadata = sample[sample.index("[metadata]") : sample.index("[languages.en]")]
+    folder = cards / name.lower()
+    for file, content in files.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
+    card = cards / f"{name.lower()}.toml"
+    card.write_text(
+        f'name = "{name}"\ntitle = "{name}"\nkind = "benchmark"\ndescription = "A toy."\n'
+        f'[source]\nformat = "beir"\npath = "{name.lower()}"\nrepository = "toy/toy"\n'
+        f'revision = "1.0.0"\n{source}\n{metadata}\n[languages.en]\ncode = "eng-Latn"\n',
+        encoding="utf-8",
+    )
+    return card

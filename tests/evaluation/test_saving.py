@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_killed_at_any_step_of_saving(tmp_path, result):
         if not killed:
             break
         steps += 1
+    assert steps > 20
+
+
+def test_killed_once_all_is_saved_the_next_run_tidies(tmp_path, result, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    cache = ResultCache(tmp_path / "cache")
+    cache.save_to_cache(result, META)
+    steps = 0
+    while killed_at(steps, lambda: cache.save_to_cache(result, META)):
+        assert subsets_in(cache) == sorted(SUBSETS)
+        assert_tidy(tmp_path)
+        steps += 4
     assert steps > 20
 
 

@@ -9,6 +9,7 @@ from threading import Timer
 
 import pytest
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lock import LOG, lock
 
 COUNT = """
@@ -58,6 +59,27 @@ def test_a_killed_process_lets_go_and_waiting_is_said(tmp_path, monkeypatch):
     assert not list(file.parent.iterdir())
     assert holder.wait(10) == -signal.SIGKILL
     holder.stdout.close()
+
+
+def test_the_lock_of_a_killed_process_is_cleared_away_and_that_of_a_living_one_is_not(tmp_path):
+    file = tmp_path / "results"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdout=subprocess.PIPE, text=True
+    )
+    with holder.stdout:
+        assert holder.stdout.readline() == "held\n"
+        clean(file)
+        assert (tmp_path / ".results.lock").exists()
+        holder.kill()
+        assert holder.wait(10) == -signal.SIGKILL
+    clean(tmp_path / "other")
+    assert (tmp_path / ".results.lock").exists(), "it may be of another program"
+    clean(file)
+    assert not list(tmp_path.iterdir())
+    with lock(file):
+        clean(file)
+        assert (tmp_path / ".results.lock").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_let_go_when_the_work_fails(tmp_path):

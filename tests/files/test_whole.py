@@ -269,3 +269,21 @@ def test_other_errors_pass_as_they_are(target, error):
     with pytest.raises(type(error)) as failed, whole(target):
         raise error
     assert failed.value is error
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")  # noqa: PTH110
+def test_content_is_flushed_before_it_has_its_name_and_the_name_after(target, monkeypatch):
+    done = []
+
+    def sync(descriptor):
+        done.append(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115
+
+    replace = type(target).replace
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(
+        type(target), "replace", lambda part, to: (done.append("renamed"), replace(part, to))
+    )
+    write_text(target, "new")
+    (part, *after) = done
+    assert part.endswith(".part")
+    assert after == ["renamed", str(target.parent)]

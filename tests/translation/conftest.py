@@ -51,14 +51,16 @@ def m2m_model(size):
 
 @pytest.fixture(scope="session")
 def nllb(tmp_path_factory):
+    return write_nllb(tmp_path_factory.mktemp("mt") / "nllb")
+
+
+def write_nllb(folder):
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *LETTERS]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = NllbTokenizer(vocab=vocabulary, merges=[], extra_special_tokens=NLLB_CODES)
     silent = set(range(len(tokenizer))) - {2, *range(5, len(pieces))}
     silent -= set(tokenizer.convert_tokens_to_ids(NLLB_CODES))
-    return save(
-        m2m_model(len(tokenizer)), tokenizer, tmp_path_factory.mktemp("mt") / "nllb", silent
-    )
+    return save(m2m_model(len(tokenizer)), tokenizer, folder, silent)
 
 
 @pytest.fixture(scope="session")

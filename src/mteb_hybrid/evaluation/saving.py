@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 from mteb.cache import ResultCache
@@ -26,12 +26,15 @@ from mteb_hybrid.evaluation.salvage import (
     run_settings,
 )
 from mteb_hybrid.files.documents import parse_json
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.scratch import scratch
 from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 
 LOG = logging.getLogger(__name__)
 RUN_SETTINGS = "run_settings.jsonl"
+SCRATCH = "mteb-hybrid-results"
 
 
 def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
@@ -50,11 +53,11 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             save(self, task_result, model_name, *args, **options)
             return
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
-        with lock(file.parent), TemporaryDirectory() as scratch:
+        with lock(file.parent), scratch(SCRATCH) as folder:
             there = _mended(file)
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
-            aside = ResultCache(scratch)
+            aside = ResultCache(folder)
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
             (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
@@ -76,6 +79,8 @@ def loaded_whole(load: Callable[..., TaskResult | None]) -> Callable[..., TaskRe
     ) -> TaskResult | None:
         if _is_ours(task_name, model_name):
             file = Path(self.get_task_result_path(task_name, model_name))
+            for place in (file, file.parent, Path(gettempdir(), SCRATCH)):
+                clean(place)  # where all is there, nothing is saved any more
             mend(file)
             meta = file.with_name(META)
             if file.exists() and not _is_object(meta):

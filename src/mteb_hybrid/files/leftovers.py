@@ -32,7 +32,8 @@ def clean(path: Path) -> None:
 
     `whole` and `whole_folder` do it before they write. Whoever reads a folder that is replaced as a
     whole does it before reading: between two renames its old content lies beside it. What was left
-    of other files and folders beside the place goes too, as nobody may ever write those again.
+    of other files and folders beside the place goes too, as nobody may ever write those again. The
+    place's own lock goes if nobody holds it.
 
     Args:
         path: The place that was written to.
@@ -42,11 +43,25 @@ def clean(path: Path) -> None:
             if found := UNFINISHED.fullmatch(left.name):
                 with suppress(OSError):
                     _clear(left, found)
+    _unlock(path.with_name(f".{path.name}.lock"))
 
 
 def is_unfinished(path: Path) -> bool:
     """Whether a file or folder is one that we write, took from its place, or lock with."""
     return bool(UNFINISHED.fullmatch(path.name) or re.fullmatch(r"\..+\.lock", path.name))
+
+
+def _unlock(file: Path) -> None:
+    if not file.exists():
+        return
+    from filelock import FileLock, Timeout
+
+    held = FileLock(file)
+    with suppress(OSError, Timeout):
+        held.acquire(blocking=False)
+        with suppress(OSError):  # while it is held, as `lock` does
+            file.unlink()
+        held.release()
 
 
 def _clear(left: Path, found: re.Match[str]) -> None:

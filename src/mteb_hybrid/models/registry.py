@@ -156,6 +156,7 @@ def remove_model(name: str) -> None:
     Raises:
         ModelError: If no model has that name, or a folder lies in place of its entry.
     """
+    clean(entry_file(name.lower()))  # of one that was killed once it had forgotten the model
     file = _file(name)
     with lock(file.with_name(file.name.lower())):
         if _file(name).is_dir():

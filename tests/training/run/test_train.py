@@ -88,6 +88,13 @@ def interrupted(recipe, folder):
         train(recipe, folder, callbacks=[Interrupt()])
 
 
+class KilledAtTheEnd(TrainerCallback):
+    """A crash between the last checkpoint and the model."""
+
+    def on_train_end(self, args, state, control, **kwargs):
+        raise KeyboardInterrupt
+
+
 def weights(folder):
     return load_file(folder / "model" / "model.safetensors")
 
@@ -95,6 +102,20 @@ def weights(folder):
 def command(*arguments):
     result = CliRunner().invoke(app, ["train", *map(str, arguments)])
     return result.output + str(result.exception or "")
+
+
+def test_killed_after_its_last_step_a_run_makes_no_other(recipe_file, tmp_path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    recipe = read_recipe(recipe_file, ["evaluation=", "training.max_steps=4"])
+    assert train(recipe, whole)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, halves, callbacks=[KilledAtTheEnd()])
+    assert train(recipe, halves, resume=True)
+    assert [folder.name for folder in (halves / "checkpoints").glob("c*")] == ["checkpoint-4"]
+    steps = [json.loads(line)["step"] for line in (halves / "log.jsonl").read_text().splitlines()]
+    assert max(steps) == 4
+    first, second = weights(whole), weights(halves)
+    assert all((first[name] == second[name]).all() for name in first)
 
 
 def test_a_run_and_a_resumed_one(recipe_file, tmp_path):

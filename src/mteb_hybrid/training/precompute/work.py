@@ -86,7 +86,7 @@ class Work:
 
     def remove(self) -> None:
         """Remove the folder: the output is whole."""
-        shutil.rmtree(self.folder)
+        _remove(self.folder)
 
 
 def stacked(parts: Sequence[Floats]) -> Floats:
@@ -130,7 +130,17 @@ def _remove_finished(folder: Path, told: Path) -> None:
     if file.is_file() and told.is_file():
         about, provenance = (json_file(each, dict) for each in (file, told))
         if about.items() <= provenance.items():
-            shutil.rmtree(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a work folder; what tells that it may be removed goes last."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ABOUT:
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 def write_rows(file: Path, rows: Iterable[Mapping[str, Any]], *, gzipped: bool) -> None:

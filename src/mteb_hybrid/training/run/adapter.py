@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformer
+
+from mteb_hybrid.training.run.trainer import RunTrainer
 
 
-class AdapterTrainer(SentenceTransformerTrainer):
+class AdapterTrainer(RunTrainer):
     """A trainer whose checkpoints hold the adapter alone.
 
     The stock one reloads the base by the name that the adapter's configuration gives, and the

@@ -18,7 +18,6 @@ class Patience(EarlyStoppingCallback):
     def __init__(self, patience: int, evaluator: ParallelRetrievalEvaluator) -> None:
         super().__init__(patience)
         self.evaluator = evaluator
-        self._is_over = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take up what the checkpoint holds, if there is one."""
@@ -32,10 +31,5 @@ class Patience(EarlyStoppingCallback):
             entry[key] for entry in state.log_history if entry["step"] == 0 and key in entry
         )
         # A run that was killed between its last checkpoint and its model has nothing to learn.
-        self._is_over = self.early_stopping_patience_counter >= self.early_stopping_patience
-        control.should_training_stop = self._is_over
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Let the one step that the trainer makes all the same go by; the best model is loaded."""
-        if self._is_over:
-            control.should_evaluate = control.should_save = control.should_log = False
+        counter = self.early_stopping_patience_counter
+        control.should_training_stop = counter >= self.early_stopping_patience

@@ -5,7 +5,6 @@ Nothing that torch tells says so; a matrix product does.
 """
 
 import time
-from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ LOSS = 0.8
 """From which speed on a precision that was asked for is slow: above is noise."""
 SIZES = {"cpu": 256}
 SIZE = 2048
-REPETITIONS = 5
+REPETITIONS = 9
 
 
 class Precision(NamedTuple):
@@ -97,7 +96,8 @@ def shared_precision(wanted: str, began: str | None = None) -> Precision:
 def relative_speed(dtype: torch.dtype, place: torch.device) -> float:
     """How many times as fast as in float32 a matrix product is; 0 if it cannot be computed.
 
-    Medians of a few, taken in turns, so that what else the machine does slows both.
+    The least of a few, taken in turns: what else the machine does can only add to them, and two
+    runs on one machine have to find the same.
 
     Args:
         dtype: The type.
@@ -110,7 +110,7 @@ def relative_speed(dtype: torch.dtype, place: torch.device) -> float:
         single, other = zip(*(_seconds(factors) for _ in range(REPETITIONS)), strict=True)
     except (RuntimeError, TypeError):  # MPS before macOS 14 has no bf16
         return 0.0
-    return float(median(single) / median(other))
+    return float(min(single) / min(other))
 
 
 def _seconds(factors: list[torch.Tensor]) -> list[float]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from accelerate import PartialState
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformer
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 
 from mteb_hybrid.files.lock import lock
@@ -34,6 +34,7 @@ from mteb_hybrid.training.run.loss import check_vectors, make_loss
 from mteb_hybrid.training.run.meta import model_meta
 from mteb_hybrid.training.run.patience import Patience
 from mteb_hybrid.training.run.precision import device, shared_precision
+from mteb_hybrid.training.run.trainer import RunTrainer
 
 WAIT = timedelta(minutes=30)
 """How long processes wait for one another, as the trainer's."""
@@ -107,7 +108,7 @@ def _train(
             print(f"precision: {precision.warning}", file=sys.stderr)
         run.begin(recipe, precision.name)
     patience = recipe.evaluation.patience if recipe.evaluation else None
-    trainer_class = SentenceTransformerTrainer if recipe.model.lora is None else AdapterTrainer
+    trainer_class = RunTrainer if recipe.model.lora is None else AdapterTrainer
     trainer = trainer_class(
         model=model,
         args=arguments,
