@@ -162,6 +162,7 @@ def write_beir_card(cards, files, name="Toy", source="") -> Path:
     sample = (card_folder() / "sample.toml").read_text(encoding="utf-8")
     metadata = sample[sample.index("[metadata]") : sample.index("[languages.en]")]
     folder = cards / name.lower()
+    cards.mkdir(exist_ok=True)
     for file, content in files.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content.encode() if isinstance(content, str) else content)
