@@ -11,6 +11,7 @@ from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.models.kind import REFUSED, kind_of
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -139,8 +140,8 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         device: A torch device; sentence-transformers' own choice if None.
 
     Raises:
-        ModelError: If it holds no model, one whose weights are pickled, cut short or of another
-            architecture, one without its tokenizer, or one that needs code of its own.
+        ModelError: If it holds no model, no dense encoder, one whose weights are pickled, cut short
+            or of another architecture, one without its tokenizer, or one that needs code of its own.
     """
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(
@@ -148,6 +149,8 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
             "(transformers) is in it. Name the folder that save_pretrained wrote."
         )
     names = _check_files(folder)
+    if refused := REFUSED.get(kind_of(folder)):
+        raise ModelError(f"{folder}: {refused}.")
     from sentence_transformers import SentenceTransformer
 
     try:
