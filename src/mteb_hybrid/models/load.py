@@ -140,8 +140,9 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         device: A torch device; sentence-transformers' own choice if None.
 
     Raises:
-        ModelError: If it holds no model, no dense encoder, one whose weights are pickled, cut short
-            or of another architecture, one without its tokenizer, or one that needs code of its own.
+        ModelError: If it holds no model, no dense encoder, one whose weights are pickled, cut
+            short or of another architecture, one without its tokenizer, or one that needs code of
+            its own.
     """
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(
