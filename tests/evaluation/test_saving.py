@@ -171,12 +171,30 @@ def test_results_of_other_tasks_are_mtebs(tmp_path, result):
     assert file.read_bytes() == b""
 
 
-def test_results_on_another_revision_of_the_data_are_replaced(tmp_path, result):
+def test_results_on_another_revision_of_the_data_are_replaced(tmp_path, result, caplog):
     cache = ResultCache(tmp_path)
     old = part(result, SUBSETS[:1]).model_copy(update={"dataset_revision": "0"})
     cache.save_to_cache(old, META)
     cache.save_to_cache(part(result, SUBSETS[1:]), META)
     assert subsets_in(cache) == sorted(SUBSETS[1:])
+    aside = file_of(cache).with_name(f"{TASK}.json.outdated")
+    assert json.loads(aside.read_text())["dataset_revision"] == "0"
+    assert f"set aside as {aside.name}" in caplog.text
+
+
+def test_a_run_sets_results_on_another_revision_of_the_data_aside(tmp_path, caplog):
+    folder = evaluate(HashEncoder(), {TASK: SUBSETS}, tmp_path)
+    file = folder / f"{TASK}.json"
+    current = json.loads(file.read_text())["dataset_revision"]
+    outdated = json.dumps(json.loads(file.read_text()) | {"dataset_revision": "before"})
+    file.write_text(outdated)
+    evaluate(HashEncoder(), {TASK: SUBSETS[:1]}, tmp_path)
+    assert f"on revision before of the data, which now have {current}" in caplog.text
+    assert file.with_name(f"{file.name}.outdated").read_text() == outdated
+    assert subsets_in(ResultCache(tmp_path)) == SUBSETS[:1]
+    assert json.loads(file.read_text())["dataset_revision"] == current
+    assert set(read_per_query(folder)["pool"]) == {SUBSETS[0]}
+    assert len(list((folder / f"{TASK}.per_query.outdated").iterdir())) == len(SUBSETS)
 
 
 def edited(text, change):

@@ -220,9 +220,25 @@ def own_module(folder):
     file.write_text(json.dumps([*json.loads(file.read_text()), own]))
 
 
+def kind(name):
+    def change(folder):
+        add(folder, "config_sentence_transformers.json", json.dumps({"model_type": name}))
+
+    return change
+
+
+def classifier(folder):
+    without("modules.json", "config_sentence_transformers.json")(folder)
+    with_config(architectures=["BertForSequenceClassification"])(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (kind("CrossEncoder"), "a cross-encoder, which .* has no vectors of texts; expected an en"),
+        (classifier, "a cross-encoder"),
+        (kind("SparseEncoder"), r"a sparse encoder; .*load it in Python with SparseEncoder\("),
+        (kind("MultiVectorEncoder"), "an encoder with a vector for every token"),
         (cut, r"model\.safetensors: damaged or cut short \(.*\); copy or download it again"),
         (pickled, r"pytorch_model\.bin: pickled weights.*Convert it.*save_pretrained"),
         (without("model.safetensors"), "cannot be loaded: Error no file named model.safetensors"),

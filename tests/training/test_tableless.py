@@ -207,3 +207,8 @@ def test_a_transform_changes_what_is_read_and_what_is_trained_on(data):
 def test_it_survives_pickling_and_the_end_of_a_with_block(data):
     with pickle.loads(pickle.dumps(data)) as copy:  # noqa: S301
         assert copy.to_list() == data.to_list() and copy.digest == data.digest
+
+
+def test_a_script_that_ends_has_nothing_to_say(data, monkeypatch):
+    monkeypatch.setattr("mteb_hybrid.training.tableless.NoTableError", None)
+    data.__del__()

@@ -8,6 +8,7 @@ from typing import Any
 from mteb.cache import ResultCache
 from mteb.results import TaskResult
 
+from mteb_hybrid.evaluation.saving import retire
 from mteb_hybrid.evaluation.task import CardTask
 from mteb_hybrid.results.per_query import is_kept
 
@@ -18,6 +19,7 @@ class KeptResults(ResultCache):
     """MTEB's results, less the subsets of which what is kept beside them is missing or damaged.
 
     MTEB then evaluates those again. In the file they stay until their new scores replace them.
+    Results on another revision of the data are set aside, all of them.
 
     Args:
         cache_path: Where MTEB keeps results.
@@ -37,6 +39,11 @@ class KeptResults(ResultCache):
         folder = task.folder_of(model_name) if task else None
         if result is None or task is None or folder is None:
             return result
+        if result.dataset_revision != task.metadata.revision:
+            file = Path(self.get_task_result_path(task_name, model_name))
+            ours = [folder / f"{task_name}.{kind}" for kind in ("per_query", "rankings")]
+            retire(file, task.metadata.revision, ours)
+            return super().load_task_result(task_name, model_name, *args, **options)
         there = {row["hf_subset"] for rows in result.scores.values() for row in rows}
         lost = {
             subset

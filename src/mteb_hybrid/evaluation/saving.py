@@ -8,7 +8,7 @@ through which all of MTEB's evaluations go; what is not of our tasks is passed o
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from tempfile import gettempdir
@@ -57,6 +57,8 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             there = _mended(file)
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
+            elif there is not None:
+                set_aside_outdated(file, there, task_result.dataset_revision)
             aside = ResultCache(folder)
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
@@ -100,18 +102,52 @@ def mend(file: Path) -> None:
             _mended(file)
 
 
-def set_aside(file: Path, fault: str, remedy: str) -> None:
-    """Copy a damaged file to ``NAME.damaged``, and say so; an earlier one is replaced.
+def set_aside(file: Path, fault: str, remedy: str, kind: str = "damaged") -> None:
+    """Copy a file to ``NAME.KIND``, and say so; an earlier one is replaced.
 
     Args:
         file: The file.
         fault: What is wrong with it.
         remedy: What comes of that, as sentences.
+        kind: In a word.
     """
-    aside = file.with_name(f"{file.name}.damaged")
+    aside = file.with_name(f"{file.name}.{kind}")
     with whole(aside) as part:
         shutil.copyfile(file, part)
-    LOG.warning("%s: damaged (%s); set aside as %s. %s", file, fault, aside.name, remedy)
+    LOG.warning("%s: %s (%s); set aside as %s. %s", file, kind, fault, aside.name, remedy)
+
+
+def set_aside_outdated(file: Path, result: TaskResult, revision: str) -> None:
+    """Copy results on another revision of the data to ``NAME.outdated``.
+
+    Args:
+        file: The file that has them.
+        result: What it has.
+        revision: The revision that the data have now.
+    """
+    fault = f"on revision {result.dataset_revision} of the data, which now have {revision}"
+    set_aside(file, fault, "What is asked for is evaluated anew.", "outdated")
+
+
+def retire(file: Path, revision: str, kept: Iterable[Path]) -> None:
+    """Set results on another revision of the data aside, with the values per query beside them.
+
+    Args:
+        file: A result file.
+        revision: The revision that the data have now.
+        kept: The folders of what was kept per query.
+    """
+    with lock(file.parent):
+        there = _mended(file)
+        if there is None or there.dataset_revision == revision:  # another process was faster
+            return
+        set_aside_outdated(file, there, revision)
+        for folder in kept:
+            if folder.is_dir():
+                aside = folder.with_name(f"{folder.name}.outdated")
+                shutil.rmtree(aside, ignore_errors=True)
+                folder.rename(aside)
+        file.unlink()
 
 
 def _is_ours(task: str, model: object) -> bool:

@@ -23,6 +23,8 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _VIRAMA = 9
+_EMOJI = "\ufe0f"
+"""Has the symbol before it shown in colours."""
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~$&!@]|:(?=//)|(?<=www)\.")
 _STARTS_A_BLOCK = re.compile(r"^(\d*)([-+=.)])(?=[-=\s]|$)")
 _LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
@@ -41,7 +43,8 @@ _FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]")
 def visible(text: str) -> str:
     """The text on one line, with an escape for every character that is not seen.
 
-    The joiners that Persian, Hindi and others spell words with stay, where they join.
+    The joiners that Persian, Hindi and others spell words with stay, where they join, and what
+    makes an emoji of the symbols before and after it.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -120,7 +123,10 @@ def csv_cell(text: str) -> str:
 def _shows(text: str, place: int) -> bool:
     char = text[place]
     if char in "\u200c\u200d":
-        return _joins(text[place - 1 : place], text[place + 1 : place + 2])
+        around = text[max(place - 2, 0) : place], text[place + 1 : place + 2]
+        return _joins(around[0][-1:], around[1]) or (char == "\u200d" and _is_emoji(*around))
+    if char == _EMOJI:
+        return _is_symbol(text[max(place - 1, 0) : place])
     if char.isprintable():
         return not _UNSEEN.match(char)
     return unicodedata.category(char) == "Zs"
@@ -133,6 +139,16 @@ def _joins(before: str, after: str) -> bool:
     return bool(before and after) and all(
         unicodedata.bidirectional(char) == "AL" for char in (before, after)
     )
+
+
+def _is_emoji(before: str, after: str) -> bool:
+    """Whether a joiner stands between two symbols, the first perhaps with what colours it."""
+    plain = len(before) > 1 and (before[-1] == _EMOJI or unicodedata.category(before[-1]) == "Sk")
+    return _is_symbol(before[-2:-1] if plain else before[-1:]) and _is_symbol(after)
+
+
+def _is_symbol(char: str) -> bool:
+    return bool(char) and unicodedata.category(char) == "So"
 
 
 def _escape(char: str) -> str:

@@ -12,6 +12,7 @@ from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.models.kind import REFUSED, kind_of
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -140,11 +141,14 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
         device: A torch device; sentence-transformers' own choice if None.
 
     Raises:
-        ModelError: If it holds no model, one whose weights are pickled, cut short or of another
-            architecture, one without its tokenizer, or one that needs code of its own.
+        ModelError: If it holds no model, no dense encoder, one whose weights are pickled, cut
+            short or of another architecture, one without its tokenizer, or one that needs code of
+            its own.
     """
     check_folder(folder)
     names = _check_files(folder)
+    if refused := REFUSED.get(kind_of(folder)):
+        raise ModelError(f"{folder}: {refused}.")
     from sentence_transformers import SentenceTransformer
 
     try:

@@ -37,6 +37,10 @@ class TablelessDataset(Dataset):  # type: ignore[misc]
         self._format_columns = None
         self._output_all_columns = False
 
+    def __del__(self) -> None:
+        # The inherited one asks for a table, when a script ends and error classes may be gone.
+        pass
+
     @property
     def _data(self) -> Any:
         raise NoTableError(

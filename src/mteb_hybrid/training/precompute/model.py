@@ -11,7 +11,7 @@ from datasets import Dataset
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
-from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.models.kind import kind_of
 from mteb_hybrid.models.load import folder_hash, load_model
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
@@ -47,7 +47,7 @@ class TextModel:
     ) -> None:
         folder = Path(name)
         self._model: Any
-        if folder.is_dir() and _is_cross_encoder(folder):
+        if folder.is_dir() and kind_of(folder) == "CrossEncoder":
             self._model = _cross_encoder(folder, device)
             self.about = {"name": f"local/{folder.resolve().name}", "revision": folder_hash(folder)}
         else:
@@ -159,22 +159,6 @@ class TextModel:
             prompt_type=prompt_type,
             batch_size=self.batch_size,
         )
-
-
-def _is_cross_encoder(folder: Path) -> bool:
-    """Whether a folder says that it holds one: loaded as an encoder it would give nonsense."""
-    for name, key in (
-        ("config_sentence_transformers.json", "model_type"),
-        ("config.json", "architectures"),
-    ):
-        file = folder / name
-        found = json_file(file, dict) if file.is_file() else {}
-        if value := found.get(key):
-            return value == "CrossEncoder" or (
-                isinstance(value, list)
-                and str([*value, ""][0]).endswith("ForSequenceClassification")
-            )
-    return False
 
 
 def _cross_encoder(folder: Path, device: str | None) -> Any:
