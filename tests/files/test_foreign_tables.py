@@ -22,6 +22,7 @@ from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models import registry
 from mteb_hybrid.models.describe import model_facts
+from mteb_hybrid.models.kind import kind_of
 from mteb_hybrid.models.load import ModelError, open_folder
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
@@ -30,7 +31,6 @@ from mteb_hybrid.results.mteb_files import ResultError, evaluated_model, read_re
 from mteb_hybrid.results.per_query import PerQueryError, read_per_query
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.sources import READERS
-from mteb_hybrid.training.precompute.model import _is_cross_encoder
 from mteb_hybrid.training.precompute.work import Work
 from mteb_hybrid.training.readers.parquet import read_parquet
 from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
@@ -139,7 +139,8 @@ def test_paths_that_are_not_utf8(tmp_path, name):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="paths are UTF-8 there")
-def test_models_whose_paths_are_not_utf8(tmp_path):
+def test_models_whose_paths_are_not_utf8(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_MODELS", str(tmp_path / "models"))
     folder = tmp_path / os.fsdecode(b"b\xff")
     folder.mkdir()
     (folder / "modules.json").write_text("[]")
@@ -243,7 +244,7 @@ WHOLE = [
     ("object.json", read_object),
     ("about.json", lambda file: Work(file.parent, {})),
     ("dataset_dict.json", lambda file: load(file.parent)),
-    ("config.json", lambda file: _is_cross_encoder(file.parent)),
+    ("config.json", lambda file: kind_of(file.parent)),
 ]
 
 

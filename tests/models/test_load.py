@@ -146,7 +146,7 @@ def test_what_save_pretrained_wrote_has_the_hash_of_earlier_versions(folder):
 @pytest.mark.parametrize("content", ["{", "{}"])
 def test_modules_that_cannot_be_read(folder, content):
     add(folder, "modules.json", content)
-    with pytest.raises(ModelError, match=r"modules\.json: (not JSON|expected a JSON array)"):
+    with pytest.raises(ModelError, match=r"modules\.json: .*(not JSON|expected a JSON array)"):
         folder_hash(folder)
 
 

@@ -43,7 +43,8 @@ def clean(path: Path) -> None:
             if found := UNFINISHED.fullmatch(left.name):
                 with suppress(OSError):
                     _clear(left, found)
-    _unlock(path.with_name(f".{path.name}.lock"))
+    if path.name:
+        _unlock(path.with_name(f".{path.name}.lock"))
 
 
 def is_unfinished(path: Path) -> bool:

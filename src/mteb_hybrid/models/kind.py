@@ -29,7 +29,7 @@ def kind_of(folder: Path) -> str:
         folder: As ``save_pretrained`` wrote it.
 
     Raises:
-        DataError: If one of its configurations is not JSON.
+        DataError: If one of its configurations is no JSON object.
     """
     kind = _found(folder / "config_sentence_transformers.json", "model_type")
     if isinstance(kind, str):
@@ -42,5 +42,5 @@ def kind_of(folder: Path) -> str:
 
 
 def _found(file: Path, key: str) -> object:
-    content = json_file(file) if file.is_file() else None
-    return content.get(key) if isinstance(content, dict) else None
+    content = json_file(file, dict) if file.is_file() else {}
+    return content.get(key)

@@ -104,6 +104,16 @@ def command(*arguments):
     return result.output + str(result.exception or "")
 
 
+def _forget(monkeypatch, start):
+    """Have modules imported anew in a test, and be again what they were after it."""
+    names = [name for name in sys.modules if name.startswith(start)]
+    for parent, _, child in (name.rpartition(".") for name in names):
+        package = sys.modules[parent]
+        monkeypatch.setattr(package, child, getattr(package, child))
+    for name in names:
+        monkeypatch.delitem(sys.modules, name)
+
+
 def test_killed_after_its_last_step_a_run_makes_no_other(recipe_file, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     recipe = read_recipe(recipe_file, ["evaluation=", "training.max_steps=4"])
@@ -197,8 +207,7 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
 def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch):
     for module in ("mteb_hybrid.training.run.curves", "mteb_hybrid.model_card.markdown"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    for module in [name for name in sys.modules if name.startswith("mteb_hybrid.model_card.")]:
-        monkeypatch.delitem(sys.modules, module)
+    _forget(monkeypatch, "mteb_hybrid.model_card.")
     monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     given = [argument for override in SHORT for argument in ("--set", override)]
@@ -221,8 +230,7 @@ def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, mon
 
 @pytest.mark.parametrize("dry", [("--dry-run",), ()])
 def test_without_the_extra_it_is_named(recipe_file, tmp_path, monkeypatch, dry):
-    for module in [name for name in sys.modules if name.startswith("mteb_hybrid.training.")]:
-        monkeypatch.delitem(sys.modules, module)
+    _forget(monkeypatch, "mteb_hybrid.training.")
     for module in [name for name in sys.modules if name.partition(".")[0] == "accelerate"]:
         monkeypatch.setitem(sys.modules, module, None)
     said = command(recipe_file, "-o", tmp_path / "run", *dry)
