@@ -19,9 +19,10 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 def lock(path: Path) -> Iterator[None]:
     """Hold the lock of a file or folder; wait for another process that holds it, and say so.
 
-    For what is read, changed and written back. `whole` needs none: of two processes that write the
-    same file with it the later one wins, and the file is that of one of them. A process that is
-    killed lets go of its locks. A thread that holds a lock must not ask for it again.
+    For what is read, changed and written back. A file that is only written needs none: of two
+    processes that do so with `whole` the later one wins. A process that is killed lets go of its
+    locks. A thread that holds a lock must not ask for it again; `whole` and `whole_folder` ask for
+    that of a folder while they put it in its place.
 
     Args:
         path: What is locked, there or not; its folder is made if need be. The lock itself is the
