@@ -39,8 +39,8 @@ UNCOMPARED = re.compile(
 """Named by a time, in the order of work, or of each part of a run; and folders of our own."""
 FREE = re.compile(r"evaluation_(time|phases)|date|kg_co2_emissions|encode_kwargs|train_.*")
 """Keys of JSON that may differ."""
-MASKED = re.compile(rb"[\d.]+ s(?:econds)?\b|\b[mp][0-9a-f]{10}\b")
-"""What may differ in texts and drawings: times that something took, and ids that are random."""
+MASKED = re.compile(rb"[\d.]+ s(?:econds)?\b|; resumed [\w ]+|\b[mp][0-9a-f]{10}\b")
+"""What may differ in texts and drawings: times that it took, how often, and random ids."""
 LIMIT = 300
 """Seconds after which a process is taken for stuck."""
 

@@ -214,7 +214,8 @@ def _versions(run: Run) -> str:
     last = run.versions[-1]
     parts: dict[str, Any] = {"Python": last["python"], **last["packages"]}
     shown = ", ".join(f"{name} {version}" for name, version in parts.items())
-    resumed = f"; resumed {len(run.versions) - 1} times" if run.versions[1:] else ""
+    times = len(run.versions) - 1
+    resumed = f"; resumed {'once' if times == 1 else f'{times} times'}" if times else ""
     processes = f"{last['processes']} process{'es' if last['processes'] > 1 else ''}"
     return f"{shown}; {processes} on {last['device']}{resumed}"
 

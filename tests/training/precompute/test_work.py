@@ -71,6 +71,7 @@ def test_killed_once_the_output_is_whole(tmp_path):
             pass
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"out.jsonl", "out.jsonl.provenance.json"}
+        (tmp_path / "out.jsonl.work").mkdir()  # as a kill in the middle of removing leaves it
 
 
 def test_work_on_another_output_is_kept(tmp_path):

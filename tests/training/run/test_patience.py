@@ -94,6 +94,10 @@ def test_a_resumed_run_stops_and_keeps_the_same(recipe_file, tmp_path, monkeypat
         key = "eval_sample_constrained_map"
         return [(entry["step"], entry[key]) for entry in map(json.loads, lines) if key in entry]
 
+    def card_log(run):
+        card = (tmp_path / run / "model" / "README.md").read_text()
+        return re.search(r"### Training Logs\n(.+?)\n\n", card, re.DOTALL)[1]
+
     watch = Watch()
     calls = script(monkeypatch, values)
     train(recipe, tmp_path / "whole", callbacks=[watch])
@@ -106,6 +110,7 @@ def test_a_resumed_run_stops_and_keeps_the_same(recipe_file, tmp_path, monkeypat
         train(recipe, tmp_path / run, resume=True)
         assert is_that_of(tmp_path / run, watch) == [4] and len(calls) == 6
         assert constrained(run) == constrained("whole")
+        assert card_log(run) == card_log("whole")
 
 
 MAPS = st.tuples(st.floats(0, 1), st.floats(0, 1))

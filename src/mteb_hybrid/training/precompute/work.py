@@ -4,7 +4,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -126,6 +126,8 @@ def new_output(output: Path, about: Mapping[str, Any]) -> Iterator[tuple[Work, P
 
 def _remove_finished(folder: Path, told: Path) -> None:
     """Remove a work folder that a kill left after its output was whole."""
+    with suppress(OSError):  # it is empty, if the kill came before its last operation
+        folder.rmdir()
     file = folder / ABOUT
     if file.is_file() and told.is_file():
         about, provenance = (json_file(each, dict) for each in (file, told))

@@ -15,19 +15,31 @@ from mteb_hybrid.training.run.folder import RunFolder
 class RunLog(TrainerCallback):
     """Prints a line per entry of the log, in place of the trainer's dictionaries.
 
-    With every checkpoint it writes the whole log to the run folder.
+    With every checkpoint it writes the whole log to the run folder. A resumed run tells the model's
+    card what was logged before, which the stock trainer forgets.
 
     Args:
         run: The run folder.
+        metric: The evaluator's primary metric, if there is one.
     """
 
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
+    def __init__(self, run: RunFolder, metric: str | None = None) -> None:
+        self.run, self.metric = run, metric
         self._start = (0.0, 0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock."""
         self._start = (time.monotonic(), state.global_step)
+        logged = {"loss": "Training Loss"}
+        if self.metric:
+            logged[f"eval_{self.metric}"] = self.metric
+        rows: dict[int, dict[str, Any]] = {}
+        for entry in state.log_history:
+            told = {name: entry[key] for key, name in logged.items() if key in entry}
+            if told:
+                row = {"Epoch": entry["epoch"], "Step": entry["step"]}
+                rows.setdefault(entry["step"], row).update(told)
+        kwargs["model"].model_card_data.training_logs = [*rows.values()]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Write the log."""

@@ -124,7 +124,7 @@ def _train(
                 languages=tuple(recipe.languages),
             ),
             *([Patience(patience, evaluator)] if evaluator and patience else []),
-            RunLog(run),
+            RunLog(run, evaluator.primary_metric if evaluator else None),
             *callbacks,
         ],
     )
