@@ -18,6 +18,11 @@ def scratch(name: str) -> Iterator[Path]:
     Yields:
         The folder.
     """
-    clean(Path(tempfile.gettempdir(), name))
+    clean_scratch()
     with tempfile.TemporaryDirectory(prefix=unfinished(name), suffix=".part") as folder:
         yield Path(folder)
+
+
+def clean_scratch() -> None:
+    """Clear away what killed processes left in the system's temporary folder."""
+    clean(Path(tempfile.gettempdir(), "scratch"))

@@ -1,7 +1,10 @@
 """Training by a recipe: the run folder, resuming, refusals, adapters, the dry run."""
 
 import json
+import os
 import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from transformers import TrainerCallback
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.models.load import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.batches.callback import HybridBatchError
@@ -219,8 +223,11 @@ def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, mon
 
     monkeypatch.undo()  # once they are installed, the finished run gets its card
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
+    name = unfinished("model-card-template").replace(f"-{os.getpid()}-", "-999999999-")
+    killed = Path(tempfile.gettempdir(), f"{name}12345678.part")
+    killed.touch()
     said = command(recipe_file, "--output-folder", tmp_path / "run", *given)
-    assert "finished before" in said
+    assert "finished before" in said and not killed.exists()
     card = tmp_path / "run" / "model" / "README.md"
     assert "## How it was trained" in card.read_text(encoding="utf-8")
     card.write_text(card.read_text(encoding="utf-8") + "mine\n", encoding="utf-8")

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mteb_hybrid.files.leftovers import clean, unfinished
+from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.files.safe_text import code, html, markdown
+from mteb_hybrid.files.scratch import clean_scratch
 from mteb_hybrid.recipes.plan import BatchPlan
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.tally import Tally
@@ -54,10 +55,10 @@ def add_section(
     # As a string of the template, whose text is never read as template.
     text = json.dumps("\n".join(_lines(plan, parts, prompts, tally)), ensure_ascii=False)
     section = f"{HEADING}\n{{{{ {text} }}}}\n\n{PLACE}"
-    name = "model-card-template"
-    clean(Path(tempfile.gettempdir(), name))
+    clean_scratch()
+    name = unfinished("model-card-template")
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix=unfinished(name), suffix=".part", delete=False
+        "w", encoding="utf-8", prefix=name, suffix=".part", delete=False
     ) as file:
         file.write(template.replace(PLACE, section, 1))
     data.template_path = Path(file.name)

@@ -15,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.scratch import clean_scratch
 from mteb_hybrid.files.whole import named, whole, write_json
 from mteb_hybrid.models.load import folder_hash
 from mteb_hybrid.recipes.kept_run import keep_run
@@ -88,6 +89,7 @@ def _train(
         # The others would find what the main process has begun to write.
         if processes.is_main_process:
             run.check(recipe, resume=resume)
+        clean_scratch()  # also if it was killed once it was finished
         if run.is_finished:
             return False
         checkpoint = run.last_checkpoint() if resume else None
