@@ -2,8 +2,13 @@
 
 import codecs
 import logging
+import os
+import shlex
+import shutil
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mteb_hybrid.files.safe_text import line, message
@@ -29,6 +34,31 @@ def say(*lines: str, err: bool = False) -> None:
 def complain(error: object) -> None:
     """Say on stderr what went wrong; an error that lists several things has several lines."""
     print(message(f"mteb-hybrid: {error}"), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def told_when_stopped(how: Callable[[], str]) -> Iterator[None]:
+    """Say how to go on when Ctrl-C, SIGTERM or SIGHUP ends what is done.
+
+    Args:
+        how: Gives a sentence, asked at that moment.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        complain(f"stopped; {how()}")
+        raise
+
+
+def again(*further: str) -> str:
+    """The command that is running, as one that can be pasted, with further options."""
+    if "RANK" in os.environ:  # whoever started several processes knows how
+        return " ".join(["the same command", *(f"with {option}" for option in further)])
+    program = ["mteb-hybrid"]
+    if not shutil.which("mteb-hybrid"):
+        program = [sys.executable, "-m", "mteb_hybrid"]
+    words = sys.argv[1:]
+    return shlex.join([*program, *words, *(word for word in further if word not in words)])
 
 
 def prepare() -> None:
