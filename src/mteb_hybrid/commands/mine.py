@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.options import DataOption, ModelOption, checked_what
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
@@ -27,15 +27,11 @@ def mine(
         str,
         typer.Argument(
             help="Training data: a file of parallel JSON lines, plain or gzip, or a collection "
-            "(mlqa-r), whose passages without a question become candidates too."
+            "(mlqa-r), whose passages without a question become candidates too.",
+            callback=checked_what,
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", "-m", help="A model that MTEB knows, one on the hub, or a local folder."
-        ),
-    ],
+    model: ModelOption,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Where the rows go; gzipped if it is called .gz."),

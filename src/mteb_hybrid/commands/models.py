@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mteb_hybrid.commands.options import checked_folder
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.languages.codes import check_language_code
 
@@ -42,7 +43,10 @@ def show_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
 @models_app.command("add")
 def add_model(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of a model.", exists=True, file_okay=False)
+        Path,
+        typer.Argument(
+            help="Folder of a model.", exists=True, file_okay=False, callback=checked_folder
+        ),
     ],
     name: Annotated[str, typer.Option("--name", "-n", help="org/name")],
     languages: Annotated[
@@ -76,9 +80,10 @@ def add_model(
 
     Example: mteb-hybrid models add runs/e5-small-offline-hybrid/model --name me/e5-hybrid
     """
+    codes = [check_language_code(code) for code in languages] if languages else None
+
     from mteb_hybrid.models.registry import add_model as add
 
-    codes = [check_language_code(code) for code in languages] if languages else None
     fields: dict[str, Any] = {"languages": codes, "adapted_from": base, "license": license}
     fields = {key: value for key, value in fields.items() if value}
     if trained_on:

@@ -11,6 +11,42 @@ import typer
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.views import Setting
 
+
+def checked_what(what: str) -> str:
+    """Refuse what is neither a file nor a collection, likewise."""
+    from mteb_hybrid.training.precompute.given import check_given
+
+    check_given(what)
+    return what
+
+
+def checked_model(name: str) -> str:
+    """Refuse what is no model, before torch is imported, which takes seconds."""
+    from mteb_hybrid.models.load import check_name
+
+    check_name(name)
+    if (folder := Path(name).expanduser()).is_dir():
+        checked_folder(folder)
+    return name
+
+
+def checked_folder(folder: Path) -> Path:
+    """The same for a folder."""
+    from mteb_hybrid.models.load import check_folder
+
+    check_folder(folder)
+    return folder
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model that MTEB knows, one on the hub, or a local folder.",
+        callback=checked_model,
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(

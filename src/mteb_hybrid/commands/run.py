@@ -8,6 +8,7 @@ import typer
 
 from mteb_hybrid.commands.options import (
     DataOption,
+    ModelOption,
     OverwriteStrategy,
     PassageLanguageOption,
     QueryLanguageOption,
@@ -19,12 +20,7 @@ from mteb_hybrid.files.places import DATA_VARIABLE
 
 
 def run(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", "-m", help="A model that MTEB knows, one on the hub, or a local folder."
-        ),
-    ],
+    model: ModelOption,
     tasks: Annotated[
         list[str] | None,
         typer.Argument(help="Collections (xquad-r: all settings) or names of tasks."),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.options import DataOption, checked_model, checked_what
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 
@@ -16,7 +16,8 @@ def teach(
         str,
         typer.Argument(
             help="Training data: a file of parallel JSON lines, plain or gzip, or a collection "
-            "(mlqa-r)."
+            "(mlqa-r).",
+            callback=checked_what,
         ),
     ],
     model: Annotated[
@@ -26,6 +27,7 @@ def teach(
             "-m",
             help="The teacher: a model that MTEB knows, one on the hub, or a local folder. For "
             "--scores, a cross-encoder too.",
+            callback=checked_model,
         ),
     ],
     language: Annotated[
@@ -70,6 +72,10 @@ def teach(
 
     Example: mteb-hybrid teach with-negatives.jsonl -m TEACHER -l en --scores 3 -o scores.jsonl
     """
+    if (output.suffix == ".parquet") != (scores is None):
+        raise ValueError(
+            f"{output}: vectors go to a file called .parquet, scores (--scores N) to JSON lines"
+        )
     import datasets
 
     from mteb_hybrid import plugin
@@ -79,10 +85,6 @@ def teach(
     from mteb_hybrid.training.precompute.source import read_source
     from mteb_hybrid.training.precompute.teach import teach_scores, teach_vectors
 
-    if (output.suffix == ".parquet") != (scores is None):
-        raise ValueError(
-            f"{output}: vectors go to a file called .parquet, scores (--scores N) to JSON lines"
-        )
     if data:
         os.environ[DATA_VARIABLE] = str(data)
     plugin.register()

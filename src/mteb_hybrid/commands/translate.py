@@ -11,10 +11,11 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
+from mteb_hybrid.commands.options import checked_model, checked_what
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
-from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language
+from mteb_hybrid.languages.near import did_you_mean_language
 from mteb_hybrid.retrieval.views import Setting
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def translate(
         str,
         typer.Argument(
             help="A collection (scifact), whose queries are translated, or a file of question-"
-            "passage pairs as parallel JSON lines, for training."
+            "passage pairs as parallel JSON lines, for training.",
+            callback=checked_what,
         ),
     ],
     into: Annotated[
@@ -54,6 +56,7 @@ def translate(
             "-m",
             help="A translation model of NLLB-200, M2M-100 or MADLAD-400, on the hub or in a "
             "folder. Mind its licence: NLLB-200 is for noncommercial use.",
+            callback=checked_model,
         ),
     ],
     of: Annotated[
@@ -98,17 +101,12 @@ def translate(
 
     Example: mteb-hybrid translate pairs.jsonl --of en --into de -m MODEL -o parallel.jsonl
     """
-    from mteb_hybrid.models.load import check_device, check_name
+    from mteb_hybrid.models.load import check_device
     from mteb_hybrid.translation.translator import Options, Translator
 
     if data:
         os.environ[DATA_VARIABLE] = str(data)
     card = collections().get(what)
-    if card is None and not Path(what).is_file():
-        raise ValueError(
-            f"{what}: neither a collection nor a file of pairs"
-            f"{did_you_mean(what, collections())} There are {', '.join(collections())}"
-        )
     targets = language_codes(into, card)
     sources = language_codes(of or (), card)
     if card is None and (output is None or len(sources) != 1):
@@ -118,7 +116,6 @@ def translate(
     if card and output:
         raise ValueError("--output is for pairs; translated queries have a place of their own")
     options = Options(beams=beams, max_length=max_length, dtype=dtype.value)
-    check_name(model)
     if device:
         check_device(device)
     translator = Translator(model, revision, options, device)
