@@ -18,6 +18,7 @@ from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.options import OverwriteStrategy
 from mteb_hybrid.commands.repair import Method
 from mteb_hybrid.commands.tasks import SampleCreation
+from mteb_hybrid.commands.terminal import again
 from mteb_hybrid.repair import VECTOR_REPAIRS
 
 runner = CliRunner()
@@ -80,6 +81,55 @@ def test_run_a_folder_and_show_the_table(tiny_model, tmp_path):
     assert "(1/11)" in result.output and "(1/110)" in result.output
     result = runner.invoke(app, ["table", str(tmp_path), "--format", "markdown"])
     assert result.output.startswith("| Collection | Model | Mo. map |")
+
+
+@pytest.mark.parametrize("strategy", ["only-missing", "always"])
+def test_a_stopped_run_says_how_to_go_on(tiny_model, monkeypatch, strategy):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mteb_hybrid.evaluation.evaluate.evaluate", stop)
+    monkeypatch.setattr("sys.argv", ["x", "run", "-m", "a b"])
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    given = ["run", "-m", str(tiny_model), "sample", "--overwrite-strategy", strategy]
+    result = runner.invoke(app, given)
+    assert result.exit_code == 130
+    said = "mteb-hybrid: stopped; the same command goes on from here: mteb-hybrid run -m 'a b'\n"
+    assert result.stderr.endswith(said) is (strategy == "only-missing")
+
+
+def test_several_processes_are_told_the_option_alone(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    assert again("--resume") == "the same command with --resume"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run -m no/such/folder sample",
+        "run -m {here} sample",
+        "mine sample -m ./none -o x.jsonl",
+        "mine none.jsonl -m x/y -o x.jsonl",
+        "teach none.jsonl -m x/y -l en -o x.parquet",
+        "teach sample -m x/y -l en -o x.jsonl",
+        "translate none --into de -m x/y",
+        "translate scifact --into de -m ./none",
+        "models add {here} -n a/b",
+    ],
+)
+def test_slips_are_told_before_anything_heavy_is_imported(tmp_path, arguments):
+    code = f"""
+import sys
+from mteb_hybrid.commands.app import app
+try:
+    app({arguments.format(here=tmp_path).split()!r}, standalone_mode=False)
+except ValueError as error:
+    print(error)
+assert not {{"torch", "mteb", "datasets", "transformers"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert any(said in done.stdout for said in ("expected", "neither", "vectors go to")), done
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mteb_hybrid.commands.options import DataOption, ModelOption, checked_what
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def mine(
     datasets.disable_progress_bars()
     source = read_source(what)
     chosen = checked_from(from_, source.corpus.languages)
-    found = run(
-        source, TextModel(model, model_revision, device, batch_size), output, chosen, choice, seed
-    )
+    miner = TextModel(model, model_revision, device, batch_size)
+    with told_when_stopped(goes_on):
+        found = run(source, miner, output, chosen, choice, seed)
     say(*_summary(found, negatives))
     say(f"{output}: {len(source.corpus):,} rows")
 

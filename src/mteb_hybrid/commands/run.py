@@ -1,6 +1,7 @@
 """``mteb-hybrid run``."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from mteb_hybrid.commands.options import (
     SettingOption,
     terminal_width,
 )
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
@@ -77,10 +78,12 @@ def run(
 
     plugin.register()
     loaded = load_model(model, model_revision, device)
-    results = evaluate(
-        *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
-        *(prediction_folder, how),
-    )
+    resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING
+    with told_when_stopped(goes_on) if resumes else nullcontext():
+        results = evaluate(
+            *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
+            *(prediction_folder, how),
+        )
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import DataOption, checked_model, checked_what
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
@@ -98,10 +98,11 @@ def teach(
             f"It has {', '.join(known)}"
         )
     teacher = TextModel(model, model_revision, device, batch_size)
-    if scores is None:
-        rows = teach_vectors(source, teacher, output, code)
-    else:
-        rows = teach_scores(source, teacher, output, code, scores)
+    with told_when_stopped(goes_on):
+        if scores is None:
+            rows = teach_vectors(source, teacher, output, code)
+        else:
+            rows = teach_scores(source, teacher, output, code, scores)
     left_out = len(source.corpus) - rows
     say(
         f"{output}: {rows:,} rows with labels; {left_out:,} left out that lack a text in {code}"

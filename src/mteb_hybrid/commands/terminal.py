@@ -50,6 +50,11 @@ def told_when_stopped(how: Callable[[], str]) -> Iterator[None]:
         raise
 
 
+def goes_on() -> str:
+    """For `told_when_stopped`: what is said of commands that keep what they have made."""
+    return f"the same command goes on from here: {again()}"
+
+
 def again(*further: str) -> str:
     """The command that is running, as one that can be pasted, with further options."""
     if "RANK" in os.environ:  # whoever started several processes knows how

@@ -12,7 +12,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.commands.options import checked_model, checked_what
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
 from mteb_hybrid.languages.near import did_you_mean_language
@@ -119,10 +119,11 @@ def translate(
     if device:
         check_device(device)
     translator = Translator(model, revision, options, device)
-    if card:
-        _queries(card, translator, targets, list(sources), batch_size)
-    elif output:
-        _pairs(Path(what), output, translator, sources, targets, batch_size)
+    with told_when_stopped(goes_on):
+        if card:
+            _queries(card, translator, targets, list(sources), batch_size)
+        elif output:
+            _pairs(Path(what), output, translator, sources, targets, batch_size)
 
 
 def language_codes(values: Iterable[str], card: TaskCard | None = None) -> dict[str, str]:
