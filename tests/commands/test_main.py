@@ -263,13 +263,17 @@ def test_a_folder_that_cannot_be_written_to_is_named(runs, tmp_path):
         ("export smaple -f beir -o x", "did you mean 'sample'?"),
         ("translate scifct --into de -m x/y", "did you mean 'scifact'?"),
         ("translate scifact --into german -m x/y", "did you mean 'de'?"),
-        ("models add . --name a/b --language english", "such as 'eng'"),
+        ("models add {model} --name a/b --language english", "did you mean 'en'?"),
+        ("mine {pairs}l -m x/y -o x", "did you mean '{pairs}'?"),
     ],
 )
-def test_near_misses_are_suggested(arguments, said):
-    result = runner.invoke(app, arguments.split())
+def test_near_misses_are_suggested(tiny_model, tmp_path, arguments, said):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.touch()
+    places = {"model": tiny_model, "pairs": pairs}
+    result = runner.invoke(app, arguments.format(**places).split())
     assert isinstance(result.exception, ValueError)
-    assert said in str(result.exception)
+    assert said.format(**places) in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -302,6 +306,7 @@ def test_choices_are_those_of_mteb_and_of_the_repairs():
     [
         ("--sample-creation human", "'--sample-creation'"),
         ("--sample-creation found --name my_faq", "'--name'"),
+        ("--sample-creation found --reference x.org", "'--reference'"),
     ],
 )
 def test_a_bad_option_of_a_new_card_is_named_before_the_files_are_read(arguments, said):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
@@ -42,6 +43,12 @@ def _checked_name(name: str | None) -> str | None:
     if name is not None and not re.fullmatch("[A-Z][A-Za-z0-9]*", name):
         raise typer.BadParameter(f"{name!r} is no prefix of names of tasks; expected one as MyFaq")
     return name
+
+
+def _checked_reference(reference: str | None) -> str | None:
+    if reference and not re.fullmatch(r"https?://\S+", reference):
+        raise typer.BadParameter(f"{reference!r} is no URL; expected one such as https://...")
+    return reference
 
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
@@ -129,7 +136,10 @@ def new(
     license: Annotated[
         str, typer.Option(help="Licence of the texts in MTEB's spelling, such as cc-by-4.0.")
     ] = NO_LICENSE,
-    reference: Annotated[str | None, typer.Option(help="URL of its documentation.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="URL of its documentation.", callback=_checked_reference),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="What instruction models are told.")] = PROMPT,
     code: Annotated[
         list[str] | None,
@@ -187,7 +197,8 @@ def new(
         say(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
     say("Before you publish results, fill in what the card marks with (*).")
     if own is None or Path(own).resolve() != folder.resolve():
-        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
+        place = shlex.quote(str(folder.resolve()))
+        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={place}")
 
 
 def try_card(card: TaskCard) -> None:

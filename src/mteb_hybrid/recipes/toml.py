@@ -122,7 +122,7 @@ def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, 
             said = "missing key; add it (see models/README.md)"
         else:
             said = str(problem.get("ctx", {}).get("error") or problem["msg"])
-            if not isinstance(problem["input"], dict):
+            if not isinstance(problem["input"], dict) and repr(problem["input"]) not in said:
                 said += f"; found {repr(problem['input'])[:200]}"
         below = (override for given, override in where.items() if given.startswith(f"{key}."))
         by = where.get(key) or (next(below, None) if problem["type"] == "extra_forbidden" else None)
