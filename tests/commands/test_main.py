@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import contextlib
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ from typing import get_args
 
 import mteb
 import pytest
+import typer
 from rich.text import Text
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -69,6 +71,55 @@ def test_help_teaches(command):
     result = runner.invoke(app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert len(result.output) > 200
+
+
+def commands(command=None, path=()):
+    command = command or get_command(app)
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my-model", "runs/e5-small-offline-hybrid/model"):
+        Path(name).mkdir(parents=True)
+        Path(name, "config.json").write_text("{}")
+    Path("results").mkdir()
+    for name in ("pairs.jsonl", "with-negatives.jsonl"):
+        Path(name).touch()
+    for path, command in commands():
+        if path == ("demo",):
+            continue
+        examples = [part for part in command.help.split("\n\n") if part.startswith("Example: ")]
+        assert examples, path
+        for example in examples:
+            words = shlex.split(example.removeprefix("Example: mteb-hybrid "))
+            assert tuple(words[: len(path)]) == path
+            with contextlib.suppress(typer.Exit):
+                command.make_context("x", words[len(path) :])
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_every_argument_and_option_is_explained(option):
+    for path, command in commands():
+        for parameter in command.params:
+            if (parameter.param_type_name == "option") is option:
+                assert parameter.help, (path, parameter.name)
+
+
+def test_no_help_needs_anything_heavy():
+    code = f"""
+import sys
+from mteb_hybrid.commands.app import app
+for words in {[list(path) for path, _ in commands()]!r}:
+    app([*words, "--help"], standalone_mode=False)
+heavy = {{"torch", "mteb", "datasets", "transformers", "numpy", "scipy"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_run_a_folder_and_show_the_table(tiny_model, tmp_path):

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption, ModelOption, checked_what
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    ModelOption,
+    RevisionOption,
+    checked_what,
+)
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
@@ -56,7 +63,10 @@ def mine(
     ] = None,
     absolute_margin: Annotated[
         float | None,
-        typer.Option(help="A negative's similarity is at least this far below the positive's."),
+        typer.Option(
+            help="A negative's similarity is at least this far below the positive's; by default "
+            "anything goes."
+        ),
     ] = None,
     relative_margin: Annotated[
         float | None,
@@ -66,10 +76,10 @@ def mine(
         ),
     ] = None,
     max_score: Annotated[
-        float | None, typer.Option(help="Highest similarity of a negative.")
+        float | None, typer.Option(help="Highest similarity of a negative; none by default.")
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(help="Lowest similarity of a negative.")
+        float | None, typer.Option(help="Lowest similarity of a negative; none by default.")
     ] = None,
     sampling: Annotated[
         Sampling,
@@ -77,9 +87,9 @@ def mine(
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(help="For --sampling random.", min=0)] = 0,
     data: DataOption = None,
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
 ) -> None:
     """Mine hard negatives for training: wrong passages that a model takes for right ones.
 

@@ -56,16 +56,38 @@ DataOption = Annotated[
         file_okay=False,
     ),
 ]
+RevisionOption = Annotated[
+    str | None, typer.Option(help="Revision on the hub; by default MTEB's choice, or the newest.")
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="Torch device, such as cuda:0; by default the GPU, where there is one."),
+]
+BatchSizeOption = Annotated[int, typer.Option(metavar="N", help="Texts per batch.", min=1)]
 SettingOption = Annotated[
-    list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+    list[Setting] | None,
+    typer.Option(
+        metavar="SETTING", help=f"Only this setting: {', '.join(Setting)}; may be repeated."
+    ),
 ]
 QueryLanguageOption = Annotated[
-    list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="LANGUAGE", help="Only queries in this language, such as en; may be repeated."
+    ),
 ]
 PassageLanguageOption = Annotated[
-    list[str] | None, typer.Option(help="Only pools within these languages; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="Only pools of passages in this language, or in several if it is repeated; pools of "
+        "all languages are left out.",
+    ),
 ]
-SubsetOption = Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")]
+SubsetOption = Annotated[
+    str | None,
+    typer.Option(help="Which subset of MTEB predictions, such as en-multi; needed for several."),
+]
 IgnoreIdenticalIdsOption = Annotated[
     bool,
     typer.Option(

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import (
+    BatchSizeOption,
     DataOption,
+    DeviceOption,
     ModelOption,
     OverwriteStrategy,
     PassageLanguageOption,
     QueryLanguageOption,
+    RevisionOption,
     SettingOption,
     terminal_width,
 )
@@ -24,7 +27,10 @@ def run(
     model: ModelOption,
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(help="Collections (xquad-r: all settings) or names of tasks."),
+        typer.Argument(
+            help="Collections (xquad-r: all settings) or tasks, as `mteb-hybrid tasks list` has "
+            "them."
+        ),
     ] = None,
     task_option: Annotated[
         list[str] | None, typer.Option("--tasks", "-t", help="The same, as `mteb run` takes them.")
@@ -33,18 +39,26 @@ def run(
     query_language: QueryLanguageOption = None,
     passage_language: PassageLanguageOption = None,
     data: DataOption = None,
-    output_folder: Annotated[Path, typer.Option(help="Where MTEB keeps results.")] = Path(
-        "results"
-    ),
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    output_folder: Annotated[
+        Path,
+        typer.Option(help="Results are kept below it, in results/MODEL/REVISION."),
+    ] = Path("results"),
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
     overwrite_strategy: Annotated[
-        OverwriteStrategy, typer.Option(help="MTEB's; only-missing goes on where it stopped.")
+        OverwriteStrategy,
+        typer.Option(
+            metavar="HOW",
+            help="only-missing goes on where it stopped, always evaluates all anew; never and "
+            "only-cache refuse results that lack a subset, only-cache also none at all.",
+        ),
     ] = OverwriteStrategy.ONLY_MISSING,
     prediction_folder: Annotated[
         Path | None,
-        typer.Option(help="Save rankings there; takes MTEB's own path, which encodes per subset."),
+        typer.Option(
+            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew."
+        ),
     ] = None,
     merge_by: Annotated[
         str | None,
@@ -56,7 +70,10 @@ def run(
 ) -> None:
     """Evaluate a model: what `mteb run` does, plus local folders and a choice of subsets.
 
-    MTEB saves after every subset; the same command again goes on where it stopped.
+    Prints the table of the results (`mteb-hybrid table`) and the folder that they are in. Every
+    subset is saved; the same command again goes on where it stopped.
+
+    Example: mteb-hybrid run -m ./my-model sample
 
     Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
     """

@@ -56,7 +56,10 @@ tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collection
 
 @tasks_app.command("list")
 def list_tasks() -> None:
-    """List the collections, their languages and the names of their MTEB tasks."""
+    """List the collections, their languages and the names of their MTEB tasks.
+
+    Example: mteb-hybrid tasks list
+    """
     for name, card in collections().items():
         say(f"{name}: {card.title}, {' '.join(card.languages)}")
         settings = card_settings(card)
@@ -71,7 +74,10 @@ def list_tasks() -> None:
 def show_task(
     name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
 ) -> None:
-    """Describe a collection: languages, source, licence, subsets of each setting."""
+    """Describe a collection: languages, source, licence, subsets of each setting.
+
+    Example: mteb-hybrid tasks show xquad-r
+    """
     tasks, cards = tasks_by_name(), collections()
     card = tasks[name][0] if name in tasks else cards.get(name)
     if card is None:
@@ -122,7 +128,11 @@ def new(
     ],
     sample_creation: Annotated[
         SampleCreation,
-        typer.Option(help="How the texts came about; created: written for each language."),
+        typer.Option(
+            metavar="HOW",
+            help=f"How the texts came about: {', '.join(SampleCreation)}. Created: "
+            "written for each language.",
+        ),
     ],
     name: Annotated[
         str | None,
@@ -162,7 +172,8 @@ def new(
     """Write the card of your own collection: counts, languages and checksums come from the files.
 
     A row's passage answers its question, in every language that it has. A row without a question
-    adds passages that answer nothing.
+    adds passages that answer nothing. The card is a TOML file beside the files, called as the
+    first; `mteb-hybrid run` and `mteb run` know its tasks once MTEB_HYBRID_TASKS names the folder.
 
     Example: mteb-hybrid tasks new collections/my-faq.jsonl --sample-creation human-translated
     """

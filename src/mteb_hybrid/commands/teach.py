@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption, checked_model, checked_what
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    RevisionOption,
+    checked_model,
+    checked_what,
+)
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
@@ -52,9 +59,9 @@ def teach(
         ),
     ] = None,
     data: DataOption = None,
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
 ) -> None:
     """Make a teacher's labels for training, once: its vectors, or its scores of hard negatives.
 

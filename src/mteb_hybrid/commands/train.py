@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A recipe that ships with the package, or a TOML file."),
+        typer.Argument(help="A TOML file, or one of --list. Its keys: models/README.md."),
     ] = None,
     list_recipes: Annotated[
         bool, typer.Option("--list", help="List the recipes that ship with the package.")
@@ -32,15 +32,21 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="Override a key of the recipe, as in training.max_steps=10 or "
-            "data.0.path=/corpus.jsonl; an empty value unsets it. May be repeated.",
+            "data.0.path=pairs.jsonl; an empty value unsets it. May be repeated.",
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Seed; may be repeated, for one run per seed in folders of their own."),
+        typer.Option(
+            help="Seed; by default the recipe's. May be repeated, for a run each, in folders "
+            "seed-N."
+        ),
     ] = None,
     output_folder: Annotated[
-        Path | None, typer.Option("--output-folder", "-o", help="By default runs/RECIPE.")
+        Path | None,
+        typer.Option(
+            "--output-folder", "-o", help="Folder of the run; by default runs/NAME, of the recipe."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
@@ -52,7 +58,8 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help=f"Folder that relative paths in recipes begin at; overrides {DATA_VARIABLE}.",
+            help="Folder that relative paths of data begin at, before the recipe's own; "
+            f"overrides {DATA_VARIABLE}.",
             exists=True,
             file_okay=False,
         ),
@@ -60,8 +67,11 @@ def train(
 ) -> None:
     """Train a model by a recipe: hybrid batches or their baselines, as one TOML file says.
 
-    Also under `torchrun -m mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
-    The folder of the run holds the resolved recipe, the versions, the log, curves and the model.
+    The folder of the run gets the resolved recipe, the versions, the log, curves, checkpoints, and
+    in model/ a folder for `mteb-hybrid run -m`. Needs the extra `train`. Also under `torchrun -m
+    mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
+
+    Example: mteb-hybrid train my-recipe.toml --dry-run
 
     Example: mteb-hybrid train e5-small-offline-hybrid --set batches.alpha=0.7 --seed 1 --seed 2
     """

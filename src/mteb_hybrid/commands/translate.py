@@ -11,7 +11,12 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
-from mteb_hybrid.commands.options import checked_model, checked_what
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DeviceOption,
+    checked_model,
+    checked_what,
+)
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
@@ -67,7 +72,10 @@ def translate(
         ),
     ] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Revision of the model on the hub, which is recorded.")
+        str | None,
+        typer.Option(
+            help="Revision of the model on the hub, which is recorded; by default the newest."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="For pairs: where the parallel data go.")
@@ -76,16 +84,16 @@ def translate(
     max_length: Annotated[
         int, typer.Option(help="Longest translation, in tokens; what reaches it is listed.", min=2)
     ] = 256,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
+    batch_size: BatchSizeOption = 32,
+    device: DeviceOption = None,
     dtype: Annotated[
-        Dtype, typer.Option(help="bfloat16 or float16 is faster on a GPU.")
+        Dtype, typer.Option(help="What it computes in; bfloat16 or float16 is faster on a GPU.")
     ] = Dtype.FLOAT32,
     data: Annotated[
         Path | None,
         typer.Option(
             help=f"Folder that holds the collections' files; overrides {DATA_VARIABLE}. "
-            "Translated queries go below it.",
+            "Translated queries go below it; without either, below the user's data folder.",
             exists=True,
             file_okay=False,
         ),
