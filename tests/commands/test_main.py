@@ -166,6 +166,8 @@ def test_several_processes_are_told_the_option_alone(monkeypatch):
         "translate none --into de -m x/y",
         "translate scifact --into de -m ./none",
         "models add {here} -n a/b",
+        "run -m x/y xquad-r --data {here}",
+        "train e5-small-hybrid --data {here}",
     ],
 )
 def test_slips_are_told_before_anything_heavy_is_imported(tmp_path, arguments):
@@ -180,7 +182,9 @@ assert not {{"torch", "mteb", "datasets", "transformers"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert any(said in done.stdout for said in ("expected", "neither", "vectors go to")), done
+    assert any(
+        said in done.stdout for said in ("expected", "neither", "vectors go to", "no such")
+    ), done
 
 
 @pytest.mark.parametrize(

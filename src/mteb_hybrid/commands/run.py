@@ -77,9 +77,11 @@ def run(
 
     Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
     """
+    from mteb_hybrid.cards.tasks import tasks_by_name
     from mteb_hybrid.evaluation.evaluate import evaluate
     from mteb_hybrid.evaluation.select import select_tasks
     from mteb_hybrid.repair.merge import merging
+    from mteb_hybrid.sources.locate import check_there
 
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
@@ -88,6 +90,8 @@ def run(
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+    for task in selected:
+        check_there(tasks_by_name()[task][0])
 
     from mteb_hybrid import plugin
     from mteb_hybrid.models.load import load_model

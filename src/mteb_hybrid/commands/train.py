@@ -139,13 +139,18 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
 
 
 def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
+    from mteb_hybrid.cards.catalogue import collection_card
     from mteb_hybrid.recipes.places import check_places
+    from mteb_hybrid.sources.locate import check_there
     from mteb_hybrid.training.run.folder import RunFolder
 
     kept = RunFolder(folder)
     # Before torch is imported, which takes seconds. It is asked again when the run is locked.
     if _is_main() and kept.check(recipe, resume=resume):
         check_places(recipe)
+        used = {data.path for data in recipe.data if data.format == "collection"}
+        for name in used | ({recipe.evaluation.collection} if recipe.evaluation else set()):
+            check_there(collection_card(name))
         if resume:
             last = kept.last_checkpoint()
             say(f"{folder}: going on from {last.name if last else 'the start; no checkpoint yet'}")
