@@ -56,6 +56,13 @@ def test_a_card_reads_as_written(tmp_path):
         ('title = "sample (not a benchmark)"', "", "title", "missing key; add it"),
         ('name = "HybridSample"', 'name = "hybrid sample"', "name", "should match pattern"),
         ('code = "ara-Arab"', 'code = "arabic-Arab"', "languages.ar.code", "'arabic'"),
+        (
+            'code = "ara-Arab"',
+            'code = "arabic"',
+            "languages.ar.code",
+            ": unknown language 'arabic'; did you mean 'ar'? Correct the value.",
+        ),
+        ('file = "ar.json"', 'file = "a:r"', "languages.ar.file", "the path has ':', a char"),
         ("[languages.ar]", "[languages.EN]", "languages", "'EN' are both 'en'; keep one"),
         ("[languages.ar]", "[languages.Arabic]", "languages.Arabic", "unknown language 'Arabic'"),
         ('file = "ar.json"', "file = 3", "languages.ar.file", "should be a valid string"),
@@ -91,6 +98,7 @@ def test_bad_cards_are_refused(tmp_path, old, new, key, said):
     message = str(refused.value)
     assert str(file) in message
     assert f"key '{key}'" in message
+    assert "Value error" not in message
     assert said in message
 
 

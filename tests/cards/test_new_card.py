@@ -113,14 +113,22 @@ def test_several_files_below_the_folder(written):
 )
 def test_nothing_is_written_where_something_is_wrong(written, rows, about, error, said):
     file = written(*rows)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=said) as refused:
         write_card([file], file.parent, about, try_card)
     assert only_texts(file)
+    assert ".part" not in str(refused.value), "the card is named, not what it is written to first"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("xquad-r.jsonl", "there is a collection 'xquad-r'; rename"), ("书.jsonl", "letters from a")],
+    [
+        (
+            "a:b.jsonl",
+            r"a:b\.jsonl: its path has ':', a character that file names do not have every.*; ren",
+        ),
+        ("xquad-r.jsonl", "there is a collection 'xquad-r'; rename"),
+        ("书.jsonl", "letters from a"),
+    ],
 )
 def test_the_file_names_the_collection(written, name, said):
     file = written(row("en", "de"), name=name)
@@ -153,6 +161,11 @@ def test_the_command(written, monkeypatch):
     assert "  de (nds-Latn): 2 questions, 1 passages" in result.output
     assert "  left out, as no row has both: en-ru, ru-en" in result.output
     assert "export" not in result.output, "the variable names that folder"
+    (file.parent / "my-faq.toml").unlink()
+    monkeypatch.delenv("MTEB_HYBRID_TASKS")
+    monkeypatch.chdir(file.parent)
+    result = CliRunner().invoke(app, ["tasks", "new", file.name, *arguments[3:]])
+    assert f"export MTEB_HYBRID_TASKS={file.parent}\n" in result.output, "from anywhere"
     assert "MyFaq" in task_cards(file.parent)
 
 

@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import contextlib
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ from typing import get_args
 
 import mteb
 import pytest
+import typer
 from rich.text import Text
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -18,6 +20,7 @@ from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.options import OverwriteStrategy
 from mteb_hybrid.commands.repair import Method
 from mteb_hybrid.commands.tasks import SampleCreation
+from mteb_hybrid.commands.terminal import again
 from mteb_hybrid.repair import VECTOR_REPAIRS
 
 runner = CliRunner()
@@ -70,6 +73,55 @@ def test_help_teaches(command):
     assert len(result.output) > 200
 
 
+def commands(command=None, path=()):
+    command = command or get_command(app)
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
+def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my-model", "runs/e5-small-offline-hybrid/model"):
+        Path(name).mkdir(parents=True)
+        Path(name, "config.json").write_text("{}")
+    Path("results").mkdir()
+    for name in ("pairs.jsonl", "with-negatives.jsonl"):
+        Path(name).touch()
+    for path, command in commands():
+        if path == ("demo",):
+            continue
+        examples = [part for part in command.help.split("\n\n") if part.startswith("Example: ")]
+        assert examples, path
+        for example in examples:
+            words = shlex.split(example.removeprefix("Example: mteb-hybrid "))
+            assert tuple(words[: len(path)]) == path
+            with contextlib.suppress(typer.Exit):
+                command.make_context("x", words[len(path) :])
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_every_argument_and_option_is_explained(option):
+    for path, command in commands():
+        for parameter in command.params:
+            if (parameter.param_type_name == "option") is option:
+                assert parameter.help, (path, parameter.name)
+
+
+def test_no_help_needs_anything_heavy():
+    code = f"""
+import sys
+from mteb_hybrid.commands.app import app
+for words in {[list(path) for path, _ in commands()]!r}:
+    app([*words, "--help"], standalone_mode=False)
+heavy = {{"torch", "mteb", "datasets", "transformers", "numpy", "scipy"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_run_a_folder_and_show_the_table(tiny_model, tmp_path):
     arguments = ["run", "-m", str(tiny_model), "-t", "sample", "--query-language", "en"]
     arguments += ["--passage-language", "en", "--passage-language", "de"]
@@ -80,6 +132,59 @@ def test_run_a_folder_and_show_the_table(tiny_model, tmp_path):
     assert "(1/11)" in result.output and "(1/110)" in result.output
     result = runner.invoke(app, ["table", str(tmp_path), "--format", "markdown"])
     assert result.output.startswith("| Collection | Model | Mo. map |")
+
+
+@pytest.mark.parametrize("strategy", ["only-missing", "always"])
+def test_a_stopped_run_says_how_to_go_on(tiny_model, monkeypatch, strategy):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mteb_hybrid.evaluation.evaluate.evaluate", stop)
+    monkeypatch.setattr("sys.argv", ["x", "run", "-m", "a b"])
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    given = ["run", "-m", str(tiny_model), "sample", "--overwrite-strategy", strategy]
+    result = runner.invoke(app, given)
+    assert result.exit_code == 130
+    said = "mteb-hybrid: stopped; the same command goes on from here: mteb-hybrid run -m 'a b'\n"
+    assert result.stderr.endswith(said) is (strategy == "only-missing")
+
+
+def test_several_processes_are_told_the_option_alone(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    assert again("--resume") == "the same command with --resume"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run -m no/such/folder sample",
+        "run -m {here} sample",
+        "mine sample -m ./none -o x.jsonl",
+        "mine none.jsonl -m x/y -o x.jsonl",
+        "teach none.jsonl -m x/y -l en -o x.parquet",
+        "teach sample -m x/y -l en -o x.jsonl",
+        "translate none --into de -m x/y",
+        "translate scifact --into de -m ./none",
+        "models add {here} -n a/b",
+        "run -m x/y xquad-r --data {here}",
+        "train e5-small-hybrid --data {here}",
+    ],
+)
+def test_slips_are_told_before_anything_heavy_is_imported(tmp_path, arguments):
+    code = f"""
+import sys
+from mteb_hybrid.commands.app import app
+try:
+    app({arguments.format(here=tmp_path).split()!r}, standalone_mode=False)
+except ValueError as error:
+    print(error)
+assert not {{"torch", "mteb", "datasets", "transformers"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert any(
+        said in done.stdout for said in ("expected", "neither", "vectors go to", "no such")
+    ), done
 
 
 @pytest.mark.parametrize(
@@ -213,13 +318,17 @@ def test_a_folder_that_cannot_be_written_to_is_named(runs, tmp_path):
         ("export smaple -f beir -o x", "did you mean 'sample'?"),
         ("translate scifct --into de -m x/y", "did you mean 'scifact'?"),
         ("translate scifact --into german -m x/y", "did you mean 'de'?"),
-        ("models add . --name a/b --language english", "such as 'eng'"),
+        ("models add {model} --name a/b --language english", "did you mean 'en'?"),
+        ("mine {pairs}l -m x/y -o x", "did you mean '{pairs}'?"),
     ],
 )
-def test_near_misses_are_suggested(arguments, said):
-    result = runner.invoke(app, arguments.split())
+def test_near_misses_are_suggested(tiny_model, tmp_path, arguments, said):
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.touch()
+    places = {"model": tiny_model, "pairs": pairs}
+    result = runner.invoke(app, arguments.format(**places).split())
     assert isinstance(result.exception, ValueError)
-    assert said in str(result.exception)
+    assert said.format(**places) in str(result.exception)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +361,7 @@ def test_choices_are_those_of_mteb_and_of_the_repairs():
     [
         ("--sample-creation human", "'--sample-creation'"),
         ("--sample-creation found --name my_faq", "'--name'"),
+        ("--sample-creation found --reference x.org", "'--reference'"),
     ],
 )
 def test_a_bad_option_of_a_new_card_is_named_before_the_files_are_read(arguments, said):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.commands import terminal
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.retrieval.ties import TieWarning
 
 HOSTILE = "\x1b[31m\u202e\nfine"
 HEBREW = "\u05d3\u05d2\u05dd"
@@ -23,6 +24,11 @@ TASK = "HybridSampleMultilingualRetrieval"
 def run(*arguments, **variables):
     command = [sys.executable, "-m", "mteb_hybrid", *arguments]
     return subprocess.run(command, capture_output=True, env={**os.environ, **variables})
+
+
+def test_warnings_of_ours_have_no_line_of_code():
+    assert terminal._safe_warning("all tie", TieWarning, "x.py", 3) == "mteb-hybrid: all tie\n"
+    assert "x.py:3" in terminal._safe_warning("other", UserWarning, "x.py", 3)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,23 @@ def test_bad_selections(arguments, said):
         select_tasks(*arguments)
 
 
+def test_a_run_says_what_is_there(tmp_path, encoder, capfd):
+    name = "HybridSampleMonolingualRetrieval"
+
+    def said(subsets, strategy="only-missing"):
+        evaluate(encoder, {name: subsets}, tmp_path, overwrite_strategy=strategy)
+        return capfd.readouterr().err
+
+    assert "subsets" not in said(["en-en", "de-de"])
+    assert ": 2 of 3 subsets are there already; going on\n" in said(["en-en", "de-de", "ar-ar"])
+    folder = tmp_path / "results" / "test__hash" / encoder.mteb_model_meta.revision
+    again = said(["en-en", "ar-ar"])
+    assert f"{folder}: all 2 subsets are there already; nothing is evaluated again\n" in again
+    assert "subsets are" not in said(["en-en"], "always")
+    next(folder.rglob("en-en.parquet")).unlink()
+    assert ": 1 of 2 subsets are there already; going on\n" in said(["en-en", "ar-ar"])
+
+
 def test_a_run_resumes(tmp_path, encoder):
     name = "HybridSampleMonolingualRetrieval"
     folder = evaluate(encoder, {name: ["en-en"]}, tmp_path)

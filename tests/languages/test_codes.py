@@ -30,9 +30,11 @@ def test_known_codes(code):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("english-Latn", "unknown language 'english'"),
-        ("xxx-Latn", "unknown language 'xxx'"),
-        ("xx", "unknown language 'xx'"),
+        ("english-Latn", "^unknown language 'english' in 'english-Latn'; .* 'en-Latn'\\?$"),
+        ("english", r"^unknown language 'english'; did you mean 'en'\?$"),
+        ("Ancient Greek (to 1453)", r"^unknown language 'Ancient Greek \(.*'grc'\?$"),
+        ("xxx-Latn", "^unknown language 'xxx' in 'xxx-Latn'; expected an ISO 639-3 code"),
+        ("xx", "^unknown language 'xx'; expected an ISO 639-3 code"),
         ("eng-foo", "unknown script 'foo'"),
         ("zh", "'zh' does not say its script, .* several, .*as in 'zho-Hans'"),
         ("sr_RS.UTF-8", "unknown script"),

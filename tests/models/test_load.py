@@ -1,5 +1,6 @@
 """Local model folders, which MTEB itself refuses."""
 
+import codecs
 import hashlib
 import json
 import re
@@ -227,6 +228,11 @@ def kind(name):
     return change
 
 
+def marked(folder):
+    file = folder / "sentence_bert_config.json"
+    file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+
+
 def classifier(folder):
     without("modules.json", "config_sentence_transformers.json")(folder)
     with_config(architectures=["BertForSequenceClassification"])(folder)
@@ -252,6 +258,7 @@ def classifier(folder):
         (lambda folder: add(folder, "config.json", "{"), r"config\.json: not JSON"),
         (lambda folder: add(folder, "tokenizer.json", "{"), r"tokenizer\.json: not JSON"),
         (lambda folder: add(folder, "modules.json", "[]"), "cannot be loaded: An empty modules"),
+        (marked, r"sentence_bert_config\.json: begins with a byte order mark.*save it as UTF-8"),
         (without("modules.json", "config.json"), "no model: neither modules.json"),
     ],
 )  # fmt: skip

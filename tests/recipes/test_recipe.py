@@ -111,9 +111,20 @@ def test_overrides(good):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("batches.alhpa=1", "--set batches.alhpa=1: key 'batches.alhpa': unknown key; expected"),
-        ("batches.alhpa=1", "one of size, gradient_accumulation, method, alpha,"),
-        ("data.0.fromat=json", "'data.0.fromat': unknown key; expected one of name, format, path"),
+        (
+            "batches.alhpa=1",
+            "--set batches.alhpa=1: key 'batches.alhpa': unknown key; did you mean",
+        ),
+        ("batches.alhpa=1", "Expected one of size, gradient_accumulation, method, alpha,"),
+        (
+            "batches.xxx=1",
+            "unknown key. Expected one of size, gradient_accumulation, method, alpha,",
+        ),
+        ("data.0.fromat=json", "did you mean 'format'? Expected one of name, format, path"),
+        (
+            "trainig.seed=1",
+            "--set trainig.seed=1: key 'trainig': unknown key; did you mean 'training'?",
+        ),
         ("data.1.path=x", "'1' in 'data.1.path' must be a number from 0 to 0"),
         ("name.x=1", "'name' is a value, not a table"),
         ("batches.alpha", "expected KEY=VALUE"),
@@ -146,11 +157,18 @@ def test_errors_name_the_file(good):
     good.write_text(GOOD.replace("size", "sise"))
     lines = refused(good).splitlines()
     assert lines[0] == f"{good}: key 'batches.size': missing key; add it (see models/README.md)"
-    assert lines[1].startswith(f"{good}: key 'batches.sise': unknown key; expected one of size,")
+    assert lines[1].startswith(f"{good}: key 'batches.sise': unknown key; did you mean 'size'? E")
     good.write_text("name = ")
     assert f"{good}: not a TOML file in UTF-8" in refused(good)
     assert "no recipe 'none': neither a TOML file nor one of those that ship" in refused("none")
     assert "There are e5-small-hybrid, " in refused("none")
+
+
+def test_a_file_with_nearly_that_name_is_suggested(good):
+    for name in ("good.tml", "god.toml", "good"):
+        assert f"; did you mean {str(good)!r}? There are" in refused(good.with_name(name))
+    good.rename(good.with_name("recipe.toml"))
+    assert f"is a folder; its recipe is {good.parent}" in refused(good.parent)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +187,19 @@ def test_what_is_evaluated_is_not_trained_on(good, data, held_out):
 
 def test_the_offline_model_has_one_revision(good):
     name = "model.name=mteb-hybrid/multilingual-e5-small-q4"
-    assert "revision of mteb-hybrid/multilingual-e5-small-q4 is '1571" in refused(good, name)
+    said = refused(good, name)
+    assert "revision of mteb-hybrid/multilingual-e5-small-q4 is '1571" in said
+    assert "remove that key (`--set model.revision=` unsets it)" in said
+    assert read_recipe(good, [name, "model.revision="]).model.revision == "1571fc9827503943"
+
+
+def test_a_folder_that_looks_like_a_name_on_the_hub_is_told_how_it_is_written(
+    good, tmp_path, monkeypatch
+):
+    assert "no revision; expected the commit of org/model" in refused(good, "model.revision=")
+    (tmp_path / "org" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert "for the folder write './org/model'" in refused(good, "model.revision=")
 
 
 @pytest.mark.parametrize("name", ["e5-small-offline-hybrid-lora", "xlm-r-x-x"])

@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 
 import mteb
 import numpy as np
@@ -156,7 +157,7 @@ def test_groups_that_a_ranking_does_not_tell():
     }
 
 
-def test_a_collapsed_encoder_is_not_unbiased(tmp_path, monkeypatch):
+def test_a_collapsed_encoder_is_not_unbiased(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(tmp_path / "results"))
 
     class Zero(HashEncoder):
@@ -164,8 +165,14 @@ def test_a_collapsed_encoder_is_not_unbiased(tmp_path, monkeypatch):
             return np.zeros(4, dtype=np.float32)
 
     encoder = Zero(name="test/zero")
-    with pytest.warns(TieWarning, match="100% of scores in the pool th-multi tie"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TieWarning)
         folder = evaluate(encoder, {MULTILINGUAL: ["en-multi", "th-multi"]}, tmp_path)
+    (said,) = [record.message for record in caplog.records if "tie" in record.message]
+    assert said.startswith(
+        f"{MULTILINGUAL}: 100% of query vectors coincide, 100% of passage vectors coincide, 100% "
+        "of scores in the pool en-multi tie with more than a hundredth of the others"
+    )
     result = ResultCache(tmp_path).load_task_result(MULTILINGUAL, encoder.mteb_model_meta)
     for scores in result.scores["test"]:
         assert scores["tied_scores"] == 1

@@ -9,7 +9,7 @@ import pytest
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.sources.locate import locate
+from mteb_hybrid.sources.locate import check_there, locate
 
 CONTENT = b'{"data": []}' * 1000
 
@@ -124,6 +124,22 @@ def test_the_data_folder_comes_first(sample_card, served, cache, tmp_path, monke
     with pytest.raises(DataError, match=r"toy-r/en\.json: altered or cut short"):
         locate(card(sample_card, url), "en")
     assert handler.requests == 0
+
+
+def test_what_is_not_there_is_told_without_reading_or_asking(
+    sample_card, served, cache, tmp_path, monkeypatch
+):
+    check_there(sample_card)
+    toy = card(sample_card, served[1])
+    check_there(toy)
+    assert served[2].requests == 0 and not cache.exists()
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
+    with pytest.raises(DataError, match=r"toy-r.en\.json: no such file\. Put the published file"):
+        check_there(toy)
+    (tmp_path / "data" / "toy" / "toy-r").mkdir(parents=True)
+    for name in ("en.json", "de.json"):
+        (tmp_path / "data" / "toy" / "toy-r" / name).touch()
+    check_there(toy)
 
 
 def test_the_sample_is_beside_its_card(sample_card, monkeypatch):

@@ -131,7 +131,7 @@ def test_what_is_cut_is_listed(toy, translate):
         (["toy", "--into", "de", "-o", "x.jsonl"], "--output is for pairs"),
         (
             ["nothing", "--into", "de"],
-            "nothing: neither a collection nor a file of pairs. There are",
+            "nothing: neither a file of parallel JSON lines nor a collection. There",
         ),
     ],
 )

@@ -144,7 +144,7 @@ def read_card(file: Path) -> TaskCard:
     try:
         card = TaskCard.model_validate(read_toml(file))
     except ValidationError as error:
-        problems = error.errors()
+        problems = _causes(error.errors())
         lines = [f"{file}: {_explain(problem)}" for problem in problems[:_FAULTS]]
         if len(problems) > _FAULTS:
             lines.append(f"{file}: and {len(problems) - _FAULTS} more")
@@ -153,6 +153,17 @@ def read_card(file: Path) -> TaskCard:
         raise CardError(str(error)) from None
     card._file = file
     return card
+
+
+def _causes(problems: list["ErrorDetails"]) -> list["ErrorDetails"]:
+    """Without lists that are too short as what is in them is faulty."""
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(place[:-1][: len(problem["loc"])] == problem["loc"] for place in places)
+    ]
 
 
 def _cut(value: object) -> str:
@@ -178,5 +189,8 @@ def _explain(problem: "ErrorDetails") -> str:
         return f"key {key!r}: expected one of {expected}; found {found!r}. Correct the value."
     said = remedies.get(problem["type"])
     if said is None:
-        said = f"{problem['msg']}; found {_cut(problem['input'])}. Correct the value."
+        said = str(problem.get("ctx", {}).get("error") or problem["msg"])
+        if repr(problem["input"]) not in said:
+            said += f"; found {_cut(problem['input'])}"
+        said += f"{'' if said.endswith('?') else '.'} Correct the value."
     return f"key {key!r}: {said}"

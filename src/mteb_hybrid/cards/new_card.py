@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.inside import path_fault
 from mteb_hybrid.files.parallel_json import existing_files, read_rows
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.languages.guess import full_code
@@ -114,18 +115,24 @@ def write_card(
     text = _text(name, stem, listed, places, codes, about, empty)
     with whole(target) as part:
         part.write_text(text, encoding="utf-8")
-        check(read_card(part))
+        try:
+            check(read_card(part))
+        except CardError as error:
+            raise CardError(str(error).replace(str(part), str(target))) from None
     return read_card(target)
 
 
 def _place(file: Path, folder: Path) -> str:
     try:
-        return file.resolve().relative_to(folder.resolve()).as_posix()
+        place = file.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         raise CardError(
             f"{file}: lies outside of {folder}, the folder of the card; move it there, or choose "
             "another folder with --to"
         ) from None
+    if fault := path_fault(place):
+        raise CardError(f"{file}: its path {fault}; rename it")
+    return place
 
 
 def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -59,7 +59,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Evaluate embedding models within a language, across languages, and from a pool of all "
     "languages at once, and measure how biased they are towards some languages. "
-    "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.",
+    "The tasks are MTEB tasks: `mteb run -t XQuADRMultilingualRetrieval` works as well.\n\n"
+    "Begin with `mteb-hybrid demo`; then `mteb-hybrid run -m MODEL xquad-r`, and "
+    "`mteb-hybrid report results`.",
 )
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")

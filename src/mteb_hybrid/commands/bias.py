@@ -43,7 +43,8 @@ def bias(
 ) -> None:
     r"""Measure the language bias of any ranking, made by any program.
 
-    A value that not all queries have is followed by how many have it, as in (31/52); one from
+    Prints every measure, for all queries and for those of each language. A value that not all
+    queries have is followed by how many have it, as in (31/52); one from
     rankings that do not hold the whole pool by where they end, as in \[top 1000].
 
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl

@@ -21,12 +21,21 @@ def compare(
     ],
     measure: Annotated[
         list[str] | None,
-        typer.Option(help="May be repeated. By default those of `mteb-hybrid table`."),
+        typer.Option(
+            help="Such as map or rank_distance; may be repeated. By default those of "
+            "`mteb-hybrid table`."
+        ),
     ] = None,
-    by: Annotated[By, typer.Option(help="What to break the results down by.")] = By.QUERY_LANGUAGE,
+    by: Annotated[
+        By,
+        typer.Option(metavar="WHAT", help=f"Break the results down by {', '.join(By)}."),
+    ] = By.QUERY_LANGUAGE,
     trained_on: Annotated[
         list[str] | None,
-        typer.Option(help="For `--by seen`: a language in training, such as deu; repeat it."),
+        typer.Option(
+            metavar="LANGUAGE",
+            help="For --by seen: a language in training, such as deu; may be repeated.",
+        ),
     ] = None,
     format: Annotated[
         Format, typer.Option("--format", "-f", help="How to write it.")
@@ -41,7 +50,8 @@ def compare(
     Needs the per-query values that `mteb-hybrid run` keeps beside MTEB's results. Tasks that only
     one of two models was evaluated on are left out; within a task, subsets and queries must agree.
 
-    Example: mteb-hybrid compare results/org__base/abc results/org__new/def --by family
+    Example: mteb-hybrid compare results/results/org__base/abc results/results/org__new/def
+    --by family
     """
     from mteb_hybrid.results import compare_table
 

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    ModelOption,
+    RevisionOption,
+    checked_what,
+)
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
@@ -27,15 +34,11 @@ def mine(
         str,
         typer.Argument(
             help="Training data: a file of parallel JSON lines, plain or gzip, or a collection "
-            "(mlqa-r), whose passages without a question become candidates too."
+            "(mlqa-r), whose passages without a question become candidates too.",
+            callback=checked_what,
         ),
     ],
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", "-m", help="A model that MTEB knows, one on the hub, or a local folder."
-        ),
-    ],
+    model: ModelOption,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Where the rows go; gzipped if it is called .gz."),
@@ -60,7 +63,10 @@ def mine(
     ] = None,
     absolute_margin: Annotated[
         float | None,
-        typer.Option(help="A negative's similarity is at least this far below the positive's."),
+        typer.Option(
+            help="A negative's similarity is at least this far below the positive's; by default "
+            "anything goes."
+        ),
     ] = None,
     relative_margin: Annotated[
         float | None,
@@ -70,10 +76,10 @@ def mine(
         ),
     ] = None,
     max_score: Annotated[
-        float | None, typer.Option(help="Highest similarity of a negative.")
+        float | None, typer.Option(help="Highest similarity of a negative; none by default.")
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(help="Lowest similarity of a negative.")
+        float | None, typer.Option(help="Lowest similarity of a negative; none by default.")
     ] = None,
     sampling: Annotated[
         Sampling,
@@ -81,9 +87,9 @@ def mine(
     ] = Sampling.TOP,
     seed: Annotated[int, typer.Option(help="For --sampling random.", min=0)] = 0,
     data: DataOption = None,
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
 ) -> None:
     """Mine hard negatives for training: wrong passages that a model takes for right ones.
 
@@ -124,9 +130,9 @@ def mine(
     datasets.disable_progress_bars()
     source = read_source(what)
     chosen = checked_from(from_, source.corpus.languages)
-    found = run(
-        source, TextModel(model, model_revision, device, batch_size), output, chosen, choice, seed
-    )
+    miner = TextModel(model, model_revision, device, batch_size)
+    with told_when_stopped(goes_on):
+        found = run(source, miner, output, chosen, choice, seed)
     say(*_summary(found, negatives))
     say(f"{output}: {len(source.corpus):,} rows")
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mteb_hybrid.commands.options import checked_folder
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.languages.codes import check_language_code
 
@@ -16,7 +17,10 @@ models_app = typer.Typer(
 
 @models_app.command("list")
 def list_models() -> None:
-    """List the registered models and their folders."""
+    """List the registered models: name, revision and folder.
+
+    Example: mteb-hybrid models list
+    """
     from mteb_hybrid.models.registry import Entry, read_entries
 
     for name, entry in read_entries():
@@ -28,8 +32,13 @@ def list_models() -> None:
 
 
 @models_app.command("show")
-def show_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
-    """Show what MTEB is told of a model."""
+def show_model(
+    name: Annotated[str, typer.Argument(help="org/name, as `mteb-hybrid models list` has it.")],
+) -> None:
+    """Show what MTEB is told of a registered model.
+
+    Example: mteb-hybrid models show me/e5-hybrid
+    """
     from mteb_hybrid.models.registry import read_entry
 
     entry = read_entry(name)
@@ -42,12 +51,22 @@ def show_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
 @models_app.command("add")
 def add_model(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of a model.", exists=True, file_okay=False)
+        Path,
+        typer.Argument(
+            help="Folder of a model, as save_pretrained wrote it.",
+            exists=True,
+            file_okay=False,
+            callback=checked_folder,
+        ),
     ],
-    name: Annotated[str, typer.Option("--name", "-n", help="org/name")],
+    name: Annotated[
+        str, typer.Option("--name", "-n", help="org/name, by which MTEB is to know it.")
+    ],
     languages: Annotated[
         list[str] | None,
-        typer.Option("--language", help="Such as deu-Latn; may be repeated."),
+        typer.Option(
+            "--language", help="Language that it is for, such as deu-Latn; may be repeated."
+        ),
     ] = None,
     trained_on: Annotated[
         list[str] | None,
@@ -60,7 +79,9 @@ def add_model(
     base: Annotated[
         str | None, typer.Option(help="Model that it was fine-tuned from, as MTEB names it.")
     ] = None,
-    license: Annotated[str | None, typer.Option(help="Such as apache-2.0.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="Licence of the model, such as apache-2.0.")
+    ] = None,
     revision: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +89,9 @@ def add_model(
             "are to be submitted; by default a hash of the files."
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option(help="Replace an entry of that name.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace an entry of that name.")
+    ] = False,
 ) -> None:
     """Register a model folder as org/name, at a revision that is a hash of its files or given.
 
@@ -76,9 +99,10 @@ def add_model(
 
     Example: mteb-hybrid models add runs/e5-small-offline-hybrid/model --name me/e5-hybrid
     """
+    codes = [check_language_code(code) for code in languages] if languages else None
+
     from mteb_hybrid.models.registry import add_model as add
 
-    codes = [check_language_code(code) for code in languages] if languages else None
     fields: dict[str, Any] = {"languages": codes, "adapted_from": base, "license": license}
     fields = {key: value for key, value in fields.items() if value}
     if trained_on:
@@ -88,8 +112,13 @@ def add_model(
 
 
 @models_app.command("remove")
-def remove_model(name: Annotated[str, typer.Argument(help="org/name")]) -> None:
-    """Forget a model; its folder stays."""
+def remove_model(
+    name: Annotated[str, typer.Argument(help="org/name, as `mteb-hybrid models list` has it.")],
+) -> None:
+    """Forget a model; its folder stays.
+
+    Example: mteb-hybrid models remove me/e5-hybrid
+    """
     from mteb_hybrid.models.registry import remove_model as remove
 
     remove(name)

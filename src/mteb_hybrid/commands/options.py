@@ -11,6 +11,42 @@ import typer
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.views import Setting
 
+
+def checked_what(what: str) -> str:
+    """Refuse what is neither a file nor a collection, likewise."""
+    from mteb_hybrid.training.precompute.given import check_given
+
+    check_given(what)
+    return what
+
+
+def checked_model(name: str) -> str:
+    """Refuse what is no model, before torch is imported, which takes seconds."""
+    from mteb_hybrid.models.load import check_name
+
+    check_name(name)
+    if (folder := Path(name).expanduser()).is_dir():
+        checked_folder(folder)
+    return name
+
+
+def checked_folder(folder: Path) -> Path:
+    """The same for a folder."""
+    from mteb_hybrid.models.load import check_folder
+
+    check_folder(folder)
+    return folder
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model that MTEB knows, one on the hub, or a local folder.",
+        callback=checked_model,
+    ),
+]
 DataOption = Annotated[
     Path | None,
     typer.Option(
@@ -20,16 +56,38 @@ DataOption = Annotated[
         file_okay=False,
     ),
 ]
+RevisionOption = Annotated[
+    str | None, typer.Option(help="Revision on the hub; by default MTEB's choice, or the newest.")
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="Torch device, such as cuda:0; by default the GPU, where there is one."),
+]
+BatchSizeOption = Annotated[int, typer.Option(metavar="N", help="Texts per batch.", min=1)]
 SettingOption = Annotated[
-    list[Setting] | None, typer.Option(help="Only this setting; may be repeated.")
+    list[Setting] | None,
+    typer.Option(
+        metavar="SETTING", help=f"Only this setting: {', '.join(Setting)}; may be repeated."
+    ),
 ]
 QueryLanguageOption = Annotated[
-    list[str] | None, typer.Option(help="Only queries in this language; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="LANGUAGE", help="Only queries in this language, such as en; may be repeated."
+    ),
 ]
 PassageLanguageOption = Annotated[
-    list[str] | None, typer.Option(help="Only pools within these languages; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        metavar="LANGUAGE",
+        help="Only pools of passages in this language, or in several if it is repeated; pools of "
+        "all languages are left out.",
+    ),
 ]
-SubsetOption = Annotated[str | None, typer.Option(help="Which subset of MTEB predictions.")]
+SubsetOption = Annotated[
+    str | None,
+    typer.Option(help="Which subset of MTEB predictions, such as en-multi; needed for several."),
+]
 IgnoreIdenticalIdsOption = Annotated[
     bool,
     typer.Option(

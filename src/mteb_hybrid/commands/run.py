@@ -1,33 +1,36 @@
 """``mteb-hybrid run``."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mteb_hybrid.commands.options import (
+    BatchSizeOption,
     DataOption,
+    DeviceOption,
+    ModelOption,
     OverwriteStrategy,
     PassageLanguageOption,
     QueryLanguageOption,
+    RevisionOption,
     SettingOption,
     terminal_width,
 )
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
 def run(
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model", "-m", help="A model that MTEB knows, one on the hub, or a local folder."
-        ),
-    ],
+    model: ModelOption,
     tasks: Annotated[
         list[str] | None,
-        typer.Argument(help="Collections (xquad-r: all settings) or names of tasks."),
+        typer.Argument(
+            help="Collections (xquad-r: all settings) or tasks, as `mteb-hybrid tasks list` has "
+            "them."
+        ),
     ] = None,
     task_option: Annotated[
         list[str] | None, typer.Option("--tasks", "-t", help="The same, as `mteb run` takes them.")
@@ -36,18 +39,26 @@ def run(
     query_language: QueryLanguageOption = None,
     passage_language: PassageLanguageOption = None,
     data: DataOption = None,
-    output_folder: Annotated[Path, typer.Option(help="Where MTEB keeps results.")] = Path(
-        "results"
-    ),
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    output_folder: Annotated[
+        Path,
+        typer.Option(help="Results are kept below it, in results/MODEL/REVISION."),
+    ] = Path("results"),
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
     overwrite_strategy: Annotated[
-        OverwriteStrategy, typer.Option(help="MTEB's; only-missing goes on where it stopped.")
+        OverwriteStrategy,
+        typer.Option(
+            metavar="HOW",
+            help="only-missing goes on where it stopped, always evaluates all anew; never and "
+            "only-cache refuse results that lack a subset, only-cache also none at all.",
+        ),
     ] = OverwriteStrategy.ONLY_MISSING,
     prediction_folder: Annotated[
         Path | None,
-        typer.Option(help="Save rankings there; takes MTEB's own path, which encodes per subset."),
+        typer.Option(
+            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew."
+        ),
     ] = None,
     merge_by: Annotated[
         str | None,
@@ -59,13 +70,18 @@ def run(
 ) -> None:
     """Evaluate a model: what `mteb run` does, plus local folders and a choice of subsets.
 
-    MTEB saves after every subset; the same command again goes on where it stopped.
+    Prints the table of the results (`mteb-hybrid table`) and the folder that they are in. Every
+    subset is saved; the same command again goes on where it stopped.
+
+    Example: mteb-hybrid run -m ./my-model sample
 
     Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
     """
+    from mteb_hybrid.cards.tasks import tasks_by_name
     from mteb_hybrid.evaluation.evaluate import evaluate
     from mteb_hybrid.evaluation.select import select_tasks
     from mteb_hybrid.repair.merge import merging
+    from mteb_hybrid.sources.locate import check_there
 
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
@@ -74,6 +90,8 @@ def run(
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+    for task in selected:
+        check_there(tasks_by_name()[task][0])
 
     from mteb_hybrid import plugin
     from mteb_hybrid.models.load import load_model
@@ -81,10 +99,12 @@ def run(
 
     plugin.register()
     loaded = load_model(model, model_revision, device)
-    results = evaluate(
-        *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
-        *(prediction_folder, how),
-    )
+    resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING
+    with told_when_stopped(goes_on) if resumes else nullcontext():
+        results = evaluate(
+            *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
+            *(prediction_folder, how),
+        )
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")

@@ -10,7 +10,8 @@ from mteb_hybrid.commands.terminal import say
 
 def submit(
     results: Annotated[
-        Path, typer.Argument(help="Results folder, as in --output-folder.", exists=True)
+        Path,
+        typer.Argument(help="Folder that `mteb-hybrid run --output-folder` names.", exists=True),
     ],
     prepare: Annotated[
         Path | None,

@@ -12,7 +12,11 @@ from mteb_hybrid.results.text_table import Format
 
 def table(
     results: Annotated[
-        list[Path], typer.Argument(help="Folders of MTEB results (of any models), or files.")
+        list[Path],
+        typer.Argument(
+            help="Folders with MTEB results of any models, such as the output folder of "
+            "`mteb-hybrid run`; or result files."
+        ),
     ],
     format: Annotated[
         Format, typer.Option("--format", "-f", help="How to write it.")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
@@ -44,12 +45,21 @@ def _checked_name(name: str | None) -> str | None:
     return name
 
 
+def _checked_reference(reference: str | None) -> str | None:
+    if reference and not re.fullmatch(r"https?://\S+", reference):
+        raise typer.BadParameter(f"{reference!r} is no URL; expected one such as https://...")
+    return reference
+
+
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
 
 @tasks_app.command("list")
 def list_tasks() -> None:
-    """List the collections, their languages and the names of their MTEB tasks."""
+    """List the collections, their languages and the names of their MTEB tasks.
+
+    Example: mteb-hybrid tasks list
+    """
     for name, card in collections().items():
         say(f"{name}: {card.title}, {' '.join(card.languages)}")
         settings = card_settings(card)
@@ -64,7 +74,10 @@ def list_tasks() -> None:
 def show_task(
     name: Annotated[str, typer.Argument(help="A collection (xquad-r) or a task of it.")],
 ) -> None:
-    """Describe a collection: languages, source, licence, subsets of each setting."""
+    """Describe a collection: languages, source, licence, subsets of each setting.
+
+    Example: mteb-hybrid tasks show xquad-r
+    """
     tasks, cards = tasks_by_name(), collections()
     card = tasks[name][0] if name in tasks else cards.get(name)
     if card is None:
@@ -115,7 +128,11 @@ def new(
     ],
     sample_creation: Annotated[
         SampleCreation,
-        typer.Option(help="How the texts came about; created: written for each language."),
+        typer.Option(
+            metavar="HOW",
+            help=f"How the texts came about: {', '.join(SampleCreation)}. Created: "
+            "written for each language.",
+        ),
     ],
     name: Annotated[
         str | None,
@@ -129,7 +146,10 @@ def new(
     license: Annotated[
         str, typer.Option(help="Licence of the texts in MTEB's spelling, such as cc-by-4.0.")
     ] = NO_LICENSE,
-    reference: Annotated[str | None, typer.Option(help="URL of its documentation.")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="URL of its documentation.", callback=_checked_reference),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="What instruction models are told.")] = PROMPT,
     code: Annotated[
         list[str] | None,
@@ -152,7 +172,8 @@ def new(
     """Write the card of your own collection: counts, languages and checksums come from the files.
 
     A row's passage answers its question, in every language that it has. A row without a question
-    adds passages that answer nothing.
+    adds passages that answer nothing. The card is a TOML file beside the files, called as the
+    first; `mteb-hybrid run` and `mteb run` know its tasks once MTEB_HYBRID_TASKS names the folder.
 
     Example: mteb-hybrid tasks new collections/my-faq.jsonl --sample-creation human-translated
     """
@@ -187,7 +208,8 @@ def new(
         say(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
     say("Before you publish results, fill in what the card marks with (*).")
     if own is None or Path(own).resolve() != folder.resolve():
-        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={folder}")
+        place = shlex.quote(str(folder.resolve()))
+        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={place}")
 
 
 def try_card(card: TaskCard) -> None:

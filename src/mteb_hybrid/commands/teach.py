@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    RevisionOption,
+    checked_model,
+    checked_what,
+)
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 
@@ -16,7 +23,8 @@ def teach(
         str,
         typer.Argument(
             help="Training data: a file of parallel JSON lines, plain or gzip, or a collection "
-            "(mlqa-r)."
+            "(mlqa-r).",
+            callback=checked_what,
         ),
     ],
     model: Annotated[
@@ -26,6 +34,7 @@ def teach(
             "-m",
             help="The teacher: a model that MTEB knows, one on the hub, or a local folder. For "
             "--scores, a cross-encoder too.",
+            callback=checked_model,
         ),
     ],
     language: Annotated[
@@ -50,9 +59,9 @@ def teach(
         ),
     ] = None,
     data: DataOption = None,
-    model_revision: Annotated[str | None, typer.Option(help="Revision on the hub.")] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
 ) -> None:
     """Make a teacher's labels for training, once: its vectors, or its scores of hard negatives.
 
@@ -70,6 +79,10 @@ def teach(
 
     Example: mteb-hybrid teach with-negatives.jsonl -m TEACHER -l en --scores 3 -o scores.jsonl
     """
+    if (output.suffix == ".parquet") != (scores is None):
+        raise ValueError(
+            f"{output}: vectors go to a file called .parquet, scores (--scores N) to JSON lines"
+        )
     import datasets
 
     from mteb_hybrid import plugin
@@ -79,10 +92,6 @@ def teach(
     from mteb_hybrid.training.precompute.source import read_source
     from mteb_hybrid.training.precompute.teach import teach_scores, teach_vectors
 
-    if (output.suffix == ".parquet") != (scores is None):
-        raise ValueError(
-            f"{output}: vectors go to a file called .parquet, scores (--scores N) to JSON lines"
-        )
     if data:
         os.environ[DATA_VARIABLE] = str(data)
     plugin.register()
@@ -96,10 +105,11 @@ def teach(
             f"It has {', '.join(known)}"
         )
     teacher = TextModel(model, model_revision, device, batch_size)
-    if scores is None:
-        rows = teach_vectors(source, teacher, output, code)
-    else:
-        rows = teach_scores(source, teacher, output, code, scores)
+    with told_when_stopped(goes_on):
+        if scores is None:
+            rows = teach_vectors(source, teacher, output, code)
+        else:
+            rows = teach_scores(source, teacher, output, code, scores)
     left_out = len(source.corpus) - rows
     say(
         f"{output}: {rows:,} rows with labels; {left_out:,} left out that lack a text in {code}"

@@ -2,8 +2,13 @@
 
 import codecs
 import logging
+import os
+import shlex
+import shutil
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from mteb_hybrid.files.safe_text import line, message
@@ -31,6 +36,36 @@ def complain(error: object) -> None:
     print(message(f"mteb-hybrid: {error}"), file=sys.stderr, flush=True)
 
 
+@contextmanager
+def told_when_stopped(how: Callable[[], str]) -> Iterator[None]:
+    """Say how to go on when Ctrl-C, SIGTERM or SIGHUP ends what is done.
+
+    Args:
+        how: Gives a sentence, asked at that moment.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        complain(f"stopped; {how()}")
+        raise
+
+
+def goes_on() -> str:
+    """For `told_when_stopped`: what is said of commands that keep what they have made."""
+    return f"the same command goes on from here: {again()}"
+
+
+def again(*further: str) -> str:
+    """The command that is running, as one that can be pasted, with further options."""
+    if "RANK" in os.environ:  # whoever started several processes knows how
+        return " ".join(["the same command", *(f"with {option}" for option in further)])
+    program = ["mteb-hybrid"]
+    if not shutil.which("mteb-hybrid"):
+        program = [sys.executable, "-m", "mteb_hybrid"]
+    words = sys.argv[1:]
+    return shlex.join([*program, *words, *(word for word in further if word not in words)])
+
+
 def prepare() -> None:
     """Make everything that this process prints safe: what others print, warnings and logs too.
 
@@ -51,6 +86,9 @@ class _SafeFormatter(logging.Formatter):
 
 
 def _safe_warning(*args: Any, **kwargs: Any) -> str:
+    said, category, *_ = args
+    if category.__module__.startswith("mteb_hybrid"):  # where in our code it is helps nobody
+        return message(f"mteb-hybrid: {said}") + "\n"
     return message(_format_warning(*args, **kwargs).rstrip("\n")) + "\n"
 
 

@@ -1,25 +1,27 @@
 """The command ``mteb-hybrid train``."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import again, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
     from mteb_hybrid.recipes.recipe import Recipe
+    from mteb_hybrid.training.run.folder import RunFolder
 
 
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A recipe that ships with the package, or a TOML file."),
+        typer.Argument(help="A TOML file, or one of --list. Its keys: models/README.md."),
     ] = None,
     list_recipes: Annotated[
         bool, typer.Option("--list", help="List the recipes that ship with the package.")
@@ -30,15 +32,21 @@ def train(
             "--set",
             metavar="KEY=VALUE",
             help="Override a key of the recipe, as in training.max_steps=10 or "
-            "data.0.path=/corpus.jsonl; an empty value unsets it. May be repeated.",
+            "data.0.path=pairs.jsonl; an empty value unsets it. May be repeated.",
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Seed; may be repeated, for one run per seed in folders of their own."),
+        typer.Option(
+            help="Seed; by default the recipe's. May be repeated, for a run each, in folders "
+            "seed-N."
+        ),
     ] = None,
     output_folder: Annotated[
-        Path | None, typer.Option("--output-folder", "-o", help="By default runs/RECIPE.")
+        Path | None,
+        typer.Option(
+            "--output-folder", "-o", help="Folder of the run; by default runs/NAME, of the recipe."
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
@@ -50,7 +58,8 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help=f"Folder that relative paths in recipes begin at; overrides {DATA_VARIABLE}.",
+            help="Folder that relative paths of data begin at, before the recipe's own; "
+            f"overrides {DATA_VARIABLE}.",
             exists=True,
             file_okay=False,
         ),
@@ -58,8 +67,11 @@ def train(
 ) -> None:
     """Train a model by a recipe: hybrid batches or their baselines, as one TOML file says.
 
-    Also under `torchrun -m mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
-    The folder of the run holds the resolved recipe, the versions, the log, curves and the model.
+    The folder of the run gets the resolved recipe, the versions, the log, curves, checkpoints, and
+    in model/ a folder for `mteb-hybrid run -m`. Needs the extra `train`. Also under `torchrun -m
+    mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
+
+    Example: mteb-hybrid train my-recipe.toml --dry-run
 
     Example: mteb-hybrid train e5-small-offline-hybrid --set batches.alpha=0.7 --seed 1 --seed 2
     """
@@ -127,6 +139,21 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
 
 
 def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
+    from mteb_hybrid.cards.catalogue import collection_card
+    from mteb_hybrid.recipes.places import check_places
+    from mteb_hybrid.sources.locate import check_there
+    from mteb_hybrid.training.run.folder import RunFolder
+
+    kept = RunFolder(folder)
+    # Before torch is imported, which takes seconds. It is asked again when the run is locked.
+    if _is_main() and kept.check(recipe, resume=resume):
+        check_places(recipe)
+        used = {data.path for data in recipe.data if data.format == "collection"}
+        for name in used | ({recipe.evaluation.collection} if recipe.evaluation else set()):
+            check_there(collection_card(name))
+        if resume:
+            last = kept.last_checkpoint()
+            say(f"{folder}: going on from {last.name if last else 'the start; no checkpoint yet'}")
     with _needing_the_extra():
         import datasets
         from transformers.utils import logging
@@ -135,11 +162,44 @@ def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
     # Loading and saving a model takes seconds; the bars would stand between the lines of the log.
     datasets.disable_progress_bars()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    done = run(recipe, folder, resume=resume)
+    with told_when_stopped(lambda: _how_to_go_on(kept, recipe)) if _is_main() else nullcontext():
+        done = run(recipe, folder, resume=resume)
     if _is_main():
         _write_card(folder / "model")
         say(f"{folder}: finished{'' if done else ' before; nothing to do'}")
-        say(f"Evaluate it: mteb-hybrid run -m {folder / 'model'} xquad-r")
+        say(f"Evaluate it: {shlex.join(_evaluation(recipe, folder / 'model'))}")
+
+
+def _how_to_go_on(kept: "RunFolder", recipe: "Recipe") -> str:
+    if last := kept.last_checkpoint():
+        return f"go on from {last.name}: {again('--resume')}"
+    every = recipe.training.save_steps
+    saved = f"the first is at step {every}" if every else "training.save_steps is not set"
+    return f"no checkpoint is saved yet ({saved}); start over: {again()}"
+
+
+def _evaluation(recipe: "Recipe", model: Path) -> list[str]:
+    """The command that evaluates a model on what it was not trained on, in its languages."""
+    from mteb_hybrid.cards.catalogue import card_folder, collections
+    from mteb_hybrid.cards.source import FileSource
+    from mteb_hybrid.cards.tasks import collection_tasks
+
+    cards = collections()
+    trained = {task for data in recipe.data for task in data.tasks() or ()}
+    fit = [
+        (card.file.parent == card_folder(), name != "xquad-r", name)
+        for name, card in cards.items()
+        if card.kind == "benchmark"
+        and not trained & set(collection_tasks(name))
+        and set(recipe.languages) & set(card.languages)
+    ]
+    found = min(fit)[-1] if fit else "COLLECTION"
+    if recipe.evaluation:
+        found = recipe.evaluation.collection
+    source = cards[found].source if found in cards else None
+    data = os.environ.get(DATA_VARIABLE, "")
+    there = data and isinstance(source, FileSource) and Path(data, source.path).exists()
+    return ["mteb-hybrid", "run", "-m", str(model), found, *(["--data", data] if there else [])]
 
 
 def _write_card(model: Path) -> None:

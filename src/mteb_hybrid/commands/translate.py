@@ -11,10 +11,16 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.cards.tasks import task_views
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DeviceOption,
+    checked_model,
+    checked_what,
+)
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.codes import check_language_code, find_language, short_code
-from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language
+from mteb_hybrid.languages.near import did_you_mean_language
 from mteb_hybrid.retrieval.views import Setting
 
 if TYPE_CHECKING:
@@ -37,7 +43,8 @@ def translate(
         str,
         typer.Argument(
             help="A collection (scifact), whose queries are translated, or a file of question-"
-            "passage pairs as parallel JSON lines, for training."
+            "passage pairs as parallel JSON lines, for training.",
+            callback=checked_what,
         ),
     ],
     into: Annotated[
@@ -54,6 +61,7 @@ def translate(
             "-m",
             help="A translation model of NLLB-200, M2M-100 or MADLAD-400, on the hub or in a "
             "folder. Mind its licence: NLLB-200 is for noncommercial use.",
+            callback=checked_model,
         ),
     ],
     of: Annotated[
@@ -64,7 +72,10 @@ def translate(
         ),
     ] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Revision of the model on the hub, which is recorded.")
+        str | None,
+        typer.Option(
+            help="Revision of the model on the hub, which is recorded; by default the newest."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="For pairs: where the parallel data go.")
@@ -73,16 +84,16 @@ def translate(
     max_length: Annotated[
         int, typer.Option(help="Longest translation, in tokens; what reaches it is listed.", min=2)
     ] = 256,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
+    batch_size: BatchSizeOption = 32,
+    device: DeviceOption = None,
     dtype: Annotated[
-        Dtype, typer.Option(help="bfloat16 or float16 is faster on a GPU.")
+        Dtype, typer.Option(help="What it computes in; bfloat16 or float16 is faster on a GPU.")
     ] = Dtype.FLOAT32,
     data: Annotated[
         Path | None,
         typer.Option(
             help=f"Folder that holds the collections' files; overrides {DATA_VARIABLE}. "
-            "Translated queries go below it.",
+            "Translated queries go below it; without either, below the user's data folder.",
             exists=True,
             file_okay=False,
         ),
@@ -98,17 +109,12 @@ def translate(
 
     Example: mteb-hybrid translate pairs.jsonl --of en --into de -m MODEL -o parallel.jsonl
     """
-    from mteb_hybrid.models.load import check_device, check_name
+    from mteb_hybrid.models.load import check_device
     from mteb_hybrid.translation.translator import Options, Translator
 
     if data:
         os.environ[DATA_VARIABLE] = str(data)
     card = collections().get(what)
-    if card is None and not Path(what).is_file():
-        raise ValueError(
-            f"{what}: neither a collection nor a file of pairs"
-            f"{did_you_mean(what, collections())} There are {', '.join(collections())}"
-        )
     targets = language_codes(into, card)
     sources = language_codes(of or (), card)
     if card is None and (output is None or len(sources) != 1):
@@ -118,14 +124,14 @@ def translate(
     if card and output:
         raise ValueError("--output is for pairs; translated queries have a place of their own")
     options = Options(beams=beams, max_length=max_length, dtype=dtype.value)
-    check_name(model)
     if device:
         check_device(device)
     translator = Translator(model, revision, options, device)
-    if card:
-        _queries(card, translator, targets, list(sources), batch_size)
-    elif output:
-        _pairs(Path(what), output, translator, sources, targets, batch_size)
+    with told_when_stopped(goes_on):
+        if card:
+            _queries(card, translator, targets, list(sources), batch_size)
+        elif output:
+            _pairs(Path(what), output, translator, sources, targets, batch_size)
 
 
 def language_codes(values: Iterable[str], card: TaskCard | None = None) -> dict[str, str]:

@@ -3,12 +3,14 @@
 import logging
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.safe_text import message
 from mteb_hybrid.repair.merging import Merging
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ def evaluate(
     merging: Merging | None = None,
 ) -> Path:
     """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
+
+    How much is there already is said on stderr.
 
     Per-query values are kept beside the results, or below the folder that the environment variable
     ``MTEB_HYBRID_PER_QUERY`` names. A subset without them, or with damaged ones, is evaluated again
@@ -71,6 +75,8 @@ def evaluate(
     for file in folder.rglob("*Retrieval.json"):
         if file.stem in tasks_by_name():
             mend(file)
+    if isinstance(cache, KeptResults):
+        _say_what_is_there(cache.count(model.mteb_model_meta), selected, folder)
     mteb.evaluate(
         model,
         tasks,
@@ -81,3 +87,13 @@ def evaluate(
         show_progress_bar=show_progress,
     )
     return folder
+
+
+def _say_what_is_there(count: int, selected: Mapping[str, Sequence[str]], folder: Path) -> None:
+    total = sum(map(len, selected.values()))
+    if count == total:
+        said = f"all {total} subsets are there already; nothing is evaluated again"
+    else:
+        said = f"{count} of {total} subsets are there already; going on"
+    if count:
+        print(message(f"{folder}: {said}"), file=sys.stderr, flush=True)

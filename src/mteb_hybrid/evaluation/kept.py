@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb.cache import ResultCache
+from mteb.models import ModelMeta
 from mteb.results import TaskResult
 
 from mteb_hybrid.evaluation.saving import retire
@@ -29,6 +30,7 @@ class KeptResults(ResultCache):
     def __init__(self, cache_path: Path, tasks: Iterable[CardTask]):
         super().__init__(cache_path)
         self._tasks = {task.metadata.name: task for task in tasks}
+        self._whole: dict[str, set[str]] = {}
 
     def load_task_result(
         self, task_name: str, model_name: Any, *args: Any, **options: Any
@@ -44,12 +46,7 @@ class KeptResults(ResultCache):
             ours = [folder / f"{task_name}.{kind}" for kind in ("per_query", "rankings")]
             retire(file, task.metadata.revision, ours)
             return super().load_task_result(task_name, model_name, *args, **options)
-        there = {row["hf_subset"] for rows in result.scores.values() for row in rows}
-        lost = {
-            subset
-            for subset in there & set(task.hf_subsets)
-            if not is_kept(folder, task_name, subset, task.keeps_rankings)
-        }
+        lost = self._lost(task, folder, _subsets(result) & set(task.hf_subsets))
         if not lost:
             return result
         LOG.warning(
@@ -61,3 +58,26 @@ class KeptResults(ResultCache):
             for split, rows in result.scores.items()
         }
         return result.model_copy(update={"scores": scores})
+
+    def count(self, model: ModelMeta) -> int:
+        """How many of the subsets that are run are there, and will not be evaluated again."""
+        found = 0
+        for name, task in self._tasks.items():
+            result = super().load_task_result(name, model)
+            if result is not None and result.dataset_revision == task.metadata.revision:
+                there = _subsets(result) & set(task.hf_subsets)
+                folder = task.folder_of(model)
+                found += len(there - self._lost(task, folder, there) if folder else there)
+        return found
+
+    def _lost(self, task: CardTask, folder: Path, there: set[str]) -> set[str]:
+        """The subsets of which what is kept beside the results is missing or damaged."""
+        name, rankings = task.metadata.name, task.keeps_rankings
+        asked = there - self._whole.setdefault(name, set())
+        lost = {subset for subset in asked if not is_kept(folder, name, subset, rankings)}
+        self._whole[name] |= asked - lost
+        return lost
+
+
+def _subsets(result: TaskResult) -> set[str]:
+    return {row["hf_subset"] for rows in result.scores.values() for row in rows}

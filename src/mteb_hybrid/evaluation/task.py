@@ -14,7 +14,6 @@ import polars as pl
 from datasets import Dataset
 from datasets.table import InMemoryTable
 from mteb._create_dataloaders import create_dataloader
-from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.models.models_protocols import EncoderProtocol, SearchProtocol
 from mteb.models.sentence_transformer_wrapper import SparseEncoderWrapper
 from mteb.timing import TimingStack
@@ -27,6 +26,7 @@ from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.model_key import model_key
 from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
 from mteb_hybrid.evaluation.scores import mteb_scores
+from mteb_hybrid.evaluation.told import ToldOnce
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
 from mteb_hybrid.repair.merging import Merging, calibration
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mteb.types import EncodeKwargs
 
 
-class CardTask(AbsTaskRetrieval):
+class CardTask(ToldOnce):
     """A collection in one setting. Subclasses are made by `task_classes`.
 
     Encoders take the fast path: all texts of a language are encoded together and once, so that a

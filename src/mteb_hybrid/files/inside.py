@@ -23,10 +23,10 @@ def path_fault(path: str) -> str | None:
             whoever reads it.
     """
     parts = PurePosixPath(path).parts
-    if path.startswith("/") or ".." in parts or "\\" in path or ":" in path:
+    if path.startswith("/") or ".." in parts or "\\" in path:
         return "lies outside of the folder that it belongs to"
-    if not path.isprintable() or set(path) & set('<>"|?*'):
-        return "has a character that file names do not have everywhere"
+    if odd := [letter for letter in path if letter in '<>:"|?*' or not letter.isprintable()]:
+        return f"has {odd[0]!r}, a character that file names do not have everywhere"
     if any(_RESERVED.fullmatch(part) or part[-1] in ". " for part in parts):
         return "has a name that Windows reserves, or one that ends in a dot or a space"
     if len(path.encode()) > _PATH or any(len(part.encode()) > _PART for part in parts):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from mteb_hybrid.files.lines import ParallelDataError, decoded, lines, shown
-from mteb_hybrid.languages.codes import find_language, short_code
+from mteb_hybrid.languages.codes import code_by_name, find_language, short_code
 
 FilePath: TypeAlias = str | os.PathLike[str]
 
@@ -151,9 +151,11 @@ def _code(where: str, role: str, key: str) -> str:
     try:
         return short_code(key)
     except ValueError:
+        named = code_by_name(key)
+        expected = f"its code {named!r}" if named else "a short code such as 'en', 'zh' or 'pt-br'"
         raise ParallelDataError(
-            f"{where}: {role!r} has the language {shown(key)}; expected a short code such as "
-            "'en', 'zh' or 'pt-br', rename it or give `languages` to read only those"
+            f"{where}: {role!r} has the language {shown(key)}; expected {expected}, rename it or "
+            "give `languages` to read only those"
         ) from None
 
 

@@ -27,10 +27,7 @@ def iso_language(short: str) -> Any:
     """
     found = iso_entry(short)
     if found is None:
-        raise ValueError(
-            f"unknown language {short!r}; expected an ISO 639 code such as "
-            f"{_code_by_name(short) or 'de'!r}"
-        )
+        raise ValueError(_unknown(short, "an ISO 639 code such as 'de'"))
     return found
 
 
@@ -61,10 +58,8 @@ def check_language_code(code: str) -> str:
         return code
     entry = iso_entry(code)
     if entry is None:
-        named = _code_by_name(_base(code)) or "deu"
         raise ValueError(
-            f"unknown language {_base(code)!r} in {code!r}; expected an ISO 639-3 code such as "
-            f"{named!r}, followed by a script, as in '{named}-Latn'"
+            _unknown(code, "an ISO 639-3 code followed by a script, such as 'deu-Latn'")
         )
     tag = _valid_tag(code)
     if tag is None:
@@ -101,14 +96,25 @@ def _iso_639(language: str) -> Any:
     return pycountry.languages.get(**{key: language}) if language.islower() else None
 
 
-def _code_by_name(name: str) -> str | None:
-    """The ISO 639-3 code of a language that is called by its English name, in any case."""
+def code_by_name(name: str) -> str | None:
+    """The shortest code of a language that is called by its English name, in any case."""
     import pycountry
 
     try:
-        return str(pycountry.languages.lookup(name.strip()).alpha_3)
+        entry: Any = pycountry.languages.lookup(name.strip())
     except LookupError:
         return None
+    return str(getattr(entry, "alpha_2", entry.alpha_3))
+
+
+def _unknown(code: str, expected: str) -> str:
+    """What to say of a language that is none."""
+    base = _base(code)
+    said = f"unknown language {base!r}" + (f" in {code!r}" if base != code else "")
+    meant = code_by_name(base)
+    return said + (
+        f"; did you mean {code.replace(base, meant, 1)!r}?" if meant else f"; expected {expected}"
+    )
 
 
 def _valid_tag(text: str) -> Any:
@@ -173,10 +179,7 @@ def short_code(text: str) -> str:
         return text
     tag = language_tag(text)
     if tag is None:
-        raise ValueError(
-            f"unknown language {text!r}; expected a short code such as "
-            f"{_code_by_name(text) or 'pt-br'!r}"
-        )
+        raise ValueError(_unknown(text, "a short code such as 'pt-br'"))
     return _said(text, tag)
 
 

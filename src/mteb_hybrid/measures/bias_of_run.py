@@ -13,7 +13,7 @@ from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.measures.language_mean import language_mean
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.ranks import deepest, ranks_of_run
-from mteb_hybrid.retrieval.ties import warn_if_crowded
+from mteb_hybrid.retrieval.ties import MANY, warn_if_crowded
 
 logger = logging.getLogger("mteb_hybrid")
 
@@ -72,10 +72,11 @@ def bias_of_run(
     spoken = {id_: names[language] for id_, language in (query_languages or {}).items()}
     k = deepest(run, ignore_identical_ids)
     rows: list[dict[str, object]] = []
+    crowded: dict[str, float] = {}
     for language in sorted({spoken.get(query, "unknown") for query in judged}):
         mine = {q: rel for q, rel in judged.items() if spoken.get(q, "unknown") == language}
         ranks = ranks_of_run(run, mine, pool, language, ignore_identical_ids, cutoff=k)
-        warn_if_crowded(float(ranks.crowded.mean()), f"scores of queries in {language!r} tie")
+        crowded[language] = float(ranks.crowded.mean())
         for measure in (MAP, *ANY_POOL, *(PARALLEL if groups else ()), UNJUDGED_AT_10):
             values = measure.values(ranks)
             shares = measure.measured_on(values, ranks)
@@ -92,6 +93,8 @@ def bias_of_run(
                 }
                 for name, value in measure.means(values, ranks).items()
             ]
+    tied = ", ".join(language for language, share in crowded.items() if share > MANY)
+    warn_if_crowded(max(crowded.values()), f"scores of queries in {tied} tie")
     table = pl.DataFrame(rows, schema_overrides={"truncated_at": pl.Int64})
     return pl.concat([_overall(table), table])
 

@@ -1,5 +1,6 @@
 """Models to evaluate: the ones MTEB knows by name, and local folders, which MTEB refuses."""
 
+import codecs
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
@@ -185,6 +186,12 @@ def _check_files(folder: Path) -> set[str]:
     for file in files:
         if file.suffix == ".json":
             _json(file, object)
+            with file.open("rb") as stream:
+                if stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+                    raise ModelError(
+                        f"{file}: begins with a byte order mark, which the libraries that load it "
+                        "do not read; save it as UTF-8 without one"
+                    )
         elif file.suffix == ".safetensors":
             try:
                 with safe_open(file, "pt") as tensors:

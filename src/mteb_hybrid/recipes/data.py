@@ -16,8 +16,8 @@ class Data(Table):
         name: Its name in logs.
         format: ``collection`` (of `tasks/`), ``json`` (parallel JSON lines), ``parquet`` (a column
             per language, ``query_en``, ``passage_de``, …) or ``mmarco`` (its layout on the hub).
-        path: The collection's name, as in ``mlqa-r``; else the file or folder, below the data
-            folder unless absolute.
+        path: The collection's name, as in ``mlqa-r``; else the file or folder, absolute,
+            below the data folder, or beside the recipe.
         languages: Read only these of the recipe's languages. Not for collections, of which those
             of the recipe's languages are used that they have.
         weight: Share of the batches, for all corpora or for none (then by their rows).

@@ -1,7 +1,8 @@
 """The table ``[model]`` of a recipe: what training starts from, and what of it is trained."""
 
 import re
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -32,9 +33,9 @@ class Model(Table):
 
     Attributes:
         name: ``org/name`` on the hub, the offline model of this package, or a folder (absolute,
-            or beginning with a dot).
-        revision: Its commit on the hub, 40 hex digits. A folder needs none; if it is given, it is
-            compared with `mteb_hybrid.models.load.folder_hash`.
+            or beginning with a dot; then from the current folder, or that of the recipe).
+        revision: Its commit on the hub, 40 hex digits. The offline model has one. A folder needs
+            none; if it is given, it is compared with `mteb_hybrid.models.load.folder_hash`.
         pooling: For plain transformers, which say nothing of pooling; refused for others.
         max_seq_length: In tokens; by default the model's own.
         query_prompt: Put before every query, and kept in the trained model.
@@ -64,17 +65,32 @@ class Model(Table):
 
         return self.name == MODEL_NAME
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_one_revision(cls, given: Any) -> Any:
+        from mteb_hybrid.models.offline import MODEL_NAME, REVISION
+
+        if isinstance(given, dict) and given.get("name") == MODEL_NAME:
+            return {"revision": REVISION, **given}
+        return given
+
     @model_validator(mode="after")
     def _is_pinned(self) -> "Model":
         if self.is_offline:
             from mteb_hybrid.models.offline import REVISION
 
             if self.revision != REVISION:
-                raise ValueError(f"revision of {self.name} is {REVISION!r}, not {self.revision!r}")
+                raise ValueError(
+                    f"revision of {self.name} is {REVISION!r}, not {self.revision!r}: remove that "
+                    "key (`--set model.revision=` unsets it)"
+                )
         elif self.on_hub and not COMMIT.fullmatch(self.revision or ""):
+            if self.revision is None and Path(self.name).is_dir():
+                raise ValueError(f"{self.name} means the hub; for the folder write './{self.name}'")
+            found = f"revision is {self.revision!r}" if self.revision else "no revision"
             raise ValueError(
-                f"revision is {self.revision!r}; expected the commit of {self.name} on the hub, "
-                "40 hex digits, so that the recipe always means the same weights"
+                f"{found}; expected the commit of {self.name} on the hub, 40 hex digits, so that "
+                "the recipe always means the same weights"
             )
         if self.lora and self.freeze:
             raise ValueError("lora freezes the whole model: remove freeze or lora")

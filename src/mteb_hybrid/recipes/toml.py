@@ -13,6 +13,7 @@ from mteb_hybrid.cards.catalogue import card_folder
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.recipes.places import located
 from mteb_hybrid.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ def shipped_recipes() -> dict[str, Path]:
 def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
+    Relative paths in it that begin at its own folder become absolute, as
+    `mteb_hybrid.recipes.places` says.
+
     Args:
         source: A TOML file, or the name of a recipe that ships with the package.
         overrides: ``key=value`` with a dotted key and a value in TOML, such as
-            ``training.max_steps=10`` or ``data.0.path=/corpus.jsonl`` (what is no TOML is a
-            string). An empty value removes the key.
+            ``training.max_steps=10`` or ``data.0.path=pairs.jsonl`` (what is no TOML is a
+            string). An empty value removes the key. Relative paths begin at the current folder.
 
     Returns:
         The recipe.
@@ -53,20 +57,25 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         _put(content, key.strip().split("."), value.strip(), override)
         where[key.strip()] = f"--set {override}"
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise CardError("\n".join(_explain(error.errors()[:20], str(file), where))) from None
+    return located(recipe, None if file in shipped_recipes().values() else file.parent, where)
 
 
 def _find(source: str | Path) -> Path:
     file = Path(source)
     if file.is_file():
         return file
+    if (file / "recipe.toml").is_file():
+        raise CardError(f"{file}: is a folder; its recipe is {file / 'recipe.toml'}")
     shipped = shipped_recipes()
     if str(source) not in shipped:
+        beside = [str(other) for other in sorted(file.parent.glob("*.toml"))]
         raise CardError(
             f"no recipe {str(source)!r}: neither a TOML file nor one of those that ship with the "
-            f"package{did_you_mean(str(source), shipped)} There are {', '.join(shipped)}"
+            f"package{did_you_mean(str(source), [*beside, *shipped])} There are "
+            f"{', '.join(shipped)}"
         )
     return shipped[str(source)]
 
@@ -107,14 +116,17 @@ def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, 
     for problem in problems:
         key, known = _resolve(problem["loc"])
         if problem["type"] == "extra_forbidden":
-            said = f"unknown key; expected one of {', '.join(known)}"
+            meant = did_you_mean(key.rpartition(".")[2], known)
+            said = f"unknown key{meant} Expected one of {', '.join(known)}"
         elif problem["type"] == "missing":
             said = "missing key; add it (see models/README.md)"
         else:
             said = str(problem.get("ctx", {}).get("error") or problem["msg"])
-            if not isinstance(problem["input"], dict):
+            if not isinstance(problem["input"], dict) and repr(problem["input"]) not in said:
                 said += f"; found {repr(problem['input'])[:200]}"
-        start = f"{where.get(key, file)}: " + (f"key {key[:200]!r}: " if key else "")
+        below = (override for given, override in where.items() if given.startswith(f"{key}."))
+        by = where.get(key) or (next(below, None) if problem["type"] == "extra_forbidden" else None)
+        start = f"{by or file}: " + (f"key {key[:200]!r}: " if key else "")
         lines.setdefault(start, []).append(said)
     return [start + "; or: ".join(dict.fromkeys(said)) for start, said in lines.items()]
 

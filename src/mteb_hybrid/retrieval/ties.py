@@ -5,6 +5,9 @@ of a million do. So a score counts here only if it ties with more than a hundred
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,16 @@ import numpy.typing as npt
 
 MANY = 0.05
 """Share of such scores, or vectors, from which a warning is given."""
+
+
+MEANING = (
+    "with more than a hundredth of the others: among those the model knows no order, and a low "
+    "bias means little. Lexical models, which score most passages 0, are like that; else check the "
+    "model for collapse (constant or zero vectors) and for low precision."
+)
+"""What is said of them."""
+
+_gathered: ContextVar[list[str] | None] = ContextVar("gathered", default=None)
 
 
 class TieWarning(UserWarning):
@@ -67,12 +80,21 @@ def warn_if_crowded(share: float, what: str) -> None:
         share: What it found.
         what: What was looked at, for the message: "scores tie", "query vectors coincide".
     """
-    if share > MANY:
-        warnings.warn(
-            f"{share:.0%} of {what} with more than a hundredth of the others: among those the "
-            "model knows no order, and a low bias means little. Lexical models, which score most "
-            "passages 0, are like that; else check the model for collapse (constant or zero "
-            "vectors) and for low precision.",
-            TieWarning,
-            stacklevel=3,
-        )
+    if share <= MANY:
+        return
+    said, found = f"{share:.0%} of {what}", _gathered.get()
+    if found is None:
+        warnings.warn(f"{said} {MEANING}", TieWarning, stacklevel=3)
+    else:
+        found.append(said)
+
+
+@contextmanager
+def gathered() -> Iterator[list[str]]:
+    """Gather what would be warned of, without `MEANING`, for who says it otherwise."""
+    found: list[str] = []
+    token = _gathered.set(found)
+    try:
+        yield found
+    finally:
+        _gathered.reset(token)

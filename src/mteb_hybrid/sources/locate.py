@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import FileSource
-from mteb_hybrid.cards.tables import File
+from mteb_hybrid.cards.tables import Archive, File
 from mteb_hybrid.files.download import DownloadError, download, has_sha256
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import inside
@@ -45,14 +45,36 @@ def locate_file(card: TaskCard, entry: File) -> Path:
     source = card.source
     if not isinstance(source, FileSource):
         raise TypeError(f"{card.file}: format {source.format!r} has no files")
+    place = _place(card, source, entry)
+    return _checked(*place, entry) if place else _download(source, entry)
+
+
+def check_there(card: TaskCard) -> None:
+    """Find out whether the files that a card lists are there, where none is downloaded.
+
+    What is in them is read later; this is told before a model is loaded.
+
+    Raises:
+        DataError: If one is not.
+    """
+    source = card.source
+    if not isinstance(source, FileSource):
+        return
+    own = [one.model_dump(exclude={"code"}) for one in card.languages.values() if one.file]
+    for entry in (*map(File.model_validate, own), *source.further_files()):
+        if not isinstance(entry, Archive) and (place := _place(card, source, entry)):
+            _check_is_file(*place)
+
+
+def _place(card: TaskCard, source: FileSource, entry: File) -> tuple[Path, str] | None:
+    """Where a file has to be, and what to do if it is not; None if it is downloaded."""
     if source.url is None:
-        remedy = f"Put it there, or correct {card.file}."
-        return _checked(beside(card, source, entry.file), entry, remedy)
+        return beside(card, source, entry.file), f"Put it there, or correct {card.file}."
     folder = os.environ.get(DATA_VARIABLE)
-    if folder:
-        remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
-        return _checked(Path(folder) / source.path / entry.file, entry, remedy)
-    return _download(source, entry)
+    if not folder:
+        return None
+    remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
+    return Path(folder) / source.path / entry.file, remedy
 
 
 def beside(card: TaskCard, source: FileSource, path: str = ".") -> Path:
@@ -69,9 +91,13 @@ def beside(card: TaskCard, source: FileSource, path: str = ".") -> Path:
     return inside(card.file.parent, f"{source.path}/{path}")
 
 
-def _checked(file: Path, entry: File, remedy: str) -> Path:
+def _check_is_file(file: Path, remedy: str) -> None:
     if not file.is_file():
         raise DataError(f"{file}: no such file. {remedy}")
+
+
+def _checked(file: Path, remedy: str, entry: File) -> Path:
+    _check_is_file(file, remedy)
     if not has_sha256(file, entry.sha256):
         with file.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mteb_hybrid.training.precompute.work import PrecomputeError, new_output
+from mteb_hybrid.training.precompute.work import PrecomputeError, Work, new_output
 
 MAKE = """
 import os, sys
@@ -58,6 +58,13 @@ def test_of_two_processes_the_second_waits_and_is_told(tmp_path):
     assert output.read_text() == "[[1.0], [2.0], [3.0]]"
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"out.jsonl", "out.jsonl.provenance.json"}
+
+
+def test_what_goes_on_says_so(tmp_path, capsys):
+    Work(tmp_path / "out.work", {"model": "m"})
+    assert capsys.readouterr().err == ""
+    Work(tmp_path / "out.work", {"model": "m"})
+    assert capsys.readouterr().err == f"{tmp_path / 'out.work'}: going on with what is there\n"
 
 
 def test_killed_once_the_output_is_whole(tmp_path):

@@ -14,12 +14,14 @@ from transformers import TrainerCallback
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.commands.train import _evaluation
 from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.models.load import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.run.build import load_model
 from mteb_hybrid.training.run.folder import RunFolderError
+from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.train import train
 
 RECIPE = """
@@ -364,6 +366,54 @@ def test_several_seeds(recipe_file, tmp_path):
     assert "finished before; nothing to do" in again
     other = command(recipe_file, "--dry-run", "-o", tmp_path / "runs" / "seed-2", *options)
     assert "training.seed: 2, now 1" in other
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "training.save_steps=4",
+            "stopped; go on from checkpoint-4: mteb-hybrid train r -o 'a b' ",
+        ),
+        ("training.save_steps=9", "yet (the first is at step 9); start over: mteb-hybrid train r"),
+        ("training.save_steps=", "yet (training.save_steps is not set); start over: mteb-hybrid"),
+    ],
+)
+def test_a_stop_says_how_to_go_on(recipe_file, tmp_path, monkeypatch, override, said):
+    monkeypatch.setattr("sys.argv", ["x", "train", "r", "-o", "a b"])
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    given = ("-o", tmp_path / "run", "--set", "evaluation=", "--set", override)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "on_step_end", Interrupt.on_step_end)
+        result = CliRunner().invoke(app, ["train", str(recipe_file), *map(str, given)])
+    assert result.exit_code == 130
+    line = result.output.splitlines()[-1]
+    assert line.startswith("mteb-hybrid: ") and said in line
+    assert line.endswith(" --resume") is ("go on" in said)
+    if "go on" in said:
+        assert "run: going on from checkpoint-4" in command(recipe_file, *given, "--resume")
+
+
+def test_it_is_evaluated_on_what_the_recipe_holds_out_or_it_was_not_trained_on(
+    recipe_file, tmp_path, monkeypatch
+):
+    def hint(*overrides):
+        return _evaluation(read_recipe(recipe_file, overrides), tmp_path / "a b")[4:]
+
+    assert hint() == ["sample"]
+    assert hint("evaluation=") == ["xquad-r"]
+    tasks = "data.0.mteb_tasks=['XQuADRetrieval']"
+    assert hint("evaluation=", tasks) not in (["xquad-r"], ["sample"])
+    assert hint("evaluation=", "languages={tlh='tlh-Latn'}") == ["COLLECTION"]
+    (tmp_path / "lareqa").mkdir()
+    (tmp_path / "lareqa" / "xquad-r").mkdir()
+    assert hint("evaluation=") == ["xquad-r", "--data", str(tmp_path)]
+
+
+def test_a_collection_of_ones_own_comes_first(recipe_file, tmp_path, beir_card):
+    beir_card({"corpus.jsonl": ""})
+    recipe = read_recipe(recipe_file, ["evaluation="])
+    assert _evaluation(recipe, tmp_path)[4:] == ["toy"]
 
 
 def test_no_recipe():

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mteb_hybrid.cards.catalogue import collection_card, collections
-from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.parallel_json import ParallelRow, read_rows
-from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.corpus import Corpus
+from mteb_hybrid.training.precompute.given import check_given
 from mteb_hybrid.training.readers import from_collection, read_json
 
 
@@ -47,16 +46,12 @@ def read_source(what: str) -> Source:
         ParallelDataError: If it is neither, or the file is malformed.
         DataError: If a file of the collection is missing or altered.
     """
+    check_given(what)
     file = Path(what)
     if file.is_file():
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Source(what, digest, read_json(file), lambda: read_rows([file]))
-    if what not in collections():
-        raise ParallelDataError(
-            f"{what}: neither a file of parallel JSON lines nor a collection"
-            f"{did_you_mean(what, collections())} There are {', '.join(collections())}"
-        )
     return collection_source(what, load_collection(collection_card(what)))
 
 

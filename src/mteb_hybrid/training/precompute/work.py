@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file, json_line
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.safe_text import line
+from mteb_hybrid.files.safe_text import line, message
 from mteb_hybrid.files.whole import whole, write_json
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Work:
                         f"is {here.get(key)!r}; give the same again to go on, or remove that "
                         "folder to begin anew"
                     )
+            print(message(f"{folder}: going on with what is there"), file=sys.stderr, flush=True)
         else:
             write_json(file, here)
 

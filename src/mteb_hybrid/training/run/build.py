@@ -1,6 +1,5 @@
 """The parts of a training run, built from a recipe: data, model, evaluator, arguments."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import is_sentence_transformer_model
 
 from mteb_hybrid.cards.catalogue import collection_card
-from mteb_hybrid.files.lines import ParallelDataError
-from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.models.load import ModelError, folder_hash
 from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Lora, Model
+from mteb_hybrid.recipes.places import data_path, model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
@@ -28,6 +26,7 @@ def load_data(recipe: Recipe) -> ParallelDataset:
     """Read the training data of a recipe.
 
     Raises:
+        CardError: If a file is not there.
         ParallelDataError: If a corpus cannot be read, is in none of the recipe's languages, or does
             not have the labels of the recipe's loss.
         DataError: If a file of a collection is missing or altered.
@@ -43,15 +42,7 @@ def _read(data: Data, languages: list[str]) -> ParallelDataset:
     if data.format == "collection":
         collection = load_collection(collection_card(data.path))
         return ParallelDataset.from_collection(collection, name=data.name)
-    path = Path(data.path).expanduser()
-    if not path.is_absolute():
-        folder = os.environ.get(DATA_VARIABLE)
-        if not folder:
-            raise ParallelDataError(
-                f"{data.path}: below which folder? Give --data or set {DATA_VARIABLE}, or an "
-                "absolute path with --set data.0.path=/..."
-            )
-        path = Path(folder) / path
+    path = data_path(data.path)
     options: dict[str, Any] = {
         "languages": data.languages or languages,
         "negatives": data.negatives,
@@ -92,12 +83,10 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
         return load_offline_encoder()
-    folder = Path(wanted.name).expanduser()
+    name = wanted.name
     if not wanted.on_hub:
-        if not folder.is_dir():
-            raise ModelError(
-                f"model.name: no folder {wanted.name}; expected one, or org/name on the hub"
-            )
+        folder = model_folder(wanted)
+        name = str(folder)
         if wanted.revision is not None and wanted.revision != (found := folder_hash(folder)):
             raise ModelError(
                 f"{wanted.name}: the hash of its files is {found}, the recipe expects "
@@ -106,7 +95,6 @@ def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     options: dict[str, Any] = {"local_files_only": local_files_only or not wanted.on_hub}
     if wanted.on_hub:
         options["revision"] = wanted.revision
-    name = wanted.name if wanted.on_hub else str(folder)
     model = SentenceTransformer(name, **options)
     # Only now: for a model that is not at hand, this would say no instead of failing.
     if is_sentence_transformer_model(name, **options):
