@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class EvaluatedModel:
     name: str
     revision: str
     experiment: str = ""
-    adapted_from: str = ""
+    adapted_from: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:
