@@ -99,8 +99,11 @@ def test_card_and_record_say_what_was_done(repaired_folder, tiny_model):
     assert found.where.after.between < found.where.before.between
     assert len(found.where.after.spectrum) == 2
     card = (repaired_folder / "README.md").read_text("utf-8")
-    seat = f"{found.where.before.between:.1%}, then {found.where.after.between:.1%} of the variance"
-    assert seat in card
+    before, after = found.where.before, found.where.after
+    assert (
+        f"{before.between:.1%} of the variance lies between languages, {after.between:.1%}" in card
+    )
+    assert f"of {before.probe:.1%} of the texts, {after.probe:.1%} after the repair (33.3%" in card
     for part in ("projection, 2 directions", r"| projection 2\* | none |", "| none | best-10 |"):
         assert part in card
     assert str(repaired_folder.parent) not in card + json.dumps(record)
@@ -116,7 +119,7 @@ def test_where_the_bias_sits_is_known_of_texts_that_are_not_parallel(tiny_model,
     found = read_record(tmp_path / "new")
     assert [(row.pool, row.rank_distance) for row in found.curve] == [(None, None)] * 3
     assert found.where.texts > 60
-    assert "of the variance of held-out vectors between languages (by chance " in said.text
+    assert "of the variance lies between languages, " in said.text
 
 
 def test_no_repair_needed_says_where_the_bias_sits_too(tiny_model, tmp_path, monkeypatch):
@@ -128,7 +131,7 @@ def test_no_repair_needed_says_where_the_bias_sits_too(tiny_model, tmp_path, mon
         (folder / f"{language}.txt").write_text("\n".join(lines), "utf-8")
     said = repair_folder(str(tiny_model), tmp_path / "new", str(folder)).text
     assert "No repair needed" in said and "projection 2" in said
-    assert "a linear probe reads the language of " in said and ", then" not in said
+    assert "a linear probe reads the language of " in said and "after" not in said
     assert not (tmp_path / "new").exists()
 
 

@@ -90,7 +90,7 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         f"({markdown(fitted.repair.citation)})",
         f"- **Fitted on:** {markdown(outcome.corpus.name)}, {seconds_text(outcome)}",
         f"- **Languages:** {languages}",
-        f"- **Where the bias lay:** {where_text(outcome)}; of what lay between languages, "
+        f"- **Where the bias lay:** {where_text(outcome)}. Of what lay between languages, "
         + ", ".join(f"{share:.0%}" for share in outcome.before.spectrum[:5])
         + " was in the first directions",
         "- **Use:** as before, with the same prompts; vectors made before the repair must be "

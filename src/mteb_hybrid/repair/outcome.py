@@ -171,15 +171,15 @@ def _of_figures(found: Outcome) -> list[str]:
 
 def where_text(found: Outcome) -> str:
     """Where the bias sits, before and after, and what chance would give."""
-    before, after = found.before, found.after
     between, probe = chance(len(found.corpus.fit), found.held_out)
-    said = [f"{before.between:.1%}", f"{before.probe:.1%}"]
-    if after is not None:
-        said = [f"{said[0]}, then {after.between:.1%}", f"{said[1]}, then {after.probe:.1%}"]
+    after = [""] * 2
+    if found.after is not None:
+        shares = (found.after.between, found.after.probe)
+        after = [f", {share:.1%} after the repair" for share in shares]
     return (
-        f"{said[0]} of the variance of held-out vectors between languages (by chance "
-        f"{between:.1%}); a linear probe reads the language of {said[1]} of the texts (by chance "
-        f"{probe:.1%})"
+        f"Held-out vectors: {found.before.between:.1%} of the variance lies between languages"
+        f"{after[0]} ({between:.1%} by chance); a linear probe reads the language of "
+        f"{found.before.probe:.1%} of the texts{after[1]} ({probe:.1%} by chance)"
     )
 
 
