@@ -51,6 +51,21 @@ def test_the_probe_is_the_discriminant_of_scikit_learn(languages, texts, width, 
     assert probe(sample) == pytest.approx(expected)
 
 
+def test_languages_weigh_the_same_whatever_their_sizes():
+    classes = [x[:n] for n, x in zip((5, 9, 30), made(3, 30, 6, 1.0).values(), strict=True)]
+    weights, offsets = discriminant(classes)
+    theirs = LinearDiscriminantAnalysis(
+        solver="lsqr", shrinkage=SHRINKAGE, priors=np.full(3, 1 / 3)
+    ).fit(np.concatenate(classes), np.repeat([0, 1, 2], [5, 9, 30]))
+    np.testing.assert_allclose(weights, theirs.coef_, rtol=1e-6)
+    np.testing.assert_allclose(offsets + np.log(1 / 3), theirs.intercept_, rtol=1e-6)
+    sample = dict(zip("abc", classes, strict=True))
+    read = [x[len(x) // 2 :] for x in classes]
+    weights, offsets = discriminant([x[: len(x) // 2] for x in classes])
+    right = [((x @ weights.T + offsets).argmax(1) == i).sum() / len(x) for i, x in enumerate(read)]
+    assert probe(sample) == pytest.approx(sum(right) / 3)
+
+
 def test_the_share_between_languages_is_that_of_an_analysis_of_variance():
     sample = made(4, 15, 1, 0.7)
     between, (share, *rest) = variance(sample)

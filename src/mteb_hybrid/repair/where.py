@@ -87,9 +87,10 @@ def discriminant(classes: list[Floats]) -> tuple[Floats, Floats]:
         Weights of shape (classes, D) and offsets of shape (classes,); the largest score wins.
     """
     means = np.stack([rows.mean(0) for rows in classes])
-    covariance = np.mean([np.cov(x, rowvar=False, bias=True) for x in classes], axis=0)
-    width = means.shape[1]
-    covariance = np.reshape(covariance, (width, width))  # which numpy drops if it is 1
+    # Each class weighs the same, whatever its size.
+    apart = [(x - m) / np.sqrt(len(x) * len(means)) for x, m in zip(classes, means, strict=True)]
+    rows = np.concatenate(apart)
+    covariance, width = rows.T @ rows, rows.shape[1]
     ball = np.trace(covariance) / width or 1.0
     covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * ball * np.eye(width)
     weights = np.linalg.solve(covariance, means.T).T
