@@ -102,6 +102,12 @@ def test_a_merging_of_the_pool_alone_stands_at_its_models_map(tmp_path):
     assert "there is nothing to merge" in table.caption
 
 
+def test_what_is_no_map_has_no_point(tmp_path):
+    for model, skill in (("a/a", 0.5), ("a/b", 0.6), ("a/c", 1e308), ("a/d", -1e308)):
+        put(tmp_path, model, skill)
+    assert found(tmp_path).keys() == {"a/a", "a/b"}
+
+
 def test_a_parent_without_a_point_has_no_arrow(tmp_path):
     put(tmp_path, "a/base", 0.5, ["Multilingual"])
     put(tmp_path, "a/one", 0.5, adapted_from="a/base")

@@ -62,15 +62,14 @@ def trade_off(collection: CollectionSummary) -> Picture | None:
 
 def points(collection: CollectionSummary) -> list[Point]:
     """The models that have map in both settings, over all subsets."""
-    parents = {model.label: _parent(model, collection.models) for model in collection.models}
     found = []
     for model in collection.models:
-        parent, merged = parents[model.label]
-        own = _whole(model, Setting.MONOLINGUAL, "map")
-        shared = own is None and merged and Setting.MONOLINGUAL not in model.evaluations
-        within = _whole(parent, Setting.MONOLINGUAL, "map") if parent and shared else own
+        parent, merged = _parent(model, collection.models)
+        shared = merged and Setting.MONOLINGUAL not in model.evaluations
+        within = _whole(parent if parent and shared else model, Setting.MONOLINGUAL, "map")
         pool = _whole(model, Setting.MULTILINGUAL, "map")
-        if within and pool:
+        # A damaged value that is no map stands in the tables, but has no place here.
+        if within and pool and all(0 <= cell.value <= 1 for cell in (within, pool)):
             distance = _whole(model, Setting.MULTILINGUAL, "rank_distance")
             label = parent.label if parent else None
             found.append(Point(model.label, within, pool, distance, label, shared))
