@@ -116,8 +116,8 @@ def test_a_parent_without_a_point_has_no_arrow(tmp_path):
     assert arrows(tmp_path) == set()
 
 
-@pytest.mark.parametrize("count", [2, 12])
-def test_numbers_are_apart(tmp_path, count):
+@pytest.mark.parametrize("count", [2, 3, 12, 20])
+def test_numbers_are_apart_and_nothing_is_cut_off(tmp_path, count):
     """Also where several models have the same values."""
     for number in range(count):
         put(tmp_path, f"a/{number}", 0.5 + 0.1 * (number % 3), adapted_from="a/0")
@@ -129,7 +129,14 @@ def test_numbers_are_apart(tmp_path, count):
     places = np.array([text.get_position() for text in texts])
     gaps = np.linalg.norm(places[:, None] - places, axis=-1) + np.eye(count)
     assert gaps.min() > 0.01 * (axes.get_xlim()[1] - axes.get_xlim()[0])
-    assert len(figure.legends[0].texts) == count
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.texts) == count
+    for part in (axes.xaxis.label, axes.yaxis.label, legend, *texts):
+        box = part.get_window_extent()
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+    assert legend.get_window_extent().y0 > axes.bbox.y1
     looks = {(line.get_color(), line.get_marker()) for line in axes.lines[1:]}
     assert len(looks) == count
 

@@ -18,8 +18,8 @@ from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
 
-SIDE = 4.6
-"""Inches of the figure's plane."""
+SIDE = 4.5
+"""Inches of the square that the points stand in."""
 
 MERGED = re.compile(r"(?P<model>.+)-merged-[\w-]+(?P<options>( \(.*\))?)")
 """What `mteb_hybrid.evaluation.evaluate` calls a model whose rankings are merged."""
@@ -98,13 +98,15 @@ def _parent(
 @styled
 def draw(found: Sequence[Point]) -> Figure:
     """One point a model, an arrow from each to what was made of it; both axes in one scale."""
-    figure = Figure(figsize=(SIDE + 0.6, SIDE + 0.3 + 0.2 * len(found)), layout="constrained")
-    axes = figure.add_subplot()
+    # By hand: with a legend outside, matplotlib's layouts cut off labels of a square.
+    left, below, legend = 0.65, 0.5, 0.25 + 0.19 * len(found)
+    width, height = left + SIDE + 0.1, below + SIDE + legend
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((left / width, below / height, SIDE / width, SIDE / height))
     places = np.array([(point.within.value, point.pool.value) for point in found])
     low, span = _limits(places)
     axes.set_xlim(low[0], low[0] + span)
     axes.set_ylim(low[1], low[1] + span)
-    axes.set_aspect("equal")
     axes.grid(visible=True, axis="both")
     axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.8, linestyle="--", zorder=1)
     where = {point.label: place for point, place in zip(found, places, strict=True)}
@@ -123,7 +125,7 @@ def draw(found: Sequence[Point]) -> Figure:
     _number(axes, places, arrows, span)
     axes.set_xlabel("map within languages")
     axes.set_ylabel("map in the pool of all languages")
-    figure.legend(loc="outside upper left", handlelength=1.2, labelspacing=0.35)
+    figure.legend(loc="upper left", handlelength=1.2, labelspacing=0.35)
     return figure
 
 
