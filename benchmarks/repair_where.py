@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.held_out import normalised
-from mteb_hybrid.repair.outcome import where
+from mteb_hybrid.repair.where import variance
 
 
 def probe(sample, half):
@@ -33,7 +33,7 @@ def main() -> None:
     chosen = [f for f in files if not options.languages or f.stem in options.languages]
     sample = {file.stem: np.load(file).astype(np.float64) for file in chosen}
     half = np.arange(200) < 100
-    between, spectrum = where(sample)
+    between, spectrum = variance(sample)
     shares = ", ".join(f"{share:.3f}" for share in spectrum)
     print(f"{len(sample)} languages; variance between them {between:.4f}; of it {shares}")
     print("| repair, fitted on the first half | probe on the second |\n| --- | ---: |")

@@ -1,9 +1,12 @@
+import json
 import subprocess
 import sys
 
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.repair.sample import RepairError
+from repair.conftest import RECORD
 
 runner = CliRunner()
 
@@ -19,9 +22,29 @@ def test_report(made, tmp_path):
     assert list((tmp_path / "f").glob("*.png")) and list((tmp_path / "t").glob("*.tex"))
 
 
+def test_repairs_are_a_section(made, tmp_path):
+    folder = tmp_path / "repaired" / "model_card"
+    folder.mkdir(parents=True)
+    output = tmp_path / "r.html"
+    command = ["report", str(made.folder), "-o", str(output), "--repair", str(folder.parent)]
+    (folder / "repair.json").write_text(json.dumps(RECORD), encoding="utf-8")
+    result = runner.invoke(app, [*command, "--figures", str(tmp_path / "f")])
+    assert result.exit_code == 0, result.output
+    assert '<h2 id="repairs">' in output.read_text(encoding="utf-8")
+    assert (tmp_path / "f" / "repair-1-strength.svg").is_file()
+    output.unlink()
+    record = {key: value for key, value in RECORD.items() if key != "where"}
+    (folder / "repair.json").write_text(json.dumps(record), encoding="utf-8")
+    result = runner.invoke(app, command)
+    assert isinstance(result.exception, RepairError)
+    assert f"{folder / 'repair.json'}: where: Field required" in str(result.exception)
+    assert not output.exists()
+
+
 def test_help_teaches():
     result = runner.invoke(app, ["report", "--help"])
     assert result.exit_code == 0 and "Example" in result.output
+    assert "--repair" in result.output
 
 
 def test_missing_extra_is_named(made, tmp_path):

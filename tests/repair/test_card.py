@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mteb_hybrid.repair.card import card
+from mteb_hybrid.repair.where import Where
 
 ODD = st.text(st.characters(exclude_categories=[])) | st.text("/:-#'\"\n\u2028\x85| <>`a")
+SEAT = Where(between=0.1, spectrum=[0.5], probe=0.5)
 FIGURES = SimpleNamespace(repair="lir-2", merging="a|b", monolingual=0.5, pool=0.4, rank_distance=2)
 
 
@@ -20,10 +22,11 @@ def test_names_add_no_key_and_no_markup(base, title):
         fitted=SimpleNamespace(
             directions=2, repair=SimpleNamespace(name="lir", formula="x - `y`", citation="<b>")
         ),
-        corpus=SimpleNamespace(fit={title: ["a"]}, parallel=True, name=title),
+        corpus=SimpleNamespace(fit={title: ["a"], "en": ["b"]}, parallel=True, name=title),
         choice=SimpleNamespace(curve=[FIGURES], place=0, mergings=[]),
-        between=0.1,
-        spectrum=[0.5],
+        before=SEAT,
+        after=SEAT,
+        held_out=4,
         warnings=[title],
         encoding=1.0,
         fitting=1.0,

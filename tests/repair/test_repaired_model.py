@@ -19,6 +19,7 @@ from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.apply import repair_folder, repair_vectors
 from mteb_hybrid.repair.model import repaired, sentence_transformer
+from mteb_hybrid.repair.record import read_record
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.texts import read_corpus
 
@@ -92,11 +93,46 @@ def test_card_and_record_say_what_was_done(repaired_folder, tiny_model):
     assert record["directions"] == 2
     assert record["languages"] == {"de": 30, "en": 30, "fi": 30}
     assert [row["repair"] for row in record["curve"]] == ["none", "projection 1", "projection 2"]
+    found = read_record(repaired_folder)
+    assert [row.directions for row in found.curve] == [0, 1, 2]
+    assert (found.label, found.where.texts) == ("projection 2", 90)
+    assert found.where.after.between < found.where.before.between
+    assert len(found.where.after.spectrum) == 2
     card = (repaired_folder / "README.md").read_text("utf-8")
+    before, after = found.where.before, found.where.after
+    assert (
+        f"{before.between:.1%} of the variance lies between languages, {after.between:.1%}" in card
+    )
+    assert f"of {before.probe:.1%} of the texts, {after.probe:.1%} after the repair (33.3%" in card
     for part in ("projection, 2 directions", r"| projection 2\* | none |", "| none | best-10 |"):
         assert part in card
     assert str(repaired_folder.parent) not in card + json.dumps(record)
     assert str(tiny_model.parent) not in card + json.dumps(record)
+
+
+def test_where_the_bias_sits_is_known_of_texts_that_are_not_parallel(tiny_model, texts, tmp_path):
+    rows = [
+        (line, x) for x in WORDS for line in (texts / f"{x}.txt").read_text("utf-8").split("\n")
+    ]
+    pl.DataFrame(rows, ["text", "language"], orient="row").write_csv(tmp_path / "corpus.csv")
+    said = repair_folder(str(tiny_model), tmp_path / "new", str(tmp_path / "corpus.csv"))
+    found = read_record(tmp_path / "new")
+    assert [(row.pool, row.rank_distance) for row in found.curve] == [(None, None)] * 3
+    assert found.where.texts > 60
+    assert "of the variance lies between languages, " in said.text
+
+
+def test_no_repair_needed_says_where_the_bias_sits_too(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("mteb_hybrid.repair.strength.GAIN", 2)
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for language, words in WORDS.items():
+        lines = [f"{a} {b}" for a in words for b in words]
+        (folder / f"{language}.txt").write_text("\n".join(lines), "utf-8")
+    said = repair_folder(str(tiny_model), tmp_path / "new", str(folder)).text
+    assert "No repair needed" in said and "projection 2" in said
+    assert "a linear probe reads the language of " in said and "after" not in said
+    assert not (tmp_path / "new").exists()
 
 
 def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ from mteb_hybrid.repair.merge import merging
 from mteb_hybrid.repair.outcome import Outcome, _of_figures
 from mteb_hybrid.repair.strength import Choice, choose
 from mteb_hybrid.repair.texts import Corpus
+from mteb_hybrid.repair.where import Where
 
 LANGUAGES = ("de", "en", "hi")
+SEAT = Where(between=0.1, spectrum=[1.0, 0.0], probe=0.5)
 
 
 def made(bias, seed=0, texts=12, width=24, parallel=True):
@@ -84,6 +86,7 @@ def test_a_bias_is_found_and_removed():
     assert after.pool > before.pool + 0.1
     assert after.rank_distance < before.rank_distance / 2
     assert [row.repair for row in choice.curve] == ["none", "projection 1", "projection 2"]
+    assert [row.directions for row in choice.curve] == [0, 1, 2]
     assert {row.repair for row in choice.mergings} == {"none", "projection 2"}
 
 
@@ -128,7 +131,7 @@ def test_a_loss_within_languages_is_said_loudly():
     texts = {language: ["a", "b"] for language in LANGUAGES}
     corpus = Corpus("made", texts, texts, True, None)
     changed = Choice(choice.fitted, tuple(worse), choice.place, ())
-    (warning,) = _of_figures(Outcome(corpus, changed, 0.1, (1.0,), 0, 0, ()))
+    (warning,) = _of_figures(Outcome(corpus, changed, SEAT, SEAT, 6, 0, 0, ()))
     assert "COSTS 0.020 OF MONOLINGUAL MAP" in warning
 
 

@@ -12,6 +12,7 @@ import pytest
 from mteb_hybrid.report.page import write_report
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
+from report.conftest import REPAIRS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SWITCHES = (
@@ -57,7 +58,7 @@ def browser() -> str:
 @pytest.fixture(scope="module")
 def folder(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    write_report(summarise(load_results(made.folder)), folder / "r.html", None, None)
+    write_report(summarise(load_results(made.folder)), folder / "r.html", repairs=REPAIRS)
     for width in (390, 1280):
         (folder / f"{width}.html").write_text(FRAME.replace("WIDTH", str(width)))
     return folder

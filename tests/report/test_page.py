@@ -8,8 +8,10 @@ import pytest
 
 from mteb_hybrid.report import page, tables
 from mteb_hybrid.report.comparisons import comparison
+from mteb_hybrid.report.repairs import repair_chapters
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
+from report.conftest import REPAIRS
 from results.conftest import HOSTILE, summarised, write_task
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y"
@@ -48,7 +50,7 @@ class Outline(HTMLParser):
 def written(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     summary = summarise(load_results(made.folder))
-    page.write_report(summary, folder / "r.html", folder / "figures", folder / "tables")
+    page.write_report(summary, folder / "r.html", folder / "figures", folder / "tables", REPAIRS)
     return folder
 
 
@@ -190,7 +192,7 @@ def test_figures_and_tables_as_files(written):
 
 def test_same_results_give_the_same_page(made, html):
     summary = summarise(load_results(made.folder))
-    assert page.page(summary, page.chapters(summary)) == html
+    assert page.page(summary, page.chapters(summary), repair_chapters(REPAIRS)) == html
 
 
 def test_only_the_old_measures(tmp_path):

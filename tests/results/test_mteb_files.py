@@ -71,6 +71,10 @@ def test_whose_results_a_folder_has(put):
     assert evaluated_model(folder) == EvaluatedModel("org/model", "abc")
     (folder / "model_meta.json").write_text('{"name": "a/\\u001b[31mb", "revision": "x"}')
     assert evaluated_model(folder) == EvaluatedModel(r"a/\x1b[31mb", "x")
+    meta = '{"name": "a/b", "revision": "x", "adapted_from": "a/\\u001b"}'
+    (folder / "model_meta.json").write_text(meta)
+    assert evaluated_model(folder).adapted_from == r"a/\x1b"
+    assert evaluated_model(folder) == EvaluatedModel("a/b", "x")
     for damaged in ("[]", '{"name": ', "\x00"):
         (folder / "model_meta.json").write_text(damaged)
         with pytest.raises(ResultError, match=r"model_meta\.json: .*not known.*delete it"):

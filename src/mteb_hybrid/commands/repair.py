@@ -96,7 +96,8 @@ def repair(
     """Repair a model's language bias with a linear map, in minutes and without training.
 
     Writes a folder that plain sentence-transformers loads, unless no repair is needed. How strong
-    it is, is chosen on held-out text; the whole curve is shown.
+    it is, is chosen on held-out text; the whole curve is shown, and where the bias sat and what is
+    left of it. `mteb-hybrid report results --repair FOLDER` draws both.
 
     Example: mteb-hybrid repair intfloat/multilingual-e5-small --texts ntrex -o repaired
     """

@@ -25,17 +25,28 @@ def report(
     tables: Annotated[
         Path | None, typer.Option(help="Folder for the tables, as Markdown and LaTeX.")
     ] = None,
+    repair: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder that `mteb-hybrid repair` wrote: adds where the bias sits in the vectors, "
+            "before and after, and how the strength was chosen. May be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Write a report as one HTML page that needs nothing else: tables, heat maps, tests.
 
     It has what the results have: the bias measures need results of this version, intervals and
-    tests values per query, which `mteb-hybrid run` keeps. Needs the extra `report`.
+    tests values per query, which `mteb-hybrid run` keeps. With two models or more it begins with
+    what each gains in the pool and loses within languages, and an arrow from a model to the one
+    that was repaired, trained or merged from it. Needs the extra `report`.
 
-    Example: mteb-hybrid report results -o report.html --figures figures
+    Example: mteb-hybrid report results -o report.html --repair repaired
     """
+    from mteb_hybrid.repair.record import read_record
     from mteb_hybrid.results.results import load_results
     from mteb_hybrid.results.summary import summarise
 
+    records = [read_record(folder) for folder in repair or ()]
     summary = summarise(load_results(results))
     try:
         from mteb_hybrid.report.page import write_report
@@ -44,5 +55,5 @@ def report(
         raise ImportError(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    write_report(summary, output, figures, tables)
+    write_report(summary, output, figures, tables, records)
     say(f"Report: {output}")

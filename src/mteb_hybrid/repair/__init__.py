@@ -1,8 +1,9 @@
 """Repairs of language bias without training: linear maps of vectors, calibration of rankings.
 
 In come plain texts by language and an encoder, or a ranking; out go a repaired model folder,
-vectors or ranking, with the strength chosen on held-out text. For `evaluation` and the commands
-``repair``, ``merge`` and ``run --merge-by``.
+vectors or ranking, with the strength chosen on held-out text. For `evaluation`, `report`, which
+shows what a repaired folder keeps of its fit, and the commands ``repair``, ``merge`` and
+``run --merge-by``.
 """
 
 from mteb_hybrid.repair.centring import CENTRING

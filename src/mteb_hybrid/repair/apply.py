@@ -23,7 +23,7 @@ from mteb_hybrid.repair.model import (
     stored_map,
     write_repaired,
 )
-from mteb_hybrid.repair.outcome import fit_model, seconds_text
+from mteb_hybrid.repair.outcome import fit_model, seconds_text, where_text
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
 from mteb_hybrid.repair.texts import read_corpus
@@ -102,7 +102,7 @@ def repair_folder(
     loaded: Any = load_model(source, device=device)
     model, base = sentence_transformer(loaded), loaded.mteb_model_meta
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
-    table = _aligned(curve_table(outcome))
+    table = f"{_aligned(curve_table(outcome))}\n\n{where_text(outcome)}"
     if outcome.fitted is None:
         return Said(
             f"{table}\n\nNo repair needed: none brings the pool of held-out translations more "

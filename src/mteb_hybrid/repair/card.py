@@ -6,7 +6,8 @@ from typing import Any
 
 from mteb_hybrid.files.safe_text import code, markdown, visible
 from mteb_hybrid.repair.held_out import Figures
-from mteb_hybrid.repair.outcome import Outcome, seconds_text
+from mteb_hybrid.repair.outcome import Outcome, seconds_text, where_text
+from mteb_hybrid.repair.record import Record, Row, Sides
 from mteb_hybrid.results.text_table import markdown as table
 
 
@@ -30,25 +31,31 @@ def _number(value: float, digits: int) -> str:
 def record(outcome: Outcome, base: str, revision: str | None) -> dict[str, Any]:
     """What the repair is and was fitted on, for ``repair.json``."""
     fitted = outcome.fitted
-    if fitted is None:
+    if fitted is None or outcome.after is None:
         raise ValueError("nothing was chosen; there is no repair to describe")
-    return {
-        "repair": fitted.repair.name,
-        "formula": fitted.repair.formula,
-        "citation": fitted.repair.citation,
-        "directions": fitted.directions,
-        "base_model": base,
-        "base_revision": revision,
-        "texts": outcome.corpus.name,
-        "languages": {language: len(texts) for language, texts in outcome.corpus.fit.items()},
-        "tasks": outcome.corpus.tasks,
-        "variance_between_languages": outcome.between,
-        "spectrum": outcome.spectrum,
-        "curve": [vars(found) for found in outcome.choice.curve],
-        "mergings": [vars(found) for found in outcome.choice.mergings],
-        "warnings": outcome.warnings,
-        "mteb_hybrid": importlib.metadata.version("mteb-hybrid"),
-    }
+    made = Record(
+        repair=fitted.repair.name,
+        formula=fitted.repair.formula,
+        citation=fitted.repair.citation,
+        directions=fitted.directions,
+        base_model=base,
+        base_revision=revision,
+        texts=outcome.corpus.name,
+        languages={language: len(texts) for language, texts in outcome.corpus.fit.items()},
+        tasks=None if outcome.corpus.tasks is None else list(outcome.corpus.tasks),
+        where=Sides(texts=outcome.held_out, before=outcome.before, after=outcome.after),
+        curve=[_kept(found) for found in outcome.choice.curve],
+        chosen=outcome.choice.place,
+        mergings=[_kept(found) for found in outcome.choice.mergings],
+        warnings=list(outcome.warnings),
+        mteb_hybrid=importlib.metadata.version("mteb-hybrid"),
+    )
+    return made.model_dump()
+
+
+def _kept(found: Figures) -> Row:
+    nan = {name for name, value in vars(found).items() if value != value}
+    return Row.model_validate(vars(found) | dict.fromkeys(nan))
 
 
 def card(outcome: Outcome, base: str, title: str) -> str:
@@ -83,10 +90,9 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         f"({markdown(fitted.repair.citation)})",
         f"- **Fitted on:** {markdown(outcome.corpus.name)}, {seconds_text(outcome)}",
         f"- **Languages:** {languages}",
-        f"- **Where the bias lay:** {outcome.between:.1%} of the variance of the vectors was "
-        "between languages; of it "
-        + ", ".join(f"{share:.0%}" for share in outcome.spectrum[:5])
-        + " in the first directions",
+        f"- **Where the bias lay:** {where_text(outcome)}. Of what lay between languages, "
+        + ", ".join(f"{share:.0%}" for share in outcome.before.spectrum[:5])
+        + " was in the first directions",
         "- **Use:** as before, with the same prompts; vectors made before the repair must be "
         "repaired too (`mteb-hybrid repair FOLDER --vectors FILE`)",
         "",

@@ -67,6 +67,7 @@ class Figures:
         monolingual: map of the second halves of texts, within a language.
         pool: map of the translations in the pool of all languages.
         rank_distance: Of the translations.
+        directions: How many it removes: 0 without a repair, None if it has no such choice.
     """
 
     repair: str
@@ -74,6 +75,7 @@ class Figures:
     monolingual: float
     pool: float
     rank_distance: float
+    directions: int | None = None
 
 
 def figures(
@@ -100,6 +102,7 @@ def figures(
         monolingual=float(np.mean(own)),
         pool=pool,
         rank_distance=distance,
+        directions=repair.directions if repair else 0,
     )
 
 

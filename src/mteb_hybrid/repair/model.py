@@ -18,14 +18,13 @@ from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.models.describe import RUN_META
 from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.repair.record import RECORD
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorMap
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
     from sentence_transformers import SentenceTransformer
-
-RECORD = "repair.json"
 
 ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
 """Keys of prompts that ``encode_query`` and ``encode_document`` look for, in their order."""

@@ -1,12 +1,10 @@
 """Fit a repair of a model on plain text, and choose how strong it is."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from mteb_hybrid.repair.encode import encode_texts
 from mteb_hybrid.repair.held_out import Figures, HeldOut, halves
@@ -15,6 +13,7 @@ from mteb_hybrid.repair.sample import RepairError, Sample, alike, checked_sample
 from mteb_hybrid.repair.strength import LOSS, Choice, choose
 from mteb_hybrid.repair.texts import Corpus, Texts
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
+from mteb_hybrid.repair.where import Where, chance, where
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -30,8 +29,10 @@ class Outcome:
     Attributes:
         corpus: The texts.
         choice: What was chosen, and its figures.
-        between: Share of the vectors' variance that lies between languages.
-        spectrum: Share of that in each direction, largest first.
+        before: Where the bias sits in vectors of held-out passages (of their second halves, where
+            the texts are not parallel), without the repair.
+        after: The same with it; None if none is needed.
+        held_out: How many passages these are.
         encoding: Seconds for the texts fitted on.
         fitting: Seconds for the fit alone.
         warnings: What the user should look at.
@@ -39,8 +40,9 @@ class Outcome:
 
     corpus: Corpus
     choice: Choice
-    between: float
-    spectrum: tuple[float, ...]
+    before: Where
+    after: Where | None
+    held_out: int
     encoding: float
     fitting: float
     warnings: tuple[str, ...]
@@ -102,10 +104,23 @@ def fit_model(
         unit=compares_by_cosine(model),
     )
     choice = choose(repair, sample, judged, directions)
-    between, spectrum = where(sample)
-    found = Outcome(corpus, choice, between, spectrum, encoding, fitting, ())
-    warnings += _of_figures(found)
-    return Outcome(corpus, choice, between, spectrum, encoding, fitting, tuple(warnings))
+    plain = _passages(judged)
+    found = Outcome(
+        corpus=corpus,
+        choice=choice,
+        before=where(plain),
+        after=where(_passages(judged, choice.fitted)) if choice.fitted else None,
+        held_out=sum(map(len, plain.values())),
+        encoding=encoding,
+        fitting=fitting,
+        warnings=(),
+    )
+    return replace(found, warnings=(*warnings, *_of_figures(found)))
+
+
+def _passages(judged: HeldOut, fitted: FittedRepair | None = None) -> Sample:
+    found = judged.repaired(fitted)
+    return found.passages or found.endings
 
 
 def _look_at(sample: Sample) -> list[str]:
@@ -154,14 +169,18 @@ def _of_figures(found: Outcome) -> list[str]:
     return said
 
 
-def where(sample: Sample) -> tuple[float, tuple[float, ...]]:
-    """Share of the variance between languages, and how it spreads over directions."""
-    means = np.stack([rows.mean(0) for rows in sample.values()])
-    within = np.mean([rows.var(0).sum() for rows in sample.values()])
-    sizes = np.linalg.svd(means - means.mean(0), compute_uv=False) ** 2 / len(means)
-    total = sizes.sum()
-    shares = tuple(float(size / total) for size in sizes[: len(means) - 1])
-    return float(total / (total + within)), shares
+def where_text(found: Outcome) -> str:
+    """Where the bias sits, before and after, and what chance would give."""
+    between, probe = chance(len(found.corpus.fit), found.held_out)
+    after = [""] * 2
+    if found.after is not None:
+        shares = (found.after.between, found.after.probe)
+        after = [f", {share:.1%} after the repair" for share in shares]
+    return (
+        f"Held-out vectors: {found.before.between:.1%} of the variance lies between languages"
+        f"{after[0]} ({between:.1%} by chance); a linear probe reads the language of "
+        f"{found.before.probe:.1%} of the texts{after[1]} ({probe:.1%} by chance)"
+    )
 
 
 def seconds_text(found: Outcome) -> str:

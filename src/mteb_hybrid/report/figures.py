@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
@@ -16,32 +16,32 @@ from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 P = ParamSpec("P")
 
 
-def _styled(
-    function: Callable[Concatenate[CollectionSummary, P], Figure],
-) -> Callable[Concatenate[CollectionSummary, P], Figure]:
+def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the style of reports."""
+
     @wraps(function)
-    def draw(collection: CollectionSummary, /, *args: P.args, **kwargs: P.kwargs) -> Figure:
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with mpl.rc_context(STYLE):
-            return function(collection, *args, **kwargs)
+            return function(*args, **kwargs)
 
     return draw
 
 
-@_styled
+@styled
 def transfer_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map of the map of every query language and passage language."""
     unit = "map, one passage language at a time"
     return _heat_map(model.transfer, collection, unit, list(collection.query_languages))
 
 
-@_styled
+@styled
 def gold_language_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map H: map in the pool of all languages, with the answer in one language left."""
     unit, asked = "map in the pool, one answer left", list(collection.card.languages)
     return _heat_map(model.gold_language, collection, unit, asked)
 
 
-@_styled
+@styled
 def mean_ranks(collection: CollectionSummary) -> Figure:
     """Mean rank of the answers in each passage language, over all query languages."""
     found = _by_passage_language(collection, "mean_rank")
@@ -59,7 +59,7 @@ def mean_ranks(collection: CollectionSummary) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def language_shares(collection: CollectionSummary) -> Figure:
     """Share of each language among the top 10, beside its share of the pool."""
     found = _by_passage_language(collection, "language_share_at_10")
@@ -77,7 +77,7 @@ def language_shares(collection: CollectionSummary) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def pool_map(collection: CollectionSummary) -> Figure:
     """Map in the pool of all languages per query language, with 95% intervals if known."""
     found = [model for model in collection.models if not np.isnan(model.pool_map).all()]

@@ -2,54 +2,30 @@
 
 import importlib.metadata
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.whole import whole
+from mteb_hybrid.repair.record import Record
 from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.comparisons import comparison
 from mteb_hybrid.report.glossary import Words, words
 from mteb_hybrid.report.notes import notes
+from mteb_hybrid.report.picture import Picture
 from mteb_hybrid.report.reading import reading
+from mteb_hybrid.report.repairs import RepairChapter, repair_chapters
 from mteb_hybrid.report.tables import Table
 from mteb_hybrid.report.templates import render
+from mteb_hybrid.report.trade_off import trade_off
 from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
 from mteb_hybrid.results.text_table import Format
 from mteb_hybrid.retrieval.views import Setting
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with its caption and its numbers.
-
-    Attributes:
-        file: Its name among files, without suffix.
-        caption: What it shows.
-        figure: The figure.
-        numbers: The same as a table.
-    """
-
-    file: str
-    caption: str
-    figure: Figure
-    numbers: Table
-
-    @property
-    def svg(self) -> Markup:
-        """The figure as an element of the page; made here, with every text escaped."""
-        text = svg.inline(
-            *(self.figure, svg.key_of(self.file), self.caption),
-            "The numbers are in the table below the figure.",
-        )
-        return Markup(text)  # noqa: S704
 
 
 @dataclass(frozen=True)
@@ -62,6 +38,7 @@ class Chapter:
     readings: list[tuple[str, str]]
     headline: Table
     headline_measures: list[str]
+    trade_off: Picture | None
     bias: Table | None
     heat_maps: list[list[Picture]]
     by_passage: list[Picture]
@@ -73,7 +50,9 @@ class Chapter:
     @property
     def pictures(self) -> list[Picture]:
         """All figures."""
-        return [*(p for ours in self.heat_maps for p in ours), *self.by_passage, *self.by_query]
+        first = [self.trade_off] if self.trade_off else []
+        maps = [picture for ours in self.heat_maps for picture in ours]
+        return [*first, *maps, *self.by_passage, *self.by_query]
 
     @property
     def tables(self) -> Iterator[tuple[str, Table]]:
@@ -90,6 +69,7 @@ def write_report(
     output: Path,
     figure_folder: Path | None = None,
     table_folder: Path | None = None,
+    repairs: Sequence[Record] = (),
 ) -> None:
     """Write a report; every file is put in place only when it is whole.
 
@@ -98,10 +78,12 @@ def write_report(
         output: The HTML page.
         figure_folder: Where to write the figures as SVG and PNG too.
         table_folder: Where to write the tables as Markdown and LaTeX too.
+        repairs: What the folders of repaired models tell of their repairs.
     """
-    found = chapters(summary)
-    _write(output, page(summary, found).encode())
-    for chapter in found:
+    found, repaired = chapters(summary), repair_chapters(repairs)
+    _write(output, page(summary, found, repaired).encode())
+    parts: list[Chapter | RepairChapter] = [*found, *repaired]
+    for chapter in parts:
         for picture in chapter.pictures if figure_folder else ():
             for format in ("svg", "png"):
                 file = Path(figure_folder or "", f"{picture.file}.{format}")
@@ -112,12 +94,13 @@ def write_report(
                 _write(file, table.text(kind).encode())
 
 
-def page(summary: Summary, found: list[Chapter]) -> str:
+def page(summary: Summary, found: list[Chapter], repaired: Sequence[RepairChapter] = ()) -> str:
     """The HTML page. It refers to nothing outside itself, and runs no script."""
     shown = [w for w in words().values() if any(_shows(w, chapter) for chapter in found)]
     return render(
         "page.html.jinja",
         chapters=found,
+        repairs=repaired,
         measures=shown,
         models=list(dict.fromkeys(label for label, _ in summary.evaluations)),
         environment=tables.environment(summary),
@@ -140,6 +123,7 @@ def _chapter(collection: CollectionSummary) -> Chapter:
         readings=[(model.label, reading(collection, model)) for model in collection.models],
         headline=tables.headline(collection),
         headline_measures=[name for _, _, name in tables.headline_columns(collection)],
+        trade_off=trade_off(collection),
         bias=tables.bias(collection),
         heat_maps=list(filter(None, map(partial(_heat_maps, collection), collection.models))),
         by_passage=list(_by_passage(collection)),

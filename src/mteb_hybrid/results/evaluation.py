@@ -36,6 +36,7 @@ class Evaluation:
         mteb_versions: Versions of MTEB that made the subsets.
         dataset_revision: Revision of the collection's files.
         date: Day of the evaluation (UTC), empty if the file does not say.
+        adapted_from: Name of the model that this one was made of; empty if unknown.
     """
 
     card: TaskCard
@@ -49,6 +50,7 @@ class Evaluation:
     mteb_versions: tuple[str, ...]
     dataset_revision: str
     date: str
+    adapted_from: str = ""
 
     @property
     def expected(self) -> list[str]:
@@ -126,6 +128,7 @@ def evaluation_of(file: ResultFile) -> Evaluation:
         mteb_versions=tuple(sorted(versions)),
         dataset_revision=str(content.get("dataset_revision") or ""),
         date=_day(content.get("date")),
+        adapted_from=file.model.adapted_from,
     )
 
 

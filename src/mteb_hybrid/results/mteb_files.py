@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,13 @@ class EvaluatedModel:
         revision: Its revision.
         experiment: The options of an MTEB experiment, such as ``embed_dim=8``; empty if it ran as
             it is.
+        adapted_from: Name of the model that it was made of, as MTEB knows it; empty if unknown.
     """
 
     name: str
     revision: str
     experiment: str = ""
+    adapted_from: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:
@@ -104,7 +106,8 @@ def evaluated_model(folder: Path) -> EvaluatedModel:
     name, at = revision.parent.name.replace("__", "/"), revision.name
     if meta.get("name"):
         name, at = str(meta["name"]), str(meta.get("revision"))
-    return EvaluatedModel(visible(name), visible(at), visible(experiment))
+    parent = str(meta.get("adapted_from") or "")
+    return EvaluatedModel(*map(visible, (name, at, experiment, parent)))
 
 
 def labels(models: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:

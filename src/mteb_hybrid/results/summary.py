@@ -31,6 +31,7 @@ class ModelSummary:
         label: What to call the model, unlike any other.
         model: Its name.
         revision: Its revision.
+        adapted_from: Name of the model that it was made of; empty if unknown.
         evaluations: What it was evaluated in, by setting.
         cells: Means of every score, and of the derived ones, by setting and name.
         concordant: How many query languages have a language concordance with p < 0.05, and how
@@ -49,6 +50,7 @@ class ModelSummary:
     label: str
     model: str
     revision: str
+    adapted_from: str
     evaluations: Mapping[Setting, Evaluation]
     cells: Mapping[tuple[Setting, str], Cell]
     concordant: tuple[int, int]
@@ -150,6 +152,7 @@ def _model(results: Results, collection: str, label: str, queries: bool) -> Mode
         label=label,
         model=first.model,
         revision=first.revision,
+        adapted_from=first.adapted_from,
         evaluations=evaluations,
         cells={
             (setting, name): replace(cell, truncated_at=evaluations[setting].truncated_at)

@@ -1,0 +1,179 @@
+"""Map within languages against map in the pool: what a repair, training or a merging trades."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mteb_hybrid.report.figures import shorten, styled
+from mteb_hybrid.report.picture import Picture
+from mteb_hybrid.report.style import INK, MARKERS, MUTED, SERIES
+from mteb_hybrid.report.tables import Table
+from mteb_hybrid.results.cells import NONE, Cell, cell_text
+from mteb_hybrid.results.evaluation import Floats
+from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
+from mteb_hybrid.retrieval.views import Setting
+
+SIDE = 4.5
+"""Inches of the square that the points stand in."""
+
+MERGED = re.compile(r"(?P<model>.+)-merged-[\w-]+(?P<options>( \(.*\))?)")
+"""What `mteb_hybrid.evaluation.evaluate` calls a model whose rankings are merged."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model in the picture.
+
+    Attributes:
+        label: What to call it.
+        within: Its map within languages.
+        pool: Its map in the pool of all languages.
+        rank_distance: In the pool; None if it has none.
+        parent: Label of the model that it was made of, if that has a point too.
+        shared: Whether `within` is its parent's: in a pool of one language there is nothing to
+            merge.
+    """
+
+    label: str
+    within: Cell
+    pool: Cell
+    rank_distance: Cell | None
+    parent: str | None
+    shared: bool
+
+
+def trade_off(collection: CollectionSummary) -> Picture | None:
+    """The picture of a collection; None if fewer than two models have both settings whole."""
+    found = points(collection)
+    if len(found) < 2:
+        return None
+    return Picture(
+        file=f"{collection.card.file.stem}-trade-off",
+        caption=collection.title,
+        figure=draw(found),
+        numbers=_table(collection, found),
+    )
+
+
+def points(collection: CollectionSummary) -> list[Point]:
+    """The models that have map in both settings, over all subsets."""
+    found = []
+    for model in collection.models:
+        parent, merged = _parent(model, collection.models)
+        shared = merged and Setting.MONOLINGUAL not in model.evaluations
+        within = _whole(parent if parent and shared else model, Setting.MONOLINGUAL, "map")
+        pool = _whole(model, Setting.MULTILINGUAL, "map")
+        # A damaged value that is no map stands in the tables, but has no place here.
+        if within and pool and all(0 <= cell.value <= 1 for cell in (within, pool)):
+            distance = _whole(model, Setting.MULTILINGUAL, "rank_distance")
+            label = parent.label if parent else None
+            found.append(Point(model.label, within, pool, distance, label, shared))
+    there = {point.label for point in found}
+    return [p if p.parent in there else replace(p, parent=None) for p in found]
+
+
+def _whole(model: ModelSummary, setting: Setting, measure: str) -> Cell | None:
+    cell = model.cells.get((setting, measure))
+    return cell if cell and cell.is_whole else None
+
+
+def _parent(
+    model: ModelSummary, models: Sequence[ModelSummary]
+) -> tuple[ModelSummary | None, bool]:
+    """What a model was made of, if that is known and among the models; whether it was merged."""
+    if name := MERGED.fullmatch(model.model):
+        title = name["model"] + name["options"]
+        for other in models:
+            if (other.model, other.revision) == (title, model.revision):
+                return other, True
+    named = [m for m in models if m.model == model.adapted_from and m is not model]
+    return (named[0] if len(named) == 1 else None), False
+
+
+@styled
+def draw(found: Sequence[Point]) -> Figure:
+    """One point a model, an arrow from each to what was made of it; both axes in one scale."""
+    # By hand: with a legend outside, matplotlib's layouts cut off labels of a square.
+    left, below, legend = 0.65, 0.5, 0.25 + 0.19 * len(found)
+    width, height = left + SIDE + 0.1, below + SIDE + legend
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((left / width, below / height, SIDE / width, SIDE / height))
+    places = np.array([(point.within.value, point.pool.value) for point in found])
+    low, span = _limits(places)
+    axes.set_xlim(low[0], low[0] + span)
+    axes.set_ylim(low[1], low[1] + span)
+    axes.grid(visible=True, axis="both")
+    axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.8, linestyle="--", zorder=1)
+    where = {point.label: place for point, place in zip(found, places, strict=True)}
+    arrows = [(where[p.parent], where[p.label]) for p in found if p.parent is not None]
+    for start, end in arrows:
+        style: dict[str, Any] = {"arrowstyle": "-|>", "color": MUTED, "shrinkA": 5, "shrinkB": 5}
+        axes.annotate("", end, start, arrowprops=style, zorder=2)
+    for number, point in enumerate(found):
+        colour = SERIES[number % len(SERIES)]
+        # With more models than colours, each colour comes again with another marker.
+        marker = MARKERS[(number + number // len(SERIES)) % len(MARKERS)]
+        label = f"{number + 1}  {shorten(point.label, 38)}"
+        if point.rank_distance:
+            label += f", rank distance {point.rank_distance.value:,.0f}"
+        axes.plot(*where[point.label], marker, color=colour, markersize=7, label=label, zorder=3)
+    _number(axes, places, arrows, span)
+    axes.set_xlabel("map within languages")
+    axes.set_ylabel("map in the pool of all languages")
+    figure.legend(loc="upper left", handlelength=1.2, labelspacing=0.35)
+    return figure
+
+
+def _limits(places: Floats) -> tuple[Floats, float]:
+    """The lower corner and the side of a square that has all points and a margin."""
+    least, most = places.min(0), places.max(0)
+    span = max(1.25 * (most - least).max(), 0.1)
+    return np.clip((least + most - span) / 2, -0.03, max(1.03 - span, -0.03)), span
+
+
+def _number(
+    axes: Axes, places: Floats, arrows: Sequence[tuple[Floats, Floats]], span: float
+) -> None:
+    """Write each point's number beside it, where it is farthest from all else."""
+    reach = 0.035 * span
+    angles = np.arange(8) * np.pi / 4 + np.pi / 4
+    around = reach * np.column_stack([np.cos(angles), np.sin(angles)])
+    taken = [*places, *(spot for ends in arrows for spot in np.linspace(*ends, 50))]
+    for number, place in enumerate(places, 1):
+        gaps = [np.linalg.norm(place + step - taken, axis=1).min() for step in around]
+        best = place + around[int(np.argmax(gaps))]
+        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": INK}
+        axes.text(float(best[0]), float(best[1]), str(number), **style)
+        taken.append(best)
+
+
+def _table(collection: CollectionSummary, found: Sequence[Point]) -> Table:
+    shared = any(point.shared for point in found)
+    return Table(
+        key="trade-off",
+        caption=f"{collection.title}: models with both settings whole. Made from: what the results "
+        "say that a model was adapted from, or whose rankings were merged."
+        + (
+            " *: of the model whose rankings were merged; within a language there is nothing to "
+            "merge."
+            if shared
+            else ""
+        ),
+        head=("Model", "Made from", "Mo. map", "Mul. map", "rank distance"),
+        rows=tuple(
+            (
+                f"{number}  {point.label}",
+                point.parent or NONE,
+                point.within.text(4) + "*" * point.shared,
+                point.pool.text(4),
+                cell_text(point.rank_distance, 1),
+            )
+            for number, point in enumerate(found, 1)
+        ),
+        labels=2,
+    )
