@@ -33,7 +33,7 @@ def test_any_text_is_a_paragraph_that_shows_it(text):
 def test_any_texts_are_cells_of_a_table(first, second):
     tokens = PARSER.parse(f"| a | b |\n| --- | --- |\n| {escape(first)} | {escape(second)} |")
     cells = [shown(token) for token in tokens if token.type == "inline"]
-    assert cells == ["a", "b", *(prose(text).strip(" ") for text in (first, second))]
+    assert cells == ["a", "b", *(prose(text).strip() for text in (first, second))]
 
 
 @given(TEXTS)
