@@ -274,6 +274,8 @@ def test_any_damage_ends_in_results_that_can_be_read(tmp_path_factory, result, d
         load_results(cache.cache_path)
     there = subsets_in(cache)
     cache.save_to_cache(part(result, SUBSETS[2:3]), META)
+    if file_of(cache).with_name(f"{file_of(cache).name}.outdated").exists():
+        there = []  # what was damaged is the revision of the data, which is another one now
     assert set(subsets_in(cache)) >= {SUBSETS[2], *there}
     assert_tidy(cache.cache_path)
 

@@ -195,6 +195,21 @@ def test_what_is_partial_or_cut_is_said_and_not_in_the_metadata(run, write_resul
     assert card.data.eval_results is None
 
 
+def test_results_on_other_data_say_so(run, write_results):
+    write_results("local/tiny", "r1", {MONO: SCORES[MONO]})
+    results = write_results("local/tiny", "r1", {MULTI: SCORES[MULTI]}, data="0.9.0+left-out-1")
+    card = ModelCard.load(write_card(run.model, meta(training_datasets=set()), [results]))
+    assert table(card.text, "Collection")[0][1:] == [
+        *("0.5000", "–", r"0.1250 \[other data\]", r"40.5 \[other data\]", "no"),
+    ]
+    assert "sample (not a benchmark), local/tiny: 0.9.0+left-out-1, now 1.0.0." in card.text
+    assert {(r.metric_type, r.dataset_revision) for r in card.data.eval_results} == {
+        ("map", "1.0.0"),
+        ("map", "0.9.0+left-out-1"),
+        ("rank_distance", "0.9.0+left-out-1"),
+    }
+
+
 def test_results_are_those_of_this_revision(run, write_results):
     write_results("me/other", "r1", SCORES)
     results = write_results("me/tiny", "r2", SCORES)

@@ -48,7 +48,7 @@ class KeptResults(ResultCache):
         lost = {
             subset
             for subset in there & set(task.hf_subsets)
-            if not is_kept(folder, task_name, subset, task.keeps_rankings)
+            if not is_kept(folder, task_name, subset, task.keeps_rankings, task.metadata.revision)
         }
         if not lost:
             return result
