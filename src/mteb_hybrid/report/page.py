@@ -100,7 +100,8 @@ def write_report(
         table_folder: Where to write the tables as Markdown and LaTeX too.
     """
     found = chapters(summary)
-    _write(output, page(summary, found).encode())
+    with whole(output, follow=True) as part:
+        part.write_bytes(page(summary, found).encode())
     for chapter in found:
         for picture in chapter.pictures if figure_folder else ():
             for format in ("svg", "png"):
