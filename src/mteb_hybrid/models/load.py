@@ -1,11 +1,12 @@
 """Models to evaluate: the ones MTEB knows by name, and local folders, which MTEB refuses."""
 
 import hashlib
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
@@ -16,8 +17,9 @@ from mteb_hybrid.models.kind import REFUSED, kind_of
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
+Kind = TypeVar("Kind")
 
 CARD_FOLDER = "model_card"
 
@@ -146,22 +148,37 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
             its own.
     """
     check_folder(folder)
-    names = _check_files(folder)
+    names = check_files(folder)
     if refused := REFUSED.get(kind_of(folder)):
         raise ModelError(f"{folder}: {refused}.")
     from sentence_transformers import SentenceTransformer
 
+    model = _opened(SentenceTransformer, folder, device)
+    _check_loaded(model, folder, names)
+    return model
+
+
+def open_cross_encoder(folder: Path, device: str | None = None) -> "CrossEncoder":
+    """Load the cross-encoder of a folder: as `open_folder`, of the other kind."""
+    from sentence_transformers import CrossEncoder
+
+    check_folder(folder)
+    check_files(folder, "CrossEncoder")
+    return _opened(CrossEncoder, folder, device)
+
+
+def _opened(kind: type[Kind], folder: Path, device: str | None) -> Kind:
     try:
-        model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        opened: Any = kind
+        model: Kind = opened(str(folder), device=device, local_files_only=True)
     except Exception as error:  # what foreign files lead to may be any of them
         if "trust_remote_code" in str(error):
             raise ModelError(
                 f"{folder}: needs code of its own, which mteb-hybrid does not run. If you have "
-                "read and trust that code, load it in Python with SentenceTransformer(folder, "
+                f"read and trust that code, load it in Python with {kind.__name__}(folder, "
                 "trust_remote_code=True), and give the model to mteb.evaluate."
             ) from error
         raise ModelError(f"{folder}: cannot be loaded: {_reason(error)}") from error
-    _check_loaded(model, folder, names)
     return model
 
 
@@ -176,8 +193,20 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _check_files(folder: Path) -> set[str]:
-    """Check what can be checked before anything is loaded; the names of all tensors."""
+def check_files(folder: Path, kind: str | None = "SentenceTransformer") -> set[str]:
+    """Check what can be checked before anything is loaded, of an adapter's base too.
+
+    Args:
+        folder: The model's folder.
+        kind: The class of sentence-transformers that loads it; None if it is loaded otherwise, by
+            what takes no pickled weights.
+
+    Returns:
+        The names of all tensors.
+
+    Raises:
+        ModelError: If a file is damaged, or there are pickled weights alone.
+    """
     from safetensors import SafetensorError, safe_open
 
     files, names = loaded_files(folder), set()
@@ -193,13 +222,26 @@ def _check_files(folder: Path) -> set[str]:
                 raise ModelError(
                     f"{file}: damaged or cut short ({error}); copy or download it again"
                 ) from None
-        elif file.parent not in safe and any(fnmatchcase(file.name, name) for name in PICKLED):
+        elif not kind or file.parent in safe:
+            continue
+        elif any(fnmatchcase(file.name, name) for name in PICKLED):
             raise ModelError(
                 f"{file}: pickled weights, which may run code when they are read; expected "
-                "model.safetensors. Convert it where you trust it: load it with "
-                "SentenceTransformer(folder), and write it with save_pretrained(new_folder)."
+                "model.safetensors. Convert the folder, if you trust it: "
+                f"{_conversion(folder, kind)}"
             )
+    if base := _base(folder):
+        names |= check_files(base, kind)
     return names
+
+
+def _conversion(folder: Path, kind: str) -> str:
+    """The command that writes a folder anew, with weights in safetensors."""
+    code = (
+        f"import sys; from sentence_transformers import {kind} as M; "
+        "M(sys.argv[1]).save_pretrained(sys.argv[2])"
+    )
+    return shlex.join(["python", "-c", code, str(folder), f"{folder}-safetensors"])
 
 
 def _check_loaded(model: "SentenceTransformer", folder: Path, tensors: set[str]) -> None:
@@ -297,7 +339,11 @@ def _base(folder: Path) -> Path | None:
     file = folder / "adapter_config.json"
     named = _json(file, dict).get("base_model_name_or_path") if file.is_file() else None
     base = Path(named) if named else None
-    return base if base and base.is_dir() and base.resolve() != folder.resolve() else None
+    if not base or not base.is_dir() or base.resolve() == folder.resolve():
+        return None
+    if (base / file.name).is_file():  # in the end, of the first one
+        raise ModelError(f"{file}: names {base} as its base, an adapter too; merge one of them")
+    return base
 
 
 def _json(file: Path, kind: type) -> Any:

@@ -52,6 +52,7 @@ class Translator:
     Raises:
         TranslationError: If it cannot be loaded, has no safetensors weights, or is no translation
             model of a known family.
+        ModelError: If a file of a folder is damaged.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Translator:
         from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
         from transformers.utils import logging
 
-        from mteb_hybrid.models.load import folder_hash
+        from mteb_hybrid.models.load import check_files, folder_hash
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.options = options or Options()
@@ -73,7 +74,9 @@ class Translator:
         if local and revision:
             raise TranslationError(f"{name}: a folder has no revisions; leave --revision out")
         where: dict[str, Any] = {"trust_remote_code": False}
-        if not local:
+        if local:
+            check_files(Path(name), None)
+        else:
             where["revision"] = revision or "main"
         try:
             config = AutoConfig.from_pretrained(name, **where)

@@ -12,7 +12,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.models.kind import kind_of
-from mteb_hybrid.models.load import folder_hash, load_model
+from mteb_hybrid.models.load import folder_hash, load_model, open_cross_encoder
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError
@@ -163,6 +163,5 @@ class TextModel:
 
 def _cross_encoder(folder: Path, device: str | None) -> Any:
     from mteb.models import CrossEncoderWrapper
-    from sentence_transformers import CrossEncoder
 
-    return CrossEncoderWrapper(CrossEncoder(str(folder), device=device, local_files_only=True))
+    return CrossEncoderWrapper(open_cross_encoder(folder, device))

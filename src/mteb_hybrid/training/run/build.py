@@ -12,7 +12,7 @@ from sentence_transformers.util import is_sentence_transformer_model
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.load import ModelError, folder_hash, open_folder
 from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Lora, Model
@@ -107,7 +107,7 @@ def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.on_hub:
         options["revision"] = wanted.revision
     name = wanted.name if wanted.on_hub else str(folder)
-    model = SentenceTransformer(name, **options)
+    model = SentenceTransformer(name, **options) if wanted.on_hub else open_folder(folder)
     # Only now: for a model that is not at hand, this would say no instead of failing.
     if is_sentence_transformer_model(name, **options):
         if wanted.pooling is not None:
