@@ -136,11 +136,11 @@ def named(path: Path, part: Path | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            name = os.fsdecode(error.filename or "")
+            name = os.fsdecode(error.filename2 or error.filename or "")  # of a copy, the second
             if error.errno in UNNAMED and not name:
                 error.filename, error.strerror = str(path), os.strerror(error.errno)
             elif part and name.startswith(str(part)):
-                error.filename = str(path) + name.removeprefix(str(part))
+                error.filename, error.filename2 = str(path) + name.removeprefix(str(part)), None
             raise
         rust = re.search(r"\(os error (\d+)\)", str(error))
         number = int(rust[1]) if rust else errno.ENOSPC if _SHORT.search(str(error)) else None

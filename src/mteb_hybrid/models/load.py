@@ -164,7 +164,8 @@ def open_cross_encoder(folder: Path, device: str | None = None) -> "CrossEncoder
 
     check_folder(folder)
     check_files(folder, "CrossEncoder")
-    return _opened(CrossEncoder, folder, device)
+    model: CrossEncoder = _opened(CrossEncoder, folder, device)
+    return model
 
 
 def _opened(kind: type[Kind], folder: Path, device: str | None) -> Kind:

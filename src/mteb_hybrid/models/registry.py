@@ -108,6 +108,7 @@ def add_model(
             no commit, or MTEB does not accept a field.
     """
     folder = folder.resolve()
+    clean(folder)
     if revision is not None and not COMMIT.fullmatch(revision):
         raise ModelError(
             f"revision is {revision!r}; expected the commit of the model on the hub, 40 hex digits"

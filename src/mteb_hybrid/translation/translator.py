@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.translation.cache import Translated, TranslationCache
 from mteb_hybrid.translation.model_languages import (
@@ -70,6 +71,7 @@ class Translator:
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.options = options or Options()
+        clean(Path(name))
         local = Path(name).is_dir()
         if local and revision:
             raise TranslationError(f"{name}: a folder has no revisions; leave --revision out")

@@ -11,6 +11,7 @@ from datasets import Dataset
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.models.kind import kind_of
 from mteb_hybrid.models.load import folder_hash, load_model, open_cross_encoder
 from mteb_hybrid.retrieval.embeddings import checked_vectors
@@ -45,7 +46,7 @@ class TextModel:
         device: str | None = None,
         batch_size: int = 32,
     ) -> None:
-        folder = Path(name)
+        clean(folder := Path(name))
         self._model: Any
         if folder.is_dir() and kind_of(folder) == "CrossEncoder":
             self._model = _cross_encoder(folder, device)

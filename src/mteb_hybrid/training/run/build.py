@@ -10,6 +10,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import is_sentence_transformer_model
 
 from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.models.load import ModelError, folder_hash, open_folder
@@ -92,7 +93,7 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
         return load_offline_encoder()
-    folder = Path(wanted.name).expanduser()
+    clean(folder := Path(wanted.name).expanduser())
     if not wanted.on_hub:
         if not folder.is_dir():
             raise ModelError(
