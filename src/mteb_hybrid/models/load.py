@@ -36,7 +36,10 @@ NOT_LOADED = (
 PICKLED = ("pytorch_model*.bin", "adapter_model.bin")
 """Names of files of pickled weights that a loader would read."""
 
-VOCABULARIES = ("tokenizer.json", "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
+TOKENIZER = "tokenizer.json"
+"""It may have tens of megabytes, and its own reader has limits: looked at where that fails."""
+
+VOCABULARIES = (TOKENIZER, "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
 """Names of files that hold the words of a tokenizer."""
 
 FEWEST_WORDS = 256
@@ -173,6 +176,8 @@ def _opened(kind: type[Kind], folder: Path, device: str | None) -> Kind:
         opened: Any = kind
         model: Kind = opened(str(folder), device=device, local_files_only=True)
     except Exception as error:  # what foreign files lead to may be any of them
+        if (words := folder / TOKENIZER).is_file():
+            _json(words, object)
         if "trust_remote_code" in str(error):
             raise ModelError(
                 f"{folder}: needs code of its own, which mteb-hybrid does not run. If you have "
@@ -213,7 +218,7 @@ def check_files(folder: Path, kind: str | None = "SentenceTransformer") -> set[s
     files, names = loaded_files(folder), set()
     safe = {file.parent for file in files if file.suffix == ".safetensors"}
     for file in files:
-        if file.suffix == ".json":
+        if file.suffix == ".json" and file.name != TOKENIZER:
             _json(file, object)
         elif file.suffix == ".safetensors":
             try:
