@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mteb.cache import ResultCache
 
 from conftest import HashEncoder
+from mteb_hybrid.evaluation import saving
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.predictions import PredictionsError, check_predictions, save_predictions
 from mteb_hybrid.evaluation.saving import mend
@@ -195,6 +196,26 @@ def test_a_run_sets_results_on_another_revision_of_the_data_aside(tmp_path, capl
     assert json.loads(file.read_text())["dataset_revision"] == current
     assert set(read_per_query(folder)["pool"]) == {SUBSETS[0]}
     assert len(list((folder / f"{TASK}.per_query.outdated").iterdir())) == len(SUBSETS)
+
+
+def test_what_this_process_has_saved_is_read_again_only_if_it_may_add_something(
+    tmp_path, result, monkeypatch
+):
+    read, cache = [], ResultCache(tmp_path)
+    real = saving.read_result
+    monkeypatch.setattr(saving, "read_result", lambda file: read.append(file) or real(file))
+    for count in (1, 2, 3):
+        cache.save_to_cache(part(result, SUBSETS[:count]), META)
+    assert read == []
+    cache.save_to_cache(part(result, SUBSETS[1:2]), META)
+    assert len(read) == 1, "it has others"
+    file = file_of(cache)
+    os.utime(file)
+    cache.save_to_cache(part(result, SUBSETS[:3]), META)
+    assert len(read) == 2, "another process may have saved"
+    file.unlink()
+    cache.save_to_cache(part(result, SUBSETS[:1]), META)
+    assert subsets_in(cache) == SUBSETS[:1]
 
 
 def edited(text, change):

@@ -15,7 +15,7 @@ from model_card.conftest import META
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.model_card.card import BEGIN, END, write_card
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.results.mteb_files import ResultError
 
 MONO, CROSS, MULTI = (

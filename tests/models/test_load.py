@@ -18,7 +18,8 @@ from sentence_transformers.sentence_transformer.modules import Dense, Router, St
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from mteb_hybrid.models.load import ModelError, folder_hash, load_model, open_folder
+from mteb_hybrid.models.contents import ModelError, folder_hash
+from mteb_hybrid.models.load import load_model, open_folder
 
 
 def test_a_folder(tiny_model):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig, NllbTokenizer
 
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Options, Translator
 from translation.conftest import NLLB_CODES

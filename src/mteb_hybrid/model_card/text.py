@@ -10,7 +10,7 @@ from mteb_hybrid.cards.tasks import card_settings, task_name
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
-from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.kept_run import Run
 from mteb_hybrid.results.cells import COLUMNS, cell_text

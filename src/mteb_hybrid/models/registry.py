@@ -18,15 +18,9 @@ from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.models.contents import CARD_FOLDER, ModelError, files_hash, folder_hash
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import (
-    CARD_FOLDER,
-    ModelError,
-    check_folder,
-    files_hash,
-    folder_hash,
-    open_folder,
-)
+from mteb_hybrid.models.load import check_folder, open_folder
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta

@@ -34,7 +34,7 @@ class Model(Table):
         name: ``org/name`` on the hub, the offline model of this package, or a folder (absolute,
             or beginning with a dot).
         revision: Its commit on the hub, 40 hex digits. A folder needs none; if it is given, it is
-            compared with `mteb_hybrid.models.load.folder_hash`.
+            compared with `mteb_hybrid.models.contents.folder_hash`.
         pooling: For plain transformers, which say nothing of pooling; refused for others.
         max_seq_length: In tokens; by default the model's own.
         query_prompt: Put before every query, and kept in the trained model.

@@ -67,7 +67,8 @@ class Translator:
         from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
         from transformers.utils import logging
 
-        from mteb_hybrid.models.load import check_files, folder_hash
+        from mteb_hybrid.models.contents import folder_hash
+        from mteb_hybrid.models.load import check_files
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.options = options or Options()

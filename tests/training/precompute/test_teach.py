@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.precompute.mine import mine
 from mteb_hybrid.training.precompute.model import TextModel

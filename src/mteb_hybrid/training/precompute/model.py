@@ -12,8 +12,9 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.models.kind import kind_of
-from mteb_hybrid.models.load import folder_hash, load_model, open_cross_encoder
+from mteb_hybrid.models.load import load_model, open_cross_encoder
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError

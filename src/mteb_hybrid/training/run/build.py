@@ -13,7 +13,8 @@ from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.models.load import ModelError, folder_hash, open_folder
+from mteb_hybrid.models.contents import ModelError, folder_hash
+from mteb_hybrid.models.load import open_folder
 from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Lora, Model
