@@ -166,6 +166,18 @@ def test_what_one_model_lacks_is_said(tmp_path):
     ]
 
 
+def test_models_on_different_data_are_not_compared_with_tests(tmp_path):
+    task = "MLQARMultilingualRetrieval"
+    write_task(tmp_path, "a/a", task, 0.5)
+    write_task(tmp_path, "a/b", task, 0.6, dataset_revision="b" * 40)
+    table, refused = comparison(summarised(tmp_path)["MLQA-R"])
+    assert table is None
+    assert refused == [
+        "Not compared with tests: the multilingual setting was evaluated on different revisions "
+        "of the data: a/a on 354d67d1cd06, a/b on bbbbbbbbbbbb."
+    ]
+
+
 def blank(file, rows):
     """Leave out the values of some rows of a Parquet file."""
     frame = pl.read_parquet(file)
