@@ -26,3 +26,23 @@ def test_killed_commands_end_as_if_never_killed(tmp_path):
     assert done.returncode == 0, (rows, done.stderr[-3000:])
     assert all(row["kills"] >= 2 for row in rows) and len(rows) == 4
     assert sum(row["writing"] for row in rows) > 0
+
+
+def test_on_a_full_disk_commands_end_with_a_sentence_and_go_on(tmp_path):
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("benchmarks", "tests"))
+    done = subprocess.run(
+        (sys.executable, ROOT / "tests" / "full_disk.py", tmp_path),
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(rows) == 9
+    for row in rows:
+        assert row["status"] == 1 and not row["again"], row
+        assert row["said"].startswith(f"mteb-hybrid: {tmp_path.resolve()}/"), row
+        assert "too large" in row["said"] or "disk" in row["said"], row
+        assert not any(name.endswith((".part", ".old", ".lock", ".tmp")) for name in row["left"])

@@ -91,7 +91,7 @@ def _with_our_benchmarks(build: Any) -> Any:
 
 def _add_model(models: dict[str, Any], name: str) -> None:
     """Add a model of this user; one whose entry cannot be read must not hide all the others."""
-    from mteb_hybrid.models.load import ModelError
+    from mteb_hybrid.models.contents import ModelError
     from mteb_hybrid.models.registry import read_entry
 
     try:

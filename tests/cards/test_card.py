@@ -7,7 +7,7 @@ import pytest
 
 from mteb_hybrid.cards.card import CardError, read_card
 from mteb_hybrid.cards.catalogue import card_folder, task_cards
-from mteb_hybrid.cards.source import LinesSource
+from mteb_hybrid.cards.formats.lines import LinesSource
 from mteb_hybrid.cards.tables import File
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.sources import READERS

@@ -15,7 +15,7 @@ from conftest import HashEncoder
 from export.conftest import files
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import task_cards
-from mteb_hybrid.cards.source import BeirSource
+from mteb_hybrid.cards.formats.beir import BeirSource
 from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.cards.translations import overlay_folder, provenance
 from mteb_hybrid.commands.app import app

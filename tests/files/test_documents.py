@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mteb_hybrid.files.documents import DEPTH, parse_json, read_toml
+from mteb_hybrid.files import documents
+from mteb_hybrid.files.documents import DEPTH, RepeatedKeyError, parse_json, read_toml
 from mteb_hybrid.files.errors import DataError
 
 VALUES = st.recursive(
@@ -27,6 +28,37 @@ MILLION = 10**6  # bytes, or so
 def test_json_is_as_it_was_written(value):
     assert parse_json(json.dumps(value).encode()) == value
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(st.data(), VALUES)
+@settings(deadline=None, max_examples=200)
+def test_large_json_is_read_as_small_json(data, value):
+    raw = json.dumps(value, ensure_ascii=data.draw(st.booleans())).encode()
+    start = data.draw(st.integers(0, len(raw)))
+    parts = st.sampled_from([b"", *b'"[]{}:\\,', b'{"a": 1, "a": 1}', b"1" * 41, b"[" * 101])
+    put = data.draw(parts)
+    raw = raw[:start] + (put if isinstance(put, bytes) else bytes([put])) + raw[start:]
+
+    def outcome(parse):
+        try:
+            return parse(raw)
+        except ValueError:  # of two faults, either may be named
+            return ValueError
+
+    assert outcome(documents._large) == outcome(documents._small)
+
+
+def test_large_json_has_the_same_limits():
+    filler = b'"' + b"x" * documents.LARGE + b'"'
+    deep = b"[{%s: " % filler + b"[" * (DEPTH - 2)
+    assert parse_json(deep + b"]" * (DEPTH - 2) + b"}]")
+    with pytest.raises(ValueError, match="nested deeper than 100"):
+        parse_json(deep + b"[" + b"]" * (DEPTH - 1) + b"}]")
+    with pytest.raises(ValueError, match="a number of 41 digits"):
+        parse_json(b"[%s, %s]" % (filler, b"1" * 41))
+    assert parse_json(b"[%s, 0.%s]" % (filler, b"1" * 41))[1] == 1 / 9
+    with pytest.raises(RepeatedKeyError, match="'a' stands twice"):
+        parse_json(b'[%s, {"a": [], "b:": 1, "a": 2}]' % filler)
 
 
 def test_brackets_in_texts_are_none():

@@ -44,6 +44,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header("Content-Length", str(len(CONTENT)))
             self.end_headers()
             self.wfile.write(CONTENT[:100_000])
+            if name == "drip":
+                for byte in CONTENT[100_000:100_100]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    if self.slow.wait(0.05):
+                        break
             if name == "slow":
                 self.wfile.flush()
                 self.slow.wait(20)
@@ -132,6 +138,13 @@ def test_more_than_the_disk_can_take(url, tmp_path, monkeypatch):
     refused(f"{url}/file", tmp_path / "a", "it has 0 MB, and .* can take 0 MB. Make room")
     for name in ("unstated", "odd"):
         refused(f"{url}/{name}", tmp_path / "a", "it goes on and on, and .* can take 0 MB")
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(url, tmp_path, monkeypatch):
+    monkeypatch.setattr("mteb_hybrid.files.download._WINDOW", 0.3)
+    start = time.monotonic()
+    refused(f"{url}/drip", tmp_path, "the server sends fewer than 1,000 bytes a second. Try again")
+    assert time.monotonic() - start < 4
 
 
 def test_http_needs_leave(url, tmp_path, monkeypatch):

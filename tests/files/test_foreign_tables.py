@@ -21,9 +21,10 @@ from mteb_hybrid.export.upstream.result_file import read_object, read_run_settin
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models import registry
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.describe import model_facts
 from mteb_hybrid.models.kind import kind_of
-from mteb_hybrid.models.load import ModelError, open_folder
+from mteb_hybrid.models.load import open_folder
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
 from mteb_hybrid.repair.texts import read_corpus

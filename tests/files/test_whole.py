@@ -1,5 +1,6 @@
 """Files and folders are whole or not there; what is there is not lost."""
 
+import errno
 import json
 import os
 import signal
@@ -15,9 +16,11 @@ import safetensors.numpy
 import torch
 
 from export.conftest import files
+from files.dead import of_the_dead
 from mteb_hybrid.commands.main import _sentence
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.leftovers import clean, unfinished
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import UNNAMED, whole, whole_folder, write_json, write_text
 
 
@@ -287,3 +290,58 @@ def test_content_is_flushed_before_it_has_its_name_and_the_name_after(target, mo
     (part, *after) = done
     assert part.endswith(".part")
     assert after == ["renamed", str(target.parent)]
+
+
+def test_a_link_is_replaced_unless_the_user_named_it(tmp_path):
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / "here" / "link"
+    elsewhere.mkdir()
+    link.parent.mkdir()
+    link.symlink_to(elsewhere / "file")
+    with pytest.raises(FileNotFoundError), whole(link, follow=True) as part:
+        elsewhere.rmdir()
+        part.write_text("a disk that is gone")
+    assert link.is_symlink() and not elsewhere.exists()
+    elsewhere.mkdir()
+    for text in ("through a dangling link", "through a link"):
+        write_text(link, text, follow=True)
+        assert link.is_symlink() and (elsewhere / "file").read_text() == text
+    write_text(link, "in a folder that others filled")
+    assert not link.is_symlink() and (elsewhere / "file").read_text() == "through a link"
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    with pytest.raises(OSError, match="circle") as raised:
+        write_text(circle, "", follow=True)
+    assert raised.value.errno == errno.ELOOP
+
+
+def test_a_folder_behind_a_link_is_written_there(tmp_path):
+    disk, link = tmp_path / "disk" / "target", tmp_path / "link"
+    disk.parent.mkdir()
+    link.symlink_to(disk)
+    write(link)
+    write(link, "newer", overwrite=True)
+    assert link.is_symlink() and files(disk) == {"below/file": b"newer"}
+    assert alone(disk)
+    disk.rename(of_the_dead(disk, "old"))
+    clean(link)
+    assert files(link) == {"below/file": b"newer"}, "put back by whoever reads through the link"
+    assert alone(disk)
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127, "a" * 219 + "éé"])
+def test_the_longest_names_can_be_written_locked_and_cleared(tmp_path, name):
+    target = tmp_path / name
+    with lock(target):
+        pass
+    write(target)
+    write(target, "newer", overwrite=True)
+    assert alone(target)
+    left = of_the_dead(target, "part")
+    left.write_text("half")
+    target.rename(of_the_dead(target, "old"))
+    clean(tmp_path / "another")
+    assert not left.exists() and len(list(tmp_path.iterdir())) == 1, "only its place can name it"
+    clean(target)
+    assert files(target) == {"below/file": b"newer"}
+    assert alone(target)
+    write_text(tmp_path / ("b" * 255), "whole")

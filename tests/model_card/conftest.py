@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.recipes.kept_run import keep_run
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.run.folder import RunFolder
@@ -72,7 +72,7 @@ def run(tmp_path, tiny_model):
 def write_results(tmp_path):
     """Write results whose every subset has the same scores; returns their folder."""
 
-    def write(model, revision, tasks, left_out=(), folder=None, **further):
+    def write(model, revision, tasks, left_out=(), folder=None, data=None, **further):
         folder = folder or tmp_path / "results" / model.replace("/", "__") / revision
         folder.mkdir(parents=True, exist_ok=True)
         meta = {"name": model, "revision": revision}
@@ -84,7 +84,12 @@ def write_results(tmp_path):
                 for subset in task_views(card, setting)
                 if subset not in left_out
             ]
-            content = {"task_name": task, "mteb_version": "2.26.24", "scores": {card.split: rows}}
+            content = {
+                "task_name": task,
+                "mteb_version": "2.26.24",
+                "dataset_revision": data or data_revision(card, setting),
+                "scores": {card.split: rows},
+            }
             (folder / f"{task}.json").write_text(json.dumps(content))
         return tmp_path / "results"
 

@@ -15,7 +15,7 @@ from model_card.conftest import META
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.model_card.card import BEGIN, END, write_card
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.results.mteb_files import ResultError
 
 MONO, CROSS, MULTI = (
@@ -193,6 +193,21 @@ def test_what_is_partial_or_cut_is_said_and_not_in_the_metadata(run, write_resul
         *("0.5000 (9/11)", "–", r"0.1250 \[top 1000\]", r"40.5 \[top 1000\]", "no"),
     ]
     assert card.data.eval_results is None
+
+
+def test_results_on_other_data_say_so(run, write_results):
+    write_results("local/tiny", "r1", {MONO: SCORES[MONO]})
+    results = write_results("local/tiny", "r1", {MULTI: SCORES[MULTI]}, data="0.9.0+left-out-1")
+    card = ModelCard.load(write_card(run.model, meta(training_datasets=set()), [results]))
+    assert table(card.text, "Collection")[0][1:] == [
+        *("0.5000", "–", r"0.1250 \[other data\]", r"40.5 \[other data\]", "no"),
+    ]
+    assert "sample (not a benchmark), local/tiny: 0.9.0+left-out-1, now 1.0.0." in card.text
+    assert {(r.metric_type, r.dataset_revision) for r in card.data.eval_results} == {
+        ("map", "1.0.0"),
+        ("map", "0.9.0+left-out-1"),
+        ("rank_distance", "0.9.0+left-out-1"),
+    }
 
 
 def test_results_are_those_of_this_revision(run, write_results):

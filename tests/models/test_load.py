@@ -4,19 +4,23 @@ import codecs
 import hashlib
 import json
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 
 import mteb
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Router, StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from mteb_hybrid.models.load import ModelError, folder_hash, load_model
+from mteb_hybrid.models.contents import ModelError, folder_hash
+from mteb_hybrid.models.load import load_model, open_folder
 
 
 def test_a_folder(tiny_model):
@@ -246,7 +250,7 @@ def classifier(folder):
         (kind("SparseEncoder"), r"a sparse encoder; .*load it in Python with SparseEncoder\("),
         (kind("MultiVectorEncoder"), "an encoder with a vector for every token"),
         (cut, r"model\.safetensors: damaged or cut short \(.*\); copy or download it again"),
-        (pickled, r"pytorch_model\.bin: pickled weights.*Convert it.*save_pretrained"),
+        (pickled, r"pytorch_model\.bin: pickled weights.*Convert the folder.*save_pretr"),
         (without("model.safetensors"), "cannot be loaded: Error no file named model.safetensors"),
         (other_weights, "none of the weights in its files is one of BertModel"),
         (without("tokenizer.json", "tokenizer_config.json"), "no tokenizer: expected tokenizer"),
@@ -266,6 +270,33 @@ def test_a_folder_that_holds_no_whole_model_is_refused(folder, change, said):
     change(folder)
     with pytest.raises(ModelError, match=f"(?s)^{re.escape(str(folder))}.*{said}"):
         load_model(str(folder))
+
+
+def test_pickled_weights_are_converted_by_the_command_that_is_named(folder):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError) as refused:
+        open_folder(folder)
+    command = shlex.split(str(refused.value).partition("if you trust it: ")[2])
+    assert command[0] == "python"
+    subprocess.run([sys.executable, *command[1:]], check=True, capture_output=True)
+    converted = folder.with_name(f"{folder.name}-safetensors")
+    found = open_folder(converted, "cpu")[0].auto_model.state_dict()
+    assert all(torch.equal(found[name], weights[name]) for name in weights.keys() & found.keys())
+    assert weights.keys() & found.keys()
+
+
+def test_the_base_of_an_adapter_is_checked_too(folder, tmp_path):
+    adapter = tmp_path / "adapter"
+    add(adapter, "adapter_config.json", json.dumps({"base_model_name_or_path": str(folder)}))
+    add(adapter, "config.json", "{}")
+    pickled(folder)
+    with pytest.raises(ModelError, match=f"{folder}/pytorch_model.bin: pickled weights"):
+        open_folder(adapter)
+    add(folder, "adapter_config.json", json.dumps({"base_model_name_or_path": str(adapter)}))
+    with pytest.raises(ModelError, match="as its base, an adapter too"):
+        folder_hash(adapter)
 
 
 @pytest.mark.parametrize(

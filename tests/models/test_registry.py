@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from files.dead import of_the_dead
 from mteb_hybrid import plugin
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.models.load import ModelError, folder_hash, load_model
+from mteb_hybrid.models.contents import ModelError, folder_hash
+from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import (
     NAME,
     add_model,

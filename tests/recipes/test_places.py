@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.places import check_places, data_path
 from mteb_hybrid.recipes.toml import read_recipe
 

@@ -96,13 +96,14 @@ def test_page_loads_and_runs_nothing(html):
 
 def test_numbers_and_what_limits_them(html):
     real = section(html, "mlqa-r")
-    assert "0.7000" in real and "(5/7) [top 1000]" in real
+    assert "0.7000" in real and "(5/7) [top 1000] [other data]" in real
     for said in (
         f"{ESCAPED}: the monolingual setting was not evaluated",
         f"{ESCAPED}: 2 of 7 multilingual subsets are missing (de-multi, vi-multi)",
         "were cut at 1000; a passage below counts with rank 1001",
         "different versions of MTEB stand side by side here (2.26.24, 2.27.0)",
-        "different revisions of the data set stand side by side here (aaaaaaaaaaaa, bbbbbbbbbbbb)",
+        "different revisions of the data set stand side by side here (354d67d1cd06, bbbbbbbbbbbb)",
+        f"{ESCAPED}: the multilingual setting was evaluated on revision bbbbbbbbbbbb of the data",
         f"No values per query of {ESCAPED}: no intervals",
     ):
         assert said in real, said
@@ -164,6 +165,18 @@ def test_what_one_model_lacks_is_said(tmp_path):
     }
     assert refused == [
         "Not compared with tests: a/b has no multilingual values per query of rank distance."
+    ]
+
+
+def test_models_on_different_data_are_not_compared_with_tests(tmp_path):
+    task = "MLQARMultilingualRetrieval"
+    write_task(tmp_path, "a/a", task, 0.5)
+    write_task(tmp_path, "a/b", task, 0.6, dataset_revision="b" * 40)
+    table, refused = comparison(summarised(tmp_path)["MLQA-R"])
+    assert table is None
+    assert refused == [
+        "Not compared with tests: the multilingual setting was evaluated on different revisions "
+        "of the data: a/a on 354d67d1cd06, a/b on bbbbbbbbbbbb."
     ]
 
 

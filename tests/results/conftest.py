@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.measures import measures_of
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
@@ -65,7 +65,7 @@ def write_task(
     *,
     left_out=(),
     per_query=True,
-    dataset_revision="a" * 40,
+    dataset_revision=None,
     mteb_version="2.26.24",
     extra=None,
 ):
@@ -89,7 +89,7 @@ def write_task(
     content = {
         "task_name": task,
         "mteb_version": mteb_version,
-        "dataset_revision": dataset_revision,
+        "dataset_revision": dataset_revision or data_revision(card, setting),
         "date": 1795234295.9,
         "scores": {card.split: rows},
     }

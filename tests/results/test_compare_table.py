@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.results.compare import LEFT_OUT, CompareError
-from mteb_hybrid.results.compare_table import left_out, read_models
+from mteb_hybrid.results.compare_table import left_out, read_models, shared_data
 from mteb_hybrid.results.per_query import write_per_query
 from results.test_compare import ONE, TASK, TWO, frame
 
@@ -20,11 +20,11 @@ runner = CliRunner()
 def results(tmp_path):
     """Writes per-query values in the layout of results folders."""
 
-    def write(model, values, revision="1", task=TASK):
+    def write(model, values, revision="1", task=TASK, data=""):
         folder = tmp_path / model.replace("/", "__") / revision
         for language in values:
             rows = frame({language: values[language]}, task)
-            write_per_query(rows.drop("task").select(COLUMNS), folder, task)
+            write_per_query(rows.drop("task").select(COLUMNS), folder, task, data)
         described = json.dumps({"name": model, "revision": revision})
         (folder / "model_meta.json").write_text(described, encoding="utf-8")
         return folder
@@ -51,6 +51,21 @@ def test_text(results):
     )
     assert line.split()[-3:] == ["4", "1", "1"]
     assert [row.split()[4] for row in by_language.splitlines()[2:]] == ["de", "en"]
+
+
+def test_other_data(results):
+    base, other = results("org/base", ONE, data="old"), results("org/new", TWO, data="old")
+    found = run(base, other)
+    assert found.stdout.count("XQuAD-R multilingual [other data]") == 3
+    assert f"{TASK} [other data]: on revision old of the data, which now have" in found.stdout
+    found = run(base, other, "--format", "csv")
+    assert {row["data_revision"] for row in csv.DictReader(found.stdout.splitlines())} == {"old"}
+    assert "on revision old" in found.stderr
+    newer = results("org/newer", TWO, data="new")
+    with pytest.raises(CompareError, match=r"org/base is on revision old of the data, org/newer"):
+        shared_data([base, newer])
+    unknown = results("org/unknown", TWO)
+    assert shared_data([unknown, newer]) == {TASK: "new"}
 
 
 def test_formats(results):

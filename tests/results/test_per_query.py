@@ -16,6 +16,8 @@ from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS, group_depth, top_groups
 from mteb_hybrid.results.per_query import (
     PerQueryError,
+    data_revisions,
+    is_kept,
     read_consistency,
     read_per_query,
     write_per_query,
@@ -293,6 +295,27 @@ def test_files_without_a_checksum_are_read(tmp_path):
     file = write_per_query(rows(), tmp_path, "T")
     rows().write_parquet(file)
     assert read_per_query(tmp_path).drop("task").equals(rows())
+
+
+def test_values_on_other_data_are_told_apart(tmp_path):
+    file = write_per_query(rows(), tmp_path, "T")
+    assert data_revisions(tmp_path) == {}
+    (tmp_path / "T.json").write_text('{"dataset_revision": "old"}')
+    assert data_revisions(tmp_path) == {"T": "old"}, "as the results beside them say"
+    subset = file.stem
+    assert is_kept(tmp_path, "T", subset, rankings=False, revision="new")
+    write_per_query(rows(), tmp_path, "T", "old")
+    assert read_per_query(tmp_path).drop("task").equals(rows())
+    assert is_kept(tmp_path, "T", subset, rankings=False, revision="old")
+    assert not is_kept(tmp_path, "T", subset, rankings=False, revision="new")
+    others = rows().with_columns(pool=pl.lit("xx-multi"))
+    write_per_query(others, tmp_path, "T", "new")
+    with pytest.raises(PerQueryError, match=r"several revisions of the data: .*on old, .*on new"):
+        read_per_query(tmp_path)
+    write_rankings(tops(), tmp_path, "T", "en-multi", "old")
+    write_rankings(tops(), tmp_path, "T", "de-multi", "new")
+    with pytest.raises(PerQueryError, match="several revisions of the data"):
+        read_consistency(tmp_path, "T")
 
 
 def test_a_file_of_another_subset_is_refused(tmp_path):

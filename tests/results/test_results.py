@@ -14,8 +14,8 @@ MULTI = "MLQARMultilingualRetrieval"
 
 def test_scores_are_tidy(made):
     results = load_results(made.folder)
-    columns = "collection task setting model revision subset query_language passage_language"
-    assert results.scores.columns == [*columns.split(), "measure", "value"]
+    columns = "collection task setting model revision data_revision subset query_language"
+    assert results.scores.columns == [*columns.split(), "passage_language", "measure", "value"]
     row = results.scores.filter(
         task="MLQARCrosslingualRetrieval", model="org/first", subset="en-de", measure="map"
     )

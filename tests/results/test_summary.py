@@ -63,7 +63,7 @@ def test_every_measure_has_its_cell(made, mlqa):
                 assert cell.subsets == np.count_nonzero(~np.isnan(values))
                 assert cell.expected == len(values)
     cell = model_of(mlqa, HOSTILE).cells[Setting.MULTILINGUAL, "map"]
-    assert cell.text(1).endswith("(5/7) [top 1000]")
+    assert cell.text(1).endswith("(5/7) [top 1000] [other data]")
 
 
 def test_a_cell_has_the_share_that_it_was_measured_on(tmp_path):

@@ -1,12 +1,16 @@
 import csv
+import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
-from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.results.cells import Cell
+from mteb_hybrid.cards.tasks import data_revision, tasks_by_name
+from mteb_hybrid.results.cells import OTHER_DATA, Cell
 from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.results.text_table import Format
 
@@ -15,14 +19,19 @@ from mteb_hybrid.results.text_table import Format
 def results(tmp_path):
     """Writes result files in MTEB's layout."""
 
-    def write(model, task, rows, revision="1", meta=True):
+    def write(model, task, rows, revision="1", meta=True, data=None):
         folder = tmp_path / "results" / model.replace("/", "__") / revision
         folder.mkdir(parents=True, exist_ok=True)
         if meta:
             described = json.dumps({"name": model, "revision": revision})
             (folder / "model_meta.json").write_text(described, encoding="utf-8")
         scores = [{"hf_subset": subset, **values} for subset, values in rows.items()]
-        content = {"task_name": task, "scores": {tasks_by_name()[task][0].split: scores}}
+        card, setting = tasks_by_name()[task]
+        content = {
+            "task_name": task,
+            "dataset_revision": data or data_revision(card, setting),
+            "scores": {card.split: scores},
+        }
         file = folder / f"{task}.json"
         file.write_text(json.dumps(content), encoding="utf-8")
         return file
@@ -62,6 +71,28 @@ def test_a_mean_over_some_subsets_says_so(results, tmp_path):
     (row,) = result_rows([tmp_path])
     assert row.model == "org/model"
     assert "0.2500 (1/11) [top 1000]" in render([row])
+
+
+def test_rows_on_other_data_are_marked_and_named(results, tmp_path):
+    full(results, "org/model")
+    assert OTHER_DATA not in render(rows := result_rows([tmp_path])) + legend(rows)
+    multi = {"en-multi": {"map": 0.25, "rank_distance": 7.0}}
+    card, setting = tasks_by_name()["MLQARMultilingualRetrieval"]
+    now = data_revision(card, setting)
+    results("org/model", "MLQARMultilingualRetrieval", multi, data=f"{now}+left-out-1")
+    (row,) = result_rows([tmp_path])
+    assert [cell and cell.is_on_other_data for cell in row.cells] == [False, None, True, True]
+    for format in (Format.TEXT, Format.MARKDOWN, Format.LATEX):
+        shown = render([row], format)
+        assert re.findall(r"0\.[25]0*[^&|]{0,25}data", shown), shown
+    assert legend([row]).endswith(f"MLQA-R, org/model: {now[:12]}+left-out-1, now {now[:12]}.")
+    for line in csv.DictReader(io.StringIO(render([row], Format.CSV))):
+        old = line["setting"] == "multilingual"
+        assert line["data_revision"] == (f"{now}+left-out-1" if old else now)
+        assert line["data_revision_now"] == now
+    assert OTHER_DATA in load_results(tmp_path)._repr_html_()
+    cells = summarise(load_results(tmp_path)).collections[0].models[0].cells
+    assert cells[setting, "pool_loss"].is_on_other_data, "a difference of old and new"
 
 
 def test_models_and_collections_are_ordered(results, tmp_path):

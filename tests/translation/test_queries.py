@@ -9,7 +9,7 @@ from cards.test_translations import TOY
 from mteb_hybrid.cards.translations import overlay_folder, provenance
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.translate import language_codes
-from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.retrieval.views import View, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.translated import with_translated_queries

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig, NllbTokenizer
 
-from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Options, Translator
 from translation.conftest import NLLB_CODES
@@ -165,6 +165,14 @@ def test_weights_that_are_no_safetensors_are_refused(nllb, tmp_path):
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(TranslationError, match=r"pickled: no safetensors weights .*refs/pr/45"):
+        Translator(str(folder))
+
+
+def test_weights_that_are_cut_short_are_refused(nllb, tmp_path):
+    folder = shutil.copytree(nllb, tmp_path / "cut")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match=r"model\.safetensors: damaged or cut short"):
         Translator(str(folder))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from mteb_hybrid.cards.source import Source
+from mteb_hybrid.cards.formats import Source
 from mteb_hybrid.cards.tables import EachLanguageOnce, Language, ShortCode, Split, Strict
 from mteb_hybrid.files.addresses import without_user
 from mteb_hybrid.files.documents import read_toml

@@ -2,7 +2,7 @@
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card, collections
-from mteb_hybrid.cards.translations import translations
+from mteb_hybrid.cards.translations import digest, provenance, translations
 from mteb_hybrid.retrieval.views import Setting, View, views
 
 
@@ -23,6 +23,23 @@ def task_name(card: TaskCard, setting: Setting) -> str:
 def card_settings(card: TaskCard) -> tuple[Setting, ...]:
     """The settings that a collection has, in their order: those with any views."""
     return tuple(setting for setting in Setting if task_views(card, setting))
+
+
+def data_revision(card: TaskCard, setting: Setting) -> str:
+    """The revision of all that a task measures on.
+
+    It is that of the files, and what stands for the rows that are left out and for translated
+    queries.
+
+    Raises:
+        DataError: As `task_views`.
+    """
+    revision = card.source.revision
+    if card.source.known_faults.listed:
+        revision += f"+left-out-{card.source.known_faults.digest}"
+    if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
+        revision += f"+translated-{digest(translated)}"
+    return revision
 
 
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:

@@ -55,14 +55,18 @@ def compare(
     """
     from mteb_hybrid.results import compare_table
 
+    revisions = compare_table.shared_data(results)
     models = compare_table.read_models(results)
     for name, tasks in compare_table.left_out(models).items():
         say(f"{name}: left out, as only one of the two has it: {', '.join(tasks)}", err=True)
     measures = measure or compare_table.default_measures(models)
     print(
         compare_table.tables(
-            models, measures, by, trained_on or (), format, resamples, seed, terminal_width()
+            *(models, measures, by, trained_on or (), format, resamples, seed),
+            *(terminal_width(), revisions),
         )
     )
     if format is Format.TEXT:
         say("", compare_table.LEGEND)
+    for note in compare_table.other_data(revisions):
+        say(note, err=format is not Format.TEXT)

@@ -72,9 +72,13 @@ class KeptResults(ResultCache):
 
     def _lost(self, task: CardTask, folder: Path, there: set[str]) -> set[str]:
         """The subsets of which what is kept beside the results is missing or damaged."""
-        name, rankings = task.metadata.name, task.keeps_rankings
+        name, revision = task.metadata.name, task.metadata.revision
         asked = there - self._whole.setdefault(name, set())
-        lost = {subset for subset in asked if not is_kept(folder, name, subset, rankings)}
+        lost = {
+            subset
+            for subset in asked
+            if not is_kept(folder, name, subset, task.keeps_rankings, revision)
+        }
         self._whole[name] |= asked - lost
         return lost
 

@@ -6,8 +6,8 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from pydantic import PrivateAttr, ValidationError
 
 from mteb_hybrid.cards.card import CardError, TaskCard
-from mteb_hybrid.cards.tasks import task_views
-from mteb_hybrid.cards.translations import digest, provenance
+from mteb_hybrid.cards.tasks import data_revision, task_views
+from mteb_hybrid.cards.translations import provenance
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -42,10 +42,9 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
         CardError: If MTEB does not accept the card's metadata.
     """
     codes = {short: language.code for short, language in card.languages.items()}
-    description, revision = f"{card.description} {DESCRIPTIONS[setting]}", card.source.revision
+    description = f"{card.description} {DESCRIPTIONS[setting]}"
     if card.source.known_faults.listed:
         description += f" {card.source.known_faults}"
-        revision += f"+left-out-{card.source.known_faults.digest}"
     fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         codes = {**translated.languages, **codes}
@@ -53,7 +52,6 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
             f" Queries were translated by {translated.system} ({translated.revision}, "
             f"{translated.date})."
         )
-        revision += f"+translated-{digest(translated)}"
         fields["sample_creation"] = "machine-translated"
     eval_langs = {
         subset: list(
@@ -71,7 +69,10 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
             eval_splits=[card.split],
             eval_langs=eval_langs,
             main_score="map",
-            dataset={"path": card.source.repository, "revision": revision},
+            dataset={
+                "path": card.source.repository,
+                "revision": data_revision(card, setting),
+            },
             adapted_from=card.metadata.adapted_from or None,
             reference=card.metadata.reference or None,
             **fields,

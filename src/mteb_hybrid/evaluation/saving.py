@@ -36,6 +36,9 @@ LOG = logging.getLogger(__name__)
 RUN_SETTINGS = "run_settings.jsonl"
 SCRATCH = "mteb-hybrid-results"
 
+_SAVED: dict[Path, tuple[object, str, set[tuple[str, str]]]] = {}
+"""What this process has saved in a file last: its stamp, the data's revision, and the subsets."""
+
 
 def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
     """``ResultCache.save_to_cache`` that writes each file whole, and loses no subset.
@@ -54,7 +57,7 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             return
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
         with lock(file.parent), scratch(SCRATCH) as folder:
-            there = _mended(file)
+            there = None if _adds_nothing(file, task_result) else _mended(file)
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
             elif there is not None:
@@ -68,6 +71,7 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
+            _SAVED[file] = _stamp(file), task_result.dataset_revision, _subsets(task_result)
 
     return save_to_cache
 
@@ -152,6 +156,33 @@ def retire(file: Path, revision: str, kept: Iterable[Path]) -> None:
 
 def _is_ours(task: str, model: object) -> bool:
     return isinstance(model, ModelMeta) and task in tasks_by_name()
+
+
+def _adds_nothing(file: Path, result: TaskResult) -> bool:
+    """Whether a file is as this process has left it, and all of its subsets are in a result.
+
+    A task of a thousand subsets is saved a thousand times; reading it each time costs more than
+    writing it.
+    """
+    stamp, revision, subsets = _SAVED.get(file, (None, "", set()))
+    return (
+        stamp is not None
+        and stamp == _stamp(file)
+        and revision == result.dataset_revision
+        and subsets <= _subsets(result)
+    )
+
+
+def _stamp(file: Path) -> object:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _subsets(result: TaskResult) -> set[tuple[str, str]]:
+    return {(split, row["hf_subset"]) for split, rows in result.scores.items() for row in rows}
 
 
 def _mended(file: Path) -> TaskResult | None:

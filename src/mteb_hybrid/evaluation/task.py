@@ -290,10 +290,11 @@ class CardTask(ToldOnce):
         parallel = self.card.source.parallel
         scores, rows = measure_view(ranks, self.setting, groups, hf_subset, parallel)
         if self._per_query_folder:
-            write_per_query(rows, self._per_query_folder, self.metadata.name)
+            task, revision = self.metadata.name, self.metadata.revision
+            write_per_query(rows, self._per_query_folder, task, revision)
             if self.keeps_rankings:
                 tops = top_groups(ranks, groups, self._passage_groups)
-                write_rankings(tops, self._per_query_folder, self.metadata.name, hf_subset)
+                write_rankings(tops, self._per_query_folder, task, hf_subset, revision)
         return scores
 
     def _depth(self, pool: Pool) -> int:

@@ -3,6 +3,8 @@
 import hashlib
 import shutil
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -21,6 +23,9 @@ _REDIRECTS = 10
 _SECONDS = (20, 60)
 """How long a server may take to answer, and then to go on."""
 
+_LEAST = 1_000
+_WINDOW = 60.0
+"""A server that sends fewer bytes in a second, all through so many seconds, is given up."""
 
 SHARE = 0.9
 """How much of what is free on the disk a file may take: others write there too."""
@@ -80,7 +85,7 @@ def _fetch(url: str, part: Path) -> str:
             with tqdm(
                 total=size, unit="B", unit_scale=True, disable=not sys.stderr.isatty()
             ) as bar:
-                for chunk in response.iter_content(2**16):
+                for chunk in _chunks(response, url):
                     if stream.tell() + len(chunk) > most:
                         raise _too_large(url, part, "it goes on and on", most)
                     stream.write(chunk)
@@ -89,6 +94,22 @@ def _fetch(url: str, part: Path) -> str:
             return digest.hexdigest()
     except (RequestException, HTTPError) as error:
         raise DownloadError(f"{without_user(url)}: not downloaded: {_said(error)}.") from None
+
+
+def _chunks(response: "Response", url: str) -> Iterator[bytes]:
+    """What a server sends, as it comes: a read of so many bytes would wait for the last of them."""
+    read = response.raw.read1
+    began, size = time.monotonic(), 0
+    while chunk := read(2**16):
+        yield chunk
+        size += len(chunk)
+        if (took := time.monotonic() - began) >= _WINDOW:
+            if size < _LEAST * took:
+                raise DownloadError(
+                    f"{without_user(url)}: not downloaded: the server sends fewer than {_LEAST:,} "
+                    f"bytes a second. Try again later, or get the file elsewhere."
+                )
+            began, size = time.monotonic(), 0
 
 
 def _too_large(url: str, part: Path, found: str, most: int) -> DownloadError:

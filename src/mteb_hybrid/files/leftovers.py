@@ -1,5 +1,6 @@
 """What a process that was killed while it wrote has left beside the place."""
 
+import errno
 import hashlib
 import os
 import platform
@@ -14,6 +15,11 @@ from pathlib import Path
 UNFINISHED = re.compile(r"\.(.+)-([0-9a-f]{8})-(\d{1,9})-\w{8}\.(part|old)", re.DOTALL)
 """Names of what is written, and of what it takes the place of: see `unfinished`."""
 
+_SHORTENED = re.compile(r".{30}~[0-9a-f]{16}\Z", re.DOTALL)
+
+LONGEST = 220
+"""Bytes of a name that may stand in another one: file systems have 255, and ours adds up to 34."""
+
 DAY = 24 * 3600
 """Seconds after which what another machine left untouched is taken for abandoned."""
 
@@ -24,7 +30,26 @@ def unfinished(name: str) -> str:
     They tell where and by which process; eight characters at random and ``.part`` or ``.old``
     follow.
     """
-    return f".{name}-{_place()}-{os.getpid()}-"
+    return f".{_fitting(name)}-{_place()}-{os.getpid()}-"
+
+
+def lock_file(path: Path) -> Path:
+    """The file with which a file or folder is locked, beside it."""
+    return path.with_name(f".{_fitting(path.name)}.lock")
+
+
+def pointed_to(path: Path) -> Path:
+    """Where a link at a place leads, there or not; the place itself if no link is there.
+
+    Raises:
+        OSError: If links lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
 
 
 def clean(path: Path) -> None:
@@ -33,7 +58,7 @@ def clean(path: Path) -> None:
     `whole` and `whole_folder` do it before they write. Whoever reads a folder that is replaced as a
     whole does it before reading: between two renames its old content lies beside it. What was left
     of other files and folders beside the place goes too, as nobody may ever write those again. The
-    place's own lock goes if nobody holds it.
+    place's own lock goes if nobody holds it. Where a link leads from the place, the same is done.
 
     Args:
         path: The place that was written to.
@@ -42,9 +67,12 @@ def clean(path: Path) -> None:
         for left in path.parent.iterdir():
             if found := UNFINISHED.fullmatch(left.name):
                 with suppress(OSError):
-                    _clear(left, found)
+                    _clear(left, found, path)
     if path.name:
-        _unlock(path.with_name(f".{path.name}.lock"))
+        _unlock(lock_file(path))
+    with suppress(OSError):
+        if (target := pointed_to(path)) != path:
+            clean(target)
 
 
 def is_unfinished(path: Path) -> bool:
@@ -65,12 +93,14 @@ def _unlock(file: Path) -> None:
         held.release()
 
 
-def _clear(left: Path, found: re.Match[str]) -> None:
+def _clear(left: Path, found: re.Match[str], path: Path) -> None:
     name, place, process, kind = found.groups()
     if not _abandoned(left, place, int(process)):
         return
-    if kind == "old" and not (whole := left.with_name(name)).exists():
-        left.rename(whole)
+    whole = path if _fitting(path.name) == name else left.with_name(name)
+    if kind == "old" and not whole.exists():
+        if whole == path or not _SHORTENED.search(name):  # else its place alone knows its name
+            left.rename(whole)
     elif left.is_dir() and not left.is_symlink():
         shutil.rmtree(left, ignore_errors=True)
     else:
@@ -93,6 +123,15 @@ def _runs(process: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def _fitting(name: str) -> str:
+    """A name, or its beginning and a checksum where more stands around it than a name may have."""
+    raw = os.fsencode(name)
+    if len(raw) <= LONGEST:
+        return name
+    digest = hashlib.sha256(raw).hexdigest()[:16]
+    return f"{raw[: LONGEST - 17].decode(errors='ignore')}~{digest}"
 
 
 @cache

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mteb_hybrid.files.leftovers import lock_file
+
 if TYPE_CHECKING:
     from filelock import FileLock
 
@@ -32,7 +34,7 @@ def lock(path: Path) -> Iterator[None]:
     from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.with_name(f".{path.name}.lock")
+    file = lock_file(path)
     held = FileLock(file, poll_interval=0.1)
     locked = _acquire(held, path)
     try:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mteb_hybrid.files.errors import ExportError
-from mteb_hybrid.files.leftovers import clean, unfinished
+from mteb_hybrid.files.leftovers import clean, pointed_to, unfinished
 from mteb_hybrid.files.lock import lock
 
 UNNAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -23,7 +23,7 @@ _SHORT = re.compile(r"\d+ requested and \d+ written|inline_container|PytorchStre
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, *, follow: bool = False) -> Iterator[Path]:
     """Write a file or folder under another name, beside its place, and rename it when it is whole.
 
     If anything fails, its place is as it was before; a process that is killed or a machine that
@@ -32,6 +32,8 @@ def whole(path: Path) -> Iterator[Path]:
 
     Args:
         path: Where it goes; its folder is made if need be, and what is there is replaced.
+        follow: Whether a link there is followed, for a place that the user names. Else the link
+            itself is replaced: in a folder that others filled, it may lead anywhere.
 
     Yields:
         The path to write to, with nothing there yet. It has another suffix.
@@ -40,6 +42,7 @@ def whole(path: Path) -> Iterator[Path]:
         FileExistsError: If a file is written where a folder lies, or a folder where a file does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    path = pointed_to(path) if follow else path
     clean(path)
     part, old = _beside(path)
     try:
@@ -61,9 +64,9 @@ def whole(path: Path) -> Iterator[Path]:
         _remove(part)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, in UTF-8 and with line feeds as they are."""
-    with whole(path) as part:
+def write_text(path: Path, text: str, *, follow: bool = False) -> None:
+    """Write a text file whole, in UTF-8 and with line feeds as they are; see `whole`."""
+    with whole(path, follow=follow) as part:
         part.write_text(text, encoding="utf-8", newline="")
 
 
@@ -82,7 +85,7 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     interrupted can be given again. If anything fails, the target is as it was before.
 
     Args:
-        target: Where the folder goes.
+        target: Where the folder goes. A link there is followed: large folders lie on other disks.
         overwrite: Whether a folder that holds anything else is replaced, with all that is in it.
 
     Yields:
@@ -91,6 +94,7 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         ExportError: If the target is a file, or holds anything else and may not be replaced.
     """
+    target = pointed_to(target)
     clean(target)
     if target.exists() and not target.is_dir():
         raise ExportError(f"{target}: is a file; expected a folder. Choose another --output.")
@@ -132,11 +136,11 @@ def named(path: Path, part: Path | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            name = os.fsdecode(error.filename or "")
+            name = os.fsdecode(error.filename2 or error.filename or "")  # of a copy, the second
             if error.errno in UNNAMED and not name:
                 error.filename, error.strerror = str(path), os.strerror(error.errno)
             elif part and name.startswith(str(part)):
-                error.filename = str(path) + name.removeprefix(str(part))
+                error.filename, error.filename2 = str(path) + name.removeprefix(str(part)), None
             raise
         rust = re.search(r"\(os error (\d+)\)", str(error))
         number = int(rust[1]) if rust else errno.ENOSPC if _SHORT.search(str(error)) else None

@@ -19,7 +19,7 @@ from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.model_card.evaluation import Evaluation, eval_results, is_ours, read_evaluation
 from mteb_hybrid.model_card.text import base_model, card_text, published_name
-from mteb_hybrid.models.load import CARD_FOLDER, ModelError
+from mteb_hybrid.models.contents import CARD_FOLDER, ModelError
 from mteb_hybrid.recipes.kept_run import read_run
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def write_card(folder: Path, meta: "ModelMeta", results: Sequence[Path] = ()) ->
     """Write ``README.md`` of a model, and the pictures it shows in the folder ``model_card``.
 
     Writing it twice gives the same file, and the model's revision stays as it was
-    (`mteb_hybrid.models.load.folder_hash`). Without matplotlib there are no pictures, and a line on
-    stderr says so.
+    (`mteb_hybrid.models.contents.folder_hash`). Without matplotlib there are no pictures, and a
+    line on stderr says so.
 
     Args:
         folder: The model's folder; for a model that MTEB fetches, any folder.

@@ -100,7 +100,7 @@ def eval_results(rows: Iterable[Row]) -> list[EvalResult]:
             dataset_name=row.collection,
             dataset_config=f"{cards[row.collection].name}-{column.setting}",
             dataset_split=cards[row.collection].split,
-            dataset_revision=cards[row.collection].source.revision,
+            dataset_revision=cell.data or None,
             metric_type=column.score,
             metric_name=column.title,
             metric_value=round(cell.value, 5),

@@ -10,11 +10,11 @@ from mteb_hybrid.cards.tasks import card_settings, task_name
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.model_card.evaluation import MTEB, Evaluation, cards_by_title
 from mteb_hybrid.model_card.markdown import Markdown, escape, fence, link, render
-from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.kept_run import Run
 from mteb_hybrid.results.cells import COLUMNS, cell_text
-from mteb_hybrid.results.table import LEGEND
+from mteb_hybrid.results.table import LEGEND, limits
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -55,7 +55,7 @@ def card_text(
         prompts=_prompts(prompts),
         rows=_rows(meta, evaluation),
         columns=[column.title for column in COLUMNS],
-        legend=LEGEND,
+        legend=" ".join([LEGEND, *(limits(evaluation.rows) if evaluation else [])]),
         mteb=Markdown(MTEB),
         version=importlib.metadata.version("mteb-hybrid"),
         provenance=_provenance(meta, evaluation),

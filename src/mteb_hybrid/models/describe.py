@@ -5,7 +5,8 @@ from typing import Any
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
-from mteb_hybrid.models.load import ModelError, open_folder
+from mteb_hybrid.models.contents import ModelError
+from mteb_hybrid.models.load import open_folder
 
 RUN_META = "model_meta.json"
 

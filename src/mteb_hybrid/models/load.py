@@ -1,49 +1,41 @@
 """Models to evaluate: the ones MTEB knows by name, and local folders, which MTEB refuses."""
 
 import codecs
-import hashlib
+import shlex
 import warnings
-from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean
-from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.models.contents import (
+    ModelError,
+    base_folder,
+    checked_json,
+    folder_hash,
+    loaded_files,
+)
 from mteb_hybrid.models.kind import REFUSED, kind_of
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
 
-
-CARD_FOLDER = "model_card"
-
-NOT_LOADED = (
-    *(".*", "*~", "*.tmp", "__pycache__", "Thumbs.db", "desktop.ini"),  # what tools leave
-    *("*.md", "LICENSE*", "NOTICE*", "*.png", "*.jpg", "*.jpeg", "*.gif", "*.svg", "*.pdf"),
-    "model_meta.json",
-    *("optimizer.*", "scheduler.*", "scaler.*", "rng_state*"),  # what training goes on from
-    *("trainer_state.json", "training_args.bin", "events.out.tfevents*"),
-    *("*.onnx", "*.h5", "*.msgpack", "*.ot"),  # weights for other frameworks
-)
-"""Names of files and folders that loading a model does not read. Any other file may be read."""
+Kind = TypeVar("Kind")
 
 PICKLED = ("pytorch_model*.bin", "adapter_model.bin")
 """Names of files of pickled weights that a loader would read."""
 
-VOCABULARIES = ("tokenizer.json", "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
+TOKENIZER = "tokenizer.json"
+"""It may have tens of megabytes, and its own reader has limits: looked at where that fails."""
+
+VOCABULARIES = (TOKENIZER, "vocab*", "merges.txt", "*.model", "*.spm", "tekken.json")
 """Names of files that hold the words of a tokenizer."""
 
 FEWEST_WORDS = 256
 """A tokenizer without such a file has at least as many: one of bytes."""
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded. The message says what was expected."""
 
 
 def load_model(name: str, revision: str | None = None, device: str | None = None) -> "MTEBModels":
@@ -147,22 +139,40 @@ def open_folder(folder: Path, device: str | None = None) -> "SentenceTransformer
             its own.
     """
     check_folder(folder)
-    names = _check_files(folder)
+    names = check_files(folder)
     if refused := REFUSED.get(kind_of(folder)):
         raise ModelError(f"{folder}: {refused}.")
     from sentence_transformers import SentenceTransformer
 
+    model = _opened(SentenceTransformer, folder, device)
+    _check_loaded(model, folder, names)
+    return model
+
+
+def open_cross_encoder(folder: Path, device: str | None = None) -> "CrossEncoder":
+    """Load the cross-encoder of a folder: as `open_folder`, of the other kind."""
+    from sentence_transformers import CrossEncoder
+
+    check_folder(folder)
+    check_files(folder, "CrossEncoder")
+    model: CrossEncoder = _opened(CrossEncoder, folder, device)
+    return model
+
+
+def _opened(kind: type[Kind], folder: Path, device: str | None) -> Kind:
     try:
-        model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        opened: Any = kind
+        model: Kind = opened(str(folder), device=device, local_files_only=True)
     except Exception as error:  # what foreign files lead to may be any of them
+        if (words := folder / TOKENIZER).is_file():
+            checked_json(words, object)
         if "trust_remote_code" in str(error):
             raise ModelError(
                 f"{folder}: needs code of its own, which mteb-hybrid does not run. If you have "
-                "read and trust that code, load it in Python with SentenceTransformer(folder, "
+                f"read and trust that code, load it in Python with {kind.__name__}(folder, "
                 "trust_remote_code=True), and give the model to mteb.evaluate."
             ) from error
         raise ModelError(f"{folder}: cannot be loaded: {_reason(error)}") from error
-    _check_loaded(model, folder, names)
     return model
 
 
@@ -177,15 +187,28 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _check_files(folder: Path) -> set[str]:
-    """Check what can be checked before anything is loaded; the names of all tensors."""
+def check_files(folder: Path, kind: str | None = "SentenceTransformer") -> set[str]:
+    """Check what can be checked before anything is loaded, of an adapter's base too.
+
+    Args:
+        folder: The model's folder.
+        kind: The class of sentence-transformers that loads it; None if it is loaded otherwise, by
+            what takes no pickled weights.
+
+    Returns:
+        The names of all tensors.
+
+    Raises:
+        ModelError: If a file is damaged, or there are pickled weights alone.
+    """
     from safetensors import SafetensorError, safe_open
 
     files, names = loaded_files(folder), set()
     safe = {file.parent for file in files if file.suffix == ".safetensors"}
     for file in files:
         if file.suffix == ".json":
-            _json(file, object)
+            if file.name != TOKENIZER:
+                checked_json(file, object)
             with file.open("rb") as stream:
                 if stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
                     raise ModelError(
@@ -200,19 +223,32 @@ def _check_files(folder: Path) -> set[str]:
                 raise ModelError(
                     f"{file}: damaged or cut short ({error}); copy or download it again"
                 ) from None
-        elif file.parent not in safe and any(fnmatchcase(file.name, name) for name in PICKLED):
+        elif not kind or file.parent in safe:
+            continue
+        elif any(fnmatchcase(file.name, name) for name in PICKLED):
             raise ModelError(
                 f"{file}: pickled weights, which may run code when they are read; expected "
-                "model.safetensors. Convert it where you trust it: load it with "
-                "SentenceTransformer(folder), and write it with save_pretrained(new_folder)."
+                "model.safetensors. Convert the folder, if you trust it: "
+                f"{_conversion(folder, kind)}"
             )
+    if base := base_folder(folder):
+        names |= check_files(base, kind)
     return names
+
+
+def _conversion(folder: Path, kind: str) -> str:
+    """The command that writes a folder anew, with weights in safetensors."""
+    code = (
+        f"import sys; from sentence_transformers import {kind} as M; "
+        "M(sys.argv[1]).save_pretrained(sys.argv[2])"
+    )
+    return shlex.join(["python", "-c", code, str(folder), f"{folder}-safetensors"])
 
 
 def _check_loaded(model: "SentenceTransformer", folder: Path, tensors: set[str]) -> None:
     """Refuse what transformers would make up: random weights, and a tokenizer without words."""
     inner = getattr(next(iter(model), None), "auto_model", None)
-    if inner is None or _base(folder):
+    if inner is None or base_folder(folder):
         return
     own = [name for name, _ in inner.named_parameters()]
     if own and tensors and not any(tensor.endswith(tuple(own)) for tensor in tensors):
@@ -241,74 +277,3 @@ def _reason(error: Exception) -> str:
         return "its weights have other shapes than config.json says"
     first = str(error).strip().partition("\n")[0].rstrip(".")
     return first if len(first.split()) > 2 else f"{type(error).__name__} {first}".strip()
-
-
-def folder_hash(folder: Path) -> str:
-    """Hash of the names and contents of a model's files, those that are loaded: 16 hex digits.
-
-    Read are the files in the folder itself, in the folders that ``modules.json`` names, and in
-    ``additional_chat_templates``; in every folder, where there is Python code, which may read
-    anything; and those of the folder that an adapter names as its base. Of these, every file counts
-    that is not one of `NOT_LOADED`. Symbolic links are followed.
-    """
-    return files_hash(folder, loaded_files(folder))
-
-
-def files_hash(folder: Path, files: Iterable[Path]) -> str:
-    """Hash of the names, relative to a folder, and the contents of files: 16 hex digits."""
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    if base := _base(folder):
-        digest.update(folder_hash(base).encode())
-    return digest.hexdigest()[:16]
-
-
-def loaded_files(folder: Path) -> list[Path]:
-    """The files that loading a model reads, as `folder_hash` says, but for those of its base."""
-    found = list(_walk(folder, deep=False))
-    for name in _module_folders(folder):
-        found += _walk(folder / name, above=(folder.resolve(),))
-    if any(file.suffix == ".py" for file in found):
-        return [file for file in _walk(folder) if file.relative_to(folder).parts[0] != CARD_FOLDER]
-    return found
-
-
-def _walk(folder: Path, *, deep: bool = True, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    if not folder.is_dir() or (here := folder.resolve()) in above:  # a link back to where it lies
-        return
-    for entry in folder.iterdir():
-        if any(fnmatchcase(entry.name, pattern) for pattern in NOT_LOADED):
-            continue
-        if entry.is_file():
-            yield entry
-        elif deep:
-            yield from _walk(entry, above=(*above, here))
-
-
-def _module_folders(folder: Path) -> set[str]:
-    """The outermost of the folders that modules.json names, and that of chat templates."""
-    names = {"additional_chat_templates"}
-    if (file := folder / "modules.json").is_file():
-        for module in _json(file, list):
-            names.update(PurePosixPath(str(module.get("path") or "")).parts[:1])
-    if (file := folder / "router_config.json").is_file():  # a Router keeps its modules at the root
-        names.update(PurePosixPath(name).parts[0] for name in _json(file, dict).get("types", {}))
-    return names
-
-
-def _base(folder: Path) -> Path | None:
-    """The folder of the model that an adapter changes, if that is a folder."""
-    file = folder / "adapter_config.json"
-    named = _json(file, dict).get("base_model_name_or_path") if file.is_file() else None
-    base = Path(named) if named else None
-    return base if base and base.is_dir() and base.resolve() != folder.resolve() else None
-
-
-def _json(file: Path, kind: type) -> Any:
-    try:
-        return json_file(file, kind)
-    except DataError as error:
-        raise ModelError(str(error)) from None

@@ -18,15 +18,9 @@ from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.models.contents import CARD_FOLDER, ModelError, files_hash, folder_hash
 from mteb_hybrid.models.describe import model_facts
-from mteb_hybrid.models.load import (
-    CARD_FOLDER,
-    ModelError,
-    check_folder,
-    files_hash,
-    folder_hash,
-    open_folder,
-)
+from mteb_hybrid.models.load import check_folder, open_folder
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -108,6 +102,7 @@ def add_model(
             no commit, or MTEB does not accept a field.
     """
     folder = folder.resolve()
+    clean(folder)
     if revision is not None and not COMMIT.fullmatch(revision):
         raise ModelError(
             f"revision is {revision!r}; expected the commit of the model on the hub, 40 hex digits"

@@ -7,7 +7,7 @@ from typing import Any
 
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.whole import whole, write_text
-from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import read_recipe, to_toml, without_paths
 

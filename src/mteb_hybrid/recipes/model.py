@@ -35,7 +35,7 @@ class Model(Table):
         name: ``org/name`` on the hub, the offline model of this package, or a folder (absolute,
             or beginning with a dot; then from the current folder, or that of the recipe).
         revision: Its commit on the hub, 40 hex digits. The offline model has one. A folder needs
-            none; if it is given, it is compared with `mteb_hybrid.models.load.folder_hash`.
+            none; if it is given, it is compared with `mteb_hybrid.models.contents.folder_hash`.
         pooling: For plain transformers, which say nothing of pooling; refused for others.
         max_seq_length: In tokens; by default the model's own.
         query_prompt: Put before every query, and kept in the trained model.

@@ -10,9 +10,11 @@ from collections.abc import Container
 from pathlib import Path
 
 from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.languages.near import did_you_mean
-from mteb_hybrid.models.load import ModelError, check_folder
+from mteb_hybrid.models.contents import ModelError
+from mteb_hybrid.models.load import check_folder
 from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
 
@@ -76,7 +78,7 @@ def model_folder(model: Model) -> Path:
     Raises:
         ModelError: If it is not there, or holds no model.
     """
-    folder = Path(model.name).expanduser()
+    clean(folder := Path(model.name).expanduser())
     if not folder.is_dir():
         raise ModelError(
             f"model.name: no folder {model.name}; expected one, or org/name on the hub"

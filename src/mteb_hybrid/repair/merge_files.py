@@ -113,4 +113,4 @@ def write_run(run: Scores, file: Path, tag: str) -> None:
                 sorted(ranked.items(), key=lambda item: (item[1], item[0]), reverse=True), 1
             )
         )
-    write_text(file, text)
+    write_text(file, text, follow=True)

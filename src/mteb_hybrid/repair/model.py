@@ -16,8 +16,8 @@ from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder
+from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.models.describe import RUN_META
-from mteb_hybrid.models.load import CARD_FOLDER
 from mteb_hybrid.repair.record import RECORD
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorMap

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from mteb_hybrid.files.lines import json_file
-from mteb_hybrid.models.load import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.where import Share, Where
 

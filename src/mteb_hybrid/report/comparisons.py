@@ -4,7 +4,7 @@ import polars as pl
 
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.tables import Table, number
-from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.results.cells import NONE, short_revision
 from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare, on_both
 from mteb_hybrid.results.resample import holm
 from mteb_hybrid.results.results import COMPARED
@@ -29,6 +29,9 @@ def comparison(collection: CollectionSummary) -> tuple[Table | None, list[str]]:
         for setting in collection.settings:
             if setting not in first.queries or setting not in second.queries:
                 continue
+            if on := _revisions(first, second, setting):
+                refused.append(f"Not compared with tests: {on}")
+                continue
             sides = first.queries[setting], second.queries[setting]
             measures, lacking = _shared(first, second, setting)
             refused += lacking
@@ -47,6 +50,15 @@ def comparison(collection: CollectionSummary) -> tuple[Table | None, list[str]]:
     rows = pl.concat(found)
     rows = rows.with_columns(p_holm=pl.Series(holm(rows["p"].to_list())))
     return _table(collection.title, first.label, rows), refused
+
+
+def _revisions(first: ModelSummary, second: ModelSummary, setting: Setting) -> str | None:
+    """What to say of two models that were evaluated on different data, None if they were not."""
+    on = {m.label: m.evaluations[setting].dataset_revision for m in (first, second)}
+    if len(set(filter(None, on.values()))) < 2:
+        return None
+    said = ", ".join(f"{label} on {short_revision(revision)}" for label, revision in on.items())
+    return f"the {setting} setting was evaluated on different revisions of the data: {said}."
 
 
 def _shared(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mteb_hybrid.results.cells import short_revision
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 
 HOW_TO_KEEP = (
@@ -41,6 +42,13 @@ def notes(collection: CollectionSummary) -> list[str]:
                     "subsets tie with many others: among those the model knows no order, and a low "
                     "bias means little."
                 )
+            if found.is_on_other_data:
+                said.append(
+                    f"{model.label}: the {setting} setting was evaluated on revision "
+                    f"{short_revision(found.dataset_revision)} of the data, which now have "
+                    f"{short_revision(found.current_revision)}: not comparable with results on "
+                    "these. `mteb-hybrid run` sets them aside and evaluates anew."
+                )
             if len(found.mteb_versions) > 1:
                 said.append(
                     f"{model.label}: subsets of {found.task} come from several versions of MTEB: "
@@ -65,7 +73,7 @@ def notes(collection: CollectionSummary) -> list[str]:
         ("revisions of the data set", set().union(*(r for r in revisions.values() if len(r) > 1))),
     ):
         if len(versions) > 1:
-            shown = ", ".join(sorted(_short(version) for version in versions))
+            shown = ", ".join(sorted(short_revision(v) or "unknown" for v in versions))
             said.append(
                 f"Results of different {what} stand side by side here ({shown}); differences "
                 "between them may have that cause."
@@ -79,8 +87,3 @@ def notes(collection: CollectionSummary) -> list[str]:
 def _cell_notes(model: ModelSummary) -> Iterator[str]:
     for note in dict.fromkeys(note for cell in model.cells.values() for note in cell.notes):
         yield f"{model.label}: {note}"
-
-
-def _short(version: str) -> str:
-    commit, plus, translations = version.partition("+")
-    return f"{commit[:12]}{plus}{translations}" or "unknown"

@@ -81,7 +81,8 @@ def write_report(
         repairs: What the folders of repaired models tell of their repairs.
     """
     found, repaired = chapters(summary), repair_chapters(repairs)
-    _write(output, page(summary, found, repaired).encode())
+    with whole(output, follow=True) as part:
+        part.write_bytes(page(summary, found, repaired).encode())
     parts: list[Chapter | RepairChapter] = [*found, *repaired]
     for chapter in parts:
         for picture in chapter.pictures if figure_folder else ():

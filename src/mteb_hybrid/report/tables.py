@@ -10,7 +10,7 @@ from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.traits import language_traits
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.published import published
-from mteb_hybrid.results.cells import NONE, cell_text
+from mteb_hybrid.results.cells import NONE, OTHER_DATA, cell_text, short_revision
 from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
 from mteb_hybrid.results.text_table import Format, write_table
@@ -93,7 +93,8 @@ def headline(collection: CollectionSummary) -> Table:
     return Table(
         key="headline",
         caption=f"{collection.title}: means over subsets. (4/11): over 4 of 11 subsets only. "
-        "[top k]: from rankings cut at k.",
+        f"[top k]: from rankings cut at k. {OTHER_DATA}: on another revision of the data than they "
+        "have now.",
         head=("Model", *(title for title, _, _ in columns)),
         rows=tuple(rows),
         published=tuple(literature),
@@ -252,7 +253,7 @@ def environment(summary: Summary) -> Table:
             e.task,
             e.revision,
             ", ".join(e.mteb_versions),
-            e.dataset_revision[:12],
+            short_revision(e.dataset_revision),
             e.date or NONE,
             f"{len(e.scores)} of {len(e.expected)}",
         )

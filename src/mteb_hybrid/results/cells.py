@@ -42,6 +42,15 @@ JUDGED_IN_ONE = (
 NONE = "–"
 """What a cell without a value shows."""
 
+OTHER_DATA = "[other data]"
+"""What stands behind a value that was measured on another revision of the data than today's."""
+
+
+def short_revision(revision: str) -> str:
+    """A revision of data as it is shown: twelve characters of the commit, and what follows it."""
+    commit, plus, rest = revision.partition("+")
+    return f"{commit[:12]}{plus}{rest}"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -55,6 +64,8 @@ class Cell:
         measured_on: The share of queries that it was measured on, their mean over the subsets;
             None if it leaves none out, or that is not known.
         notes: What else to know about the value, a sentence each.
+        data: The revision of the data that it was measured on; empty if that is not known.
+        data_now: The one that they have now.
     """
 
     value: float
@@ -63,18 +74,26 @@ class Cell:
     truncated_at: int | None = None
     measured_on: float | None = None
     notes: tuple[str, ...] = ()
+    data: str = ""
+    data_now: str = ""
 
     @property
     def is_whole(self) -> bool:
         """Whether every subset is in it."""
         return self.subsets == self.expected
 
+    @property
+    def is_on_other_data(self) -> bool:
+        """Whether it was measured on another revision of the data than they have now."""
+        return self.data not in ("", self.data_now)
+
     def text(self, digits: int) -> str:
         """The value, and what limits it."""
         partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
         cut = "" if self.truncated_at is None else f" [top {self.truncated_at}]"
         some = "" if self.measured_on in (None, 1) else f" [{self.measured_on:.1%} of queries]"
-        return f"{self.value:.{digits}f}{partial}{cut}{some}"
+        other = f" {OTHER_DATA}" if self.is_on_other_data else ""
+        return f"{self.value:.{digits}f}{partial}{cut}{some}{other}"
 
 
 def cell_text(cell: Cell | None, digits: int) -> str:

@@ -1,19 +1,19 @@
 """The tables of ``mteb-hybrid compare``: read results folders, compare, write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log10
 from pathlib import Path
 
 import polars as pl
 
-from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, tasks_by_name
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.traits import By
-from mteb_hybrid.results.cells import COLUMNS
+from mteb_hybrid.results.cells import COLUMNS, OTHER_DATA, short_revision
 from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_by, compare_models, on_both
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
-from mteb_hybrid.results.per_query import read_per_query
+from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 LEGEND = (
@@ -34,23 +34,70 @@ def read_models(folders: Sequence[Path]) -> dict[str, pl.DataFrame]:
     Raises:
         CompareError: If a folder has no per-query values, or those of several models.
     """
+    return {name: read_per_query(folder) for name, folder in _folders(folders).items()}
+
+
+def shared_data(folders: Sequence[Path]) -> dict[str, str]:
+    """The revision of the data by task, that of all models; of tasks of which it is known.
+
+    Args:
+        folders: As for `read_models`.
+
+    Raises:
+        CompareError: If the models are on different revisions of the data of a task.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name, folder in _folders(folders).items():
+        for task, revision in data_revisions(folder).items():
+            before, other = found.setdefault(task, (name, revision))
+            if other != revision:
+                raise CompareError(
+                    f"{task}: {before} is on revision {other} of the data, {name} on {revision}; "
+                    "differences between them may have that cause. Evaluate both on the same: "
+                    "`mteb-hybrid run` sets results on another one aside."
+                )
+    return {task: revision for task, (_, revision) in found.items()}
+
+
+def other_data(revisions: Mapping[str, str]) -> list[str]:
+    """What to say of tasks that were evaluated on another revision of the data than today's.
+
+    Args:
+        revisions: As `shared_data` returns them.
+    """
+    tasks = tasks_by_name()
+    return [
+        f"{task} {OTHER_DATA}: on revision {short_revision(revision)} of the data, which now have "
+        f"{short_revision(data_revision(*tasks[task]))}."
+        for task, revision in revisions.items()
+        if _is_other(task, revision)
+    ]
+
+
+def _is_other(task: str, revision: str | None) -> bool:
+    tasks = tasks_by_name()
+    return task in tasks and revision not in (None, data_revision(*tasks[task]))
+
+
+def _folders(given: Sequence[Path]) -> dict[str, Path]:
+    """The folder of each model, by its name."""
     found: dict[Path, tuple[str, str]] = {}
-    for given in folders:
-        folder = _revision_folder(given)
+    for one in given:
+        folder = _revision_folder(one)
         if folder in found:
-            raise CompareError(f"{given}: named twice; name two models, or two revisions of one")
+            raise CompareError(f"{one}: named twice; name two models, or two revisions of one")
         model = evaluated_model(folder)
         found[folder] = model.title, model.revision
     if len(found) < 2:
         raise CompareError("nothing to compare with; name the results folders of two models")
     names = labels(found.values())
-    models: dict[str, pl.DataFrame] = {}
+    folders: dict[str, Path] = {}
     for folder, model_revision in found.items():
         name = names[model_revision]
         # The same model and revision may lie in two results folders.
-        name = f"{name} ({visible(str(folder))})" if name in models else name
-        models[name] = read_per_query(folder)
-    return models
+        name = f"{name} ({visible(str(folder))})" if name in folders else name
+        folders[name] = folder
+    return folders
 
 
 def default_measures(models: dict[str, pl.DataFrame]) -> list[str]:
@@ -75,6 +122,7 @@ def tables(
     resamples: int,
     seed: int,
     width: int | None,
+    revisions: Mapping[str, str],
 ) -> str:
     """Compare every model with the first, and write two tables: in all, and by kind of language.
 
@@ -97,6 +145,11 @@ def tables(
             .rename({"first": "baseline_mean", "second": "model_mean"})
             .with_columns(both["left_out"], baseline=pl.lit(baseline))
             .select(pl.all().exclude("left_out"), "left_out")
+            .with_columns(
+                data_revision=pl.col("task").replace_strict(
+                    revisions, default=None, return_dtype=pl.String
+                )
+            )
         )
         return write_csv(table.columns, table.iter_rows())
     labels = ["Task", "Measure", "Model"]
@@ -105,7 +158,7 @@ def tables(
     head = [*labels, *means, "95% interval", "p", "Holm p", *won]
     body = [
         [
-            *_labels(row),
+            *_labels(row, revisions),
             *_means(row),
             f"[{_number(row['low'], row)}, {_number(row['high'], row)}]",
             f"{row['p']:.4f}",
@@ -116,7 +169,7 @@ def tables(
     ]
     by_head = [*labels, by.replace("-", " "), "languages", *means, *won]
     by_body = [
-        [*_labels(row), row[by.column], str(row["languages"]), *_means(row), *_won(row)]
+        [*_labels(row, revisions), row[by.column], str(row["languages"]), *_means(row), *_won(row)]
         for row in parts.iter_rows(named=True)
     ]
     written = [
@@ -151,11 +204,14 @@ def _revision_folder(given: Path) -> Path:
     return found[0]
 
 
-def _labels(row: dict[str, object]) -> list[str]:
+def _labels(row: dict[str, object], revisions: Mapping[str, str]) -> list[str]:
     task = str(row["task"])
     card, setting = tasks_by_name().get(task, (None, None))
     measure = f"{row['measure']}{on_both(row)}"
-    return [f"{card.title} {setting}" if card else task, measure, str(row["model"])]
+    title = f"{card.title} {setting}" if card else task
+    if _is_other(task, revisions.get(task)):
+        title = f"{title} {OTHER_DATA}"
+    return [title, measure, str(row["model"])]
 
 
 def _means(row: dict[str, object]) -> list[str]:

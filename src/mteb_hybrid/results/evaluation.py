@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.results.mteb_files import AGAIN, ResultError, ResultFile
 from mteb_hybrid.retrieval.views import Setting, View
@@ -34,7 +34,7 @@ class Evaluation:
         views: The subsets that the task has.
         scores: Subset to measure to value, in the order of the views; NaN where undefined.
         mteb_versions: Versions of MTEB that made the subsets.
-        dataset_revision: Revision of the collection's files.
+        dataset_revision: Revision of the data that it measured on; empty if the file does not say.
         date: Day of the evaluation (UTC), empty if the file does not say.
         adapted_from: Name of the model that this one was made of; empty if unknown.
     """
@@ -51,6 +51,16 @@ class Evaluation:
     dataset_revision: str
     date: str
     adapted_from: str = ""
+
+    @cached_property
+    def current_revision(self) -> str:
+        """The revision that the task's data have now."""
+        return data_revision(self.card, self.setting)
+
+    @property
+    def is_on_other_data(self) -> bool:
+        """Whether it measured on another revision of the data than the task has now."""
+        return self.dataset_revision not in ("", self.current_revision)
 
     @property
     def expected(self) -> list[str]:

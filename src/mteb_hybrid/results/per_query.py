@@ -5,8 +5,9 @@ breakdowns need no second evaluation. In the multilingual setting, ``TASK.rankin
 has the top of each ranking, so that the rankings of parallel queries can be compared.
 
 Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
-is noticed before a reader of Parquet meets it. Files of earlier versions have none and are read as
-they are.
+is noticed before a reader of Parquet meets it. The revision of the data stands there too. Files of
+earlier versions have neither: they are read as they are, and the result file beside them says on
+which revision they are.
 """
 
 import hashlib
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import polars as pl
 
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS
 
 CHECKSUM = "mteb_hybrid.sha256"
+DATA = "mteb_hybrid.data_revision"
 _NONE = b"0" * 64
 _CHECKSUM = re.compile(re.escape(CHECKSUM.encode()) + rb".{1,3}?([0-9a-f]{64})", re.DOTALL)
 
@@ -31,23 +34,27 @@ class PerQueryError(ValueError):
     """Per-query values that are missing or cannot be read."""
 
 
-def write_per_query(rows: pl.DataFrame, folder: Path, task: str) -> Path:
+def write_per_query(rows: pl.DataFrame, folder: Path, task: str, revision: str = "") -> Path:
     """Write the rows of one subset, replacing earlier ones.
 
     Args:
         rows: What `measure_view` returned.
         folder: Folder of a model's result files.
         task: Name of the task.
+        revision: That of the data; empty if it is not known.
 
     Returns:
         The file.
     """
-    return _write(rows, folder / f"{task}.per_query" / f"{rows['pool'][0]}.parquet")
+    file = folder / f"{task}.per_query" / f"{rows['pool'][0]}.parquet"
+    return _write(rows, file, revision)
 
 
-def write_rankings(tops: pl.DataFrame, folder: Path, task: str, pool: str) -> Path:
-    """Write what `top_groups` returned for one subset."""
-    return _write(tops, folder / f"{task}.rankings" / f"{pool}.parquet")
+def write_rankings(
+    tops: pl.DataFrame, folder: Path, task: str, pool: str, revision: str = ""
+) -> Path:
+    """Write what `top_groups` returned for one subset; otherwise as `write_per_query`."""
+    return _write(tops, folder / f"{task}.rankings" / f"{pool}.parquet", revision)
 
 
 def read_consistency(folder: Path, task: str) -> dict[str, float]:
@@ -63,12 +70,14 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
         a group: captions of one image are not the same question asked again.
 
     Raises:
-        PerQueryError: If a file is damaged.
+        PerQueryError: If a file is damaged, or they are on several revisions of the data.
     """
     files = sorted((folder / f"{task}.rankings").glob("*.parquet"))
     if len(files) < 2:
         return {}
-    tops = pl.concat(_read(file, RANKINGS) for file in files)
+    read = {file: _read(file, RANKINGS) for file in files}
+    _check_one_revision({file: revision for file, (_, revision) in read.items()})
+    tops = pl.concat(table for table, _ in read.values())
     if tops.select("group", "query_language").is_duplicated().any():
         return {}
     rankings: dict[str, dict[str, list[str] | None]] = {}
@@ -77,19 +86,22 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
     return ranking_consistency(rankings)
 
 
-def is_kept(folder: Path, task: str, subset: str, rankings: bool) -> bool:
-    """Whether what is kept of one subset is there, and whole.
+def is_kept(folder: Path, task: str, subset: str, rankings: bool, revision: str = "") -> bool:
+    """Whether what is kept of one subset is there, whole, and on the data's revision.
 
     Args:
         folder: Folder of a model's result files.
         task: Name of the task.
         subset: Its subset.
         rankings: Whether rankings are kept of it too.
+        revision: The revision of the data; empty if any will do.
     """
     kinds = {"per_query": COLUMNS} | ({"rankings": RANKINGS} if rankings else {})
     try:
         for kind, schema in kinds.items():
-            table = _read(folder / f"{task}.{kind}" / f"{subset}.parquet", schema)
+            table, on = _read(folder / f"{task}.{kind}" / f"{subset}.parquet", schema)
+            if revision and on not in ("", revision):
+                return False
             if kind == "per_query" and table["pool"].unique().to_list() != [subset]:
                 return False
     except (PerQueryError, FileNotFoundError):
@@ -97,9 +109,48 @@ def is_kept(folder: Path, task: str, subset: str, rankings: bool) -> bool:
     return True
 
 
-def _write(table: pl.DataFrame, file: Path) -> Path:
+def data_revisions(folder: Path) -> dict[str, str]:
+    """The revision of the data that values per query are on, by task; of those where it is known.
+
+    Args:
+        folder: Folder of a model's result files. They say it where files of values do not.
+
+    Raises:
+        PerQueryError: If a file is damaged.
+        TextError: If a result file is.
+    """
+    found = {}
+    for kept in sorted(folder.glob("*.per_query")):
+        task = kept.name.removesuffix(".per_query")
+        first = min(kept.glob("*.parquet"), default=None)
+        revision = _read(first, COLUMNS)[1] if first else ""
+        results = folder / f"{task}.json"
+        if not revision and results.is_file():
+            revision = str(json_file(results, dict).get("dataset_revision") or "")
+        if revision:
+            found[task] = revision
+    return found
+
+
+def _check_one_revision(files: Mapping[Path, str]) -> None:
+    """Refuse the files of a task that are on several revisions of the data; unknown ones pass."""
+    first: dict[str, Path] = {}
+    for file, revision in files.items():
+        first.setdefault(revision, file)
+    first.pop("", None)
+    if len(first) > 1:
+        said = ", ".join(f"{file.name} on {revision}" for revision, file in first.items())
+        raise PerQueryError(
+            f"{next(iter(files)).parent}: values on several revisions of the data: {said}. Go on "
+            "with the evaluation, by the same command, until all subsets are there; or delete the "
+            "files of the earlier one."
+        )
+
+
+def _write(table: pl.DataFrame, file: Path, revision: str) -> Path:
     stream = io.BytesIO()
-    table.write_parquet(stream, compression="zstd", metadata={CHECKSUM: _NONE.decode()})
+    known = {CHECKSUM: _NONE.decode()} | ({DATA: revision} if revision else {})
+    table.write_parquet(stream, compression="zstd", metadata=known)
     raw = stream.getvalue()
     place = _place(raw)
     with whole(file) as part:
@@ -107,7 +158,10 @@ def _write(table: pl.DataFrame, file: Path) -> Path:
     return file
 
 
-def _read(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+def _read(
+    file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]
+) -> tuple[pl.DataFrame, str]:
+    """The rows of a file, and the revision of the data; that is empty if it does not say."""
     remedy = (
         "Evaluate that subset again: the `mteb-hybrid run` that evaluated it does, and writes "
         "the file anew."
@@ -120,13 +174,14 @@ def _read(file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> 
         raise PerQueryError(f"{file}: not a Parquet file, or cut short. {remedy}")
     try:
         table = pl.read_parquet(io.BytesIO(raw))
+        revision = pl.read_parquet_metadata(io.BytesIO(raw)).get(DATA, "")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise PerQueryError(f"{file}: not a Parquet file ({error}). {remedy}") from None
     if table.schema != pl.Schema(schema):
         raise PerQueryError(
             f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {remedy}"
         )
-    return table
+    return table, revision
 
 
 def _place(raw: bytes) -> int:
@@ -151,7 +206,8 @@ def read_per_query(folder: Path) -> pl.DataFrame:
         The rows of all tasks, with their columns and ``task``.
 
     Raises:
-        PerQueryError: If there are none, or a file is damaged.
+        PerQueryError: If there are none, a file is damaged, or those of a task are on several
+            revisions of the data.
     """
     files = sorted(folder.glob("*.per_query/*.parquet"))
     if not files:
@@ -161,8 +217,10 @@ def read_per_query(folder: Path) -> pl.DataFrame:
             f"and the environment variable {FOLDER_VARIABLE} set to the results folder."
         )
     frames = []
+    revisions: dict[Path, dict[Path, str]] = {}
     for file in files:
-        frame = _read(file, COLUMNS)
+        frame, revision = _read(file, COLUMNS)
+        revisions.setdefault(file.parent, {})[file] = revision
         if frame["pool"].unique().to_list() != [file.stem]:
             raise PerQueryError(
                 f"{file}: holds values of {', '.join(frame['pool'].unique().sort()) or 'nothing'}; "
@@ -170,4 +228,6 @@ def read_per_query(folder: Path) -> pl.DataFrame:
                 "`mteb-hybrid run` that evaluated it does, and writes the file anew."
             )
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
+    for of_task in revisions.values():
+        _check_one_revision(of_task)
     return pl.concat(frames)

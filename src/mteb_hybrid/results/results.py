@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ SCORES = {
     "setting": pl.String,
     "model": pl.String,
     "revision": pl.String,
+    "data_revision": pl.String,
     "subset": pl.String,
     "query_language": pl.String,
     "passage_language": pl.String,
@@ -49,15 +50,17 @@ class Results:
     def per_query(self) -> pl.DataFrame:
         """Values per query, read when they are first asked for; empty where none were kept.
 
+        Those on another revision of the data than the result file beside them are left out.
+
         Columns task, model, revision, query, group, query_language, pool, measure, value; of the
         measures in `COMPARED` only, since those of a large collection fill the memory.
 
         Raises:
             PerQueryError: If a file is damaged.
         """
-        tasks: dict[tuple[Path, str, str], list[str]] = {}
+        tasks: dict[tuple[Path, str, str], dict[str, str]] = {}
         for e in self.evaluations:
-            tasks.setdefault((e.folder, e.model, e.revision), []).append(e.task)
+            tasks.setdefault((e.folder, e.model, e.revision), {})[e.task] = e.dataset_revision
         frames = [_per_query(*key, ours) for key, ours in tasks.items()]
         return pl.concat(frames, how="diagonal")
 
@@ -66,7 +69,8 @@ class Results:
         """One row per value: see `SCORES`; ``passage_language`` is "multi" for the pool of all."""
         rows = [
             (
-                *(e.card.title, e.task, str(e.setting), e.model, e.revision, subset),
+                *(e.card.title, e.task, str(e.setting), e.model, e.revision),
+                *(e.dataset_revision, subset),
                 *subset.rsplit("-", 1),
                 measure,
                 value,
@@ -191,9 +195,11 @@ class Results:
 
     def _row(self, collection: str, model: str) -> Iterable[str]:
         for column in COLUMNS:
-            values = self.values(collection, model, column.setting, column.score)
-            cut = self.truncated_at(collection, model, column.setting)
-            yield cell_text(mean(values, cut), column.digits)
+            found = self.evaluation(collection, model, column.setting)
+            cell = mean(found.values(column.score), found.truncated_at) if found else None
+            if cell and found:
+                cell = replace(cell, data=found.dataset_revision, data_now=found.current_revision)
+            yield cell_text(cell, column.digits)
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> Results:
@@ -233,12 +239,13 @@ def results_of(files: Iterable[ResultFile]) -> Results:
     return Results(tuple(found.values()))
 
 
-def _per_query(folder: Path, model: str, revision: str, tasks: list[str]) -> pl.DataFrame:
-    from mteb_hybrid.results.per_query import read_per_query
+def _per_query(folder: Path, model: str, revision: str, tasks: dict[str, str]) -> pl.DataFrame:
+    from mteb_hybrid.results.per_query import data_revisions, read_per_query
 
     columns = ("task", "query", "group", "query_language", "pool", "measure")
     frame = pl.DataFrame(schema=dict.fromkeys(columns, pl.String) | {"value": pl.Float64})
     if any(folder.glob("*.per_query/*.parquet")):
-        kept = read_per_query(folder)
-        frame = kept.filter(pl.col("measure").is_in(COMPARED), pl.col("task").is_in(tasks))
+        kept, on = read_per_query(folder), data_revisions(folder)
+        same = [task for task, data in tasks.items() if not data or on.get(task, data) == data]
+        frame = kept.filter(pl.col("measure").is_in(COMPARED), pl.col("task").is_in(same))
     return frame.with_columns(model=pl.lit(model), revision=pl.lit(revision))

@@ -155,7 +155,10 @@ def _model(results: Results, collection: str, label: str, queries: bool) -> Mode
         adapted_from=first.adapted_from,
         evaluations=evaluations,
         cells={
-            (setting, name): replace(cell, truncated_at=evaluations[setting].truncated_at)
+            (setting, name): replace(
+                _with_data(cell, evaluations, setting, name),
+                truncated_at=evaluations[setting].truncated_at,
+            )
             for (setting, name), cell in cells.items()
             if cell
         },
@@ -174,6 +177,19 @@ def _model(results: Results, collection: str, label: str, queries: bool) -> Mode
 
 
 Cells = dict[tuple[Setting, str], Cell | None]
+
+
+def _with_data(
+    cell: Cell, evaluations: Mapping[Setting, Evaluation], setting: Setting, name: str
+) -> Cell:
+    """A cell with the revisions of the data that it was measured on, and those they have now."""
+    settings = (Setting.MONOLINGUAL, setting) if name == POOL_LOSS else (setting,)
+    used = [evaluations[one] for one in settings if one in evaluations]
+    return replace(
+        cell,
+        data=", ".join(dict.fromkeys(e.dataset_revision for e in used)),
+        data_now=", ".join(dict.fromkeys(e.current_revision for e in used)),
+    )
 
 
 def _means(evaluations: Mapping[Setting, Evaluation]) -> Cells:

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mteb_hybrid.results.cells import COLUMNS, JUDGED_IN_ONE, Cell, Column, cell_text
+from mteb_hybrid.results.cells import (
+    COLUMNS,
+    JUDGED_IN_ONE,
+    OTHER_DATA,
+    Cell,
+    Column,
+    cell_text,
+    short_revision,
+)
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import ModelSummary, Summary, summarise
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
@@ -111,10 +119,23 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
 
 
 def legend(rows: Sequence[Row]) -> str:
-    """What the columns mean that `render` shows, and what collections leave out."""
-    left_out = dict.fromkeys(f"{row.collection}: {row.note}" for row in rows if row.note)
+    """What the columns mean that `render` shows, and what limits the rows."""
     further = [LEGEND_JUDGED_IN_ONE] if _any_further(rows) else []
-    return " ".join([LEGEND, *further, *left_out])
+    return " ".join([LEGEND, *further, *limits(rows)])
+
+
+def limits(rows: Sequence[Row]) -> list[str]:
+    """What collections leave out, and which rows are on another revision of the data."""
+    left_out = dict.fromkeys(f"{row.collection}: {row.note}" for row in rows if row.note)
+    others = dict.fromkeys(
+        f"{row.collection}, {row.label}: {short_revision(cell.data)}, now "
+        f"{short_revision(cell.data_now)}."
+        for row in rows
+        for cell in (*row.cells, *row.further)
+        if cell and cell.is_on_other_data
+    )
+    marked = [f"{OTHER_DATA}: on another revision of the data than they have now."]
+    return [*left_out, *(marked if others else []), *others]
 
 
 def _any_further(rows: Sequence[Row]) -> bool:
@@ -128,9 +149,10 @@ def _csv(rows: Sequence[Row]) -> str:
             *(row.collection, row.model, row.revision, column.setting, column.score),
             *(cell.value, cell.subsets, cell.expected, cell.truncated_at),
             1.0 if cell.measured_on is None else cell.measured_on,
+            *(cell.data, cell.data_now),
         )
         for row in rows
         for cell, column in zip((*row.cells, *row.further), (*COLUMNS, *JUDGED_IN_ONE), strict=True)
         if cell
     ]
-    return write_csv([*head, "top", "measured_on"], body)
+    return write_csv([*head, "top", "measured_on", "data_revision", "data_revision_now"], body)

@@ -18,8 +18,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.formats.beir import BeirSource
 from mteb_hybrid.cards.known_faults import LeftOut
-from mteb_hybrid.cards.source import BeirSource
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import inside

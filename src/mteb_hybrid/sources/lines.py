@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.formats.lines import LinesSource
 from mteb_hybrid.cards.known_faults import NOTHING, LeftOut
-from mteb_hybrid.cards.source import LinesSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import lines, text_of
 from mteb_hybrid.retrieval.collection import TEXTS, Collection

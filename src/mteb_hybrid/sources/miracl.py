@@ -21,8 +21,8 @@ from pathlib import Path
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.formats.miracl import MiraclSource
 from mteb_hybrid.cards.known_faults import LeftOut
-from mteb_hybrid.cards.source import MiraclSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.hub import snapshot
 from mteb_hybrid.files.inside import inside

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.formats.mteb_task import MtebSource
 from mteb_hybrid.cards.known_faults import WORDS, LeftOut
-from mteb_hybrid.cards.source import MtebSource
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.retrieval.collection import TEXTS, Collection
 from mteb_hybrid.sources.same_content import Subsets, by_id, by_judgments, judged_everywhere

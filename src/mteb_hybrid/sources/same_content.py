@@ -10,7 +10,7 @@ from typing import Self
 
 import polars as pl
 
-from mteb_hybrid.cards.source import whole_match
+from mteb_hybrid.cards.formats.mteb_task import whole_match
 from mteb_hybrid.retrieval.collection import QRELS
 
 

@@ -94,7 +94,7 @@ def _translated(
         "rows": len(texts) // 2,
         "left_out": [fault for row in _rows(files, short) for fault in _faults(row, short, found)],
     }
-    with whole(output) as part:
+    with whole(output, follow=True) as part:
         rows = (_parallel(row, short, found) for row in _rows(files, short))
         write_lines(part, map(json_line, rows))
         about["sha256"] = _sha256(part)

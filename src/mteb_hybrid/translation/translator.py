@@ -7,6 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.translation.cache import Translated, TranslationCache
 from mteb_hybrid.translation.model_languages import (
@@ -52,6 +53,7 @@ class Translator:
     Raises:
         TranslationError: If it cannot be loaded, has no safetensors weights, or is no translation
             model of a known family.
+        ModelError: If a file of a folder is damaged.
     """
 
     def __init__(
@@ -65,15 +67,19 @@ class Translator:
         from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
         from transformers.utils import logging
 
-        from mteb_hybrid.models.load import folder_hash
+        from mteb_hybrid.models.contents import folder_hash
+        from mteb_hybrid.models.load import check_files
 
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         self.options = options or Options()
+        clean(Path(name))
         local = Path(name).is_dir()
         if local and revision:
             raise TranslationError(f"{name}: a folder has no revisions; leave --revision out")
         where: dict[str, Any] = {"trust_remote_code": False}
-        if not local:
+        if local:
+            check_files(Path(name), None)
+        else:
             where["revision"] = revision or "main"
         try:
             config = AutoConfig.from_pretrained(name, **where)

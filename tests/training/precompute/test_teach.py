@@ -1,6 +1,7 @@
 """Teachers' labels: what the teacher says, resumable, and as the losses take them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.precompute.mine import mine
 from mteb_hybrid.training.precompute.model import TextModel
@@ -126,6 +128,20 @@ def test_a_cross_encoder_gives_its_logits(mined, cross_encoder, kind, tmp_path):
         assert row["label"] == pytest.approx(logits.tolist(), abs=1e-5)
     with pytest.raises(PrecomputeError, match="is a cross-encoder, which has no vectors"):
         teach_vectors(mined, teacher, tmp_path / "vectors.parquet", "en")
+
+
+def test_a_cross_encoder_is_checked_like_any_model(cross_encoder, tmp_path):
+    folder = shutil.copytree(cross_encoder / "plain", tmp_path / "cut")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="damaged or cut short"):
+        TextModel(str(folder))
+    weights.rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"pickled weights.* CrossEncoder as M"):
+        TextModel(str(folder))
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        TextModel(str(folder))
 
 
 @pytest.mark.parametrize("kind", ["vectors", "scores"])

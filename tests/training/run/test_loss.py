@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from mteb_hybrid.files.lines import ParallelDataError
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.run.build import load_data
 from mteb_hybrid.training.run.loss import make_loss

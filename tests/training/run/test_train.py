@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.train import _evaluation
 from mteb_hybrid.files.leftovers import unfinished
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.run.build import load_model
@@ -181,7 +181,7 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
     from huggingface_hub import ModelCard
     from mteb.models import ModelMeta
 
-    from mteb_hybrid.models.load import folder_hash
+    from mteb_hybrid.models.contents import folder_hash
 
     overrides = [*SHORT, "data.0.mteb_tasks=['MLQARetrieval']"]
     given = [argument for override in overrides for argument in ("--set", override)]

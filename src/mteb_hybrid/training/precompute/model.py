@@ -11,8 +11,10 @@ from datasets import Dataset
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
+from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.models.kind import kind_of
-from mteb_hybrid.models.load import folder_hash, load_model
+from mteb_hybrid.models.load import load_model, open_cross_encoder
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError
@@ -45,7 +47,7 @@ class TextModel:
         device: str | None = None,
         batch_size: int = 32,
     ) -> None:
-        folder = Path(name)
+        clean(folder := Path(name))
         self._model: Any
         if folder.is_dir() and kind_of(folder) == "CrossEncoder":
             self._model = _cross_encoder(folder, device)
@@ -163,6 +165,5 @@ class TextModel:
 
 def _cross_encoder(folder: Path, device: str | None) -> Any:
     from mteb.models import CrossEncoderWrapper
-    from sentence_transformers import CrossEncoder
 
-    return CrossEncoderWrapper(CrossEncoder(str(folder), device=device, local_files_only=True))
+    return CrossEncoderWrapper(open_cross_encoder(folder, device))

@@ -120,7 +120,7 @@ def new_output(output: Path, about: Mapping[str, Any]) -> Iterator[tuple[Work, P
             _remove_finished(folder, told)
             raise PrecomputeError(f"{output}: is there already; remove it or give another --output")
         work = Work(folder, about)
-        with whole(output) as part:
+        with whole(output, follow=True) as part:
             yield work, part
             write_json(told, about)
         work.remove()

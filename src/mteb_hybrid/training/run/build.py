@@ -9,7 +9,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from sentence_transformers.util import is_sentence_transformer_model
 
 from mteb_hybrid.cards.catalogue import collection_card
-from mteb_hybrid.models.load import ModelError, folder_hash
+from mteb_hybrid.models.contents import ModelError, folder_hash
+from mteb_hybrid.models.load import open_folder
 from mteb_hybrid.models.offline import load_offline_encoder
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Lora, Model
@@ -83,19 +84,17 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
         return load_offline_encoder()
-    name = wanted.name
-    if not wanted.on_hub:
-        folder = model_folder(wanted)
-        name = str(folder)
-        if wanted.revision is not None and wanted.revision != (found := folder_hash(folder)):
-            raise ModelError(
-                f"{wanted.name}: the hash of its files is {found}, the recipe expects "
-                f"{wanted.revision}; put the right files there, or correct model.revision"
-            )
+    folder = None if wanted.on_hub else model_folder(wanted)
+    if folder and wanted.revision and wanted.revision != (found := folder_hash(folder)):
+        raise ModelError(
+            f"{wanted.name}: the hash of its files is {found}, the recipe expects "
+            f"{wanted.revision}; put the right files there, or correct model.revision"
+        )
     options: dict[str, Any] = {"local_files_only": local_files_only or not wanted.on_hub}
     if wanted.on_hub:
         options["revision"] = wanted.revision
-    model = SentenceTransformer(name, **options)
+    name = wanted.name if folder is None else str(folder)
+    model = SentenceTransformer(name, **options) if folder is None else open_folder(folder)
     # Only now: for a model that is not at hand, this would say no instead of failing.
     if is_sentence_transformer_model(name, **options):
         if wanted.pooling is not None:

@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from sentence_transformers.util import pairwise_cos_sim
 
 from mteb_hybrid.files.lines import ParallelDataError
-from mteb_hybrid.models.load import ModelError
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.labels import LABELS, label_shape

@@ -17,7 +17,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.scratch import clean_scratch
 from mteb_hybrid.files.whole import named, whole, write_json
-from mteb_hybrid.models.load import folder_hash
+from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.recipes.kept_run import keep_run
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.training.batches.callback import HybridBatchCallback
