@@ -149,5 +149,5 @@ def meaning(before: "Row", after: "Row") -> str:
         f"means of {len(fit['languages'])} languages differ, and trains nothing. With it the "
         f"map is {pool:.3f} in the pool and {own:.3f} within a language, and translations lie "
         f"{near:.0f} ranks apart. It was fitted on other text: 200 sentences a language of "
-        "TICO-19, which has 6 of these 11 languages; the others gain less."
+        "TICO-19, which lacks 5 of these 11 languages."
     )
