@@ -21,7 +21,7 @@ class UnsupportedMtebError(RuntimeError):
 
 
 def register() -> None:
-    """Make MTEB know our tasks and benchmarks, the offline encoder and the models of this user.
+    """Make MTEB know our tasks and benchmarks, the models that ship, and those of this user.
 
     MTEB then also saves the results of our tasks, and only theirs, whole or not at all: see
     `mteb_hybrid.evaluation.saving`.
@@ -40,8 +40,9 @@ def register() -> None:
 
     from mteb_hybrid.evaluation.saving import loaded_whole, saved_whole
     from mteb_hybrid.evaluation.task import task_classes
-    from mteb_hybrid.models.offline import model_meta
+    from mteb_hybrid.models import offline
     from mteb_hybrid.models.registry import registered
+    from mteb_hybrid.repair import offline as repaired_offline
 
     module = importlib.import_module("mteb.get_tasks")  # mteb.get_tasks is also a function
     models = _registry(importlib.import_module("mteb.models.model_implementations"), mteb)
@@ -54,14 +55,15 @@ def register() -> None:
     save = _attribute(cache, "save_to_cache", Callable, mteb)
     load = _attribute(cache, "load_task_result", Callable, mteb)
 
-    meta = model_meta()
+    shipped = [offline.model_meta(), repaired_offline.model_meta()]
     new = [task for task in task_classes() if task.metadata.name not in tasks]
     for task in new:
         tasks[task.metadata.name] = task
         for parent in task.metadata.adapted_from or ():
             similar.setdefault(parent, []).append(task.metadata.name)
     module.TASK_LIST = (*listed, *new)  # type: ignore[attr-defined]
-    models.setdefault(str(meta.name), meta)
+    for meta in shipped:
+        models.setdefault(str(meta.name), meta)
     for name in registered():
         _add_model(models, name)
     if not getattr(benchmarks._build_registry, OURS, False):

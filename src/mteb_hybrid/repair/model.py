@@ -133,9 +133,9 @@ def repaired(model: "SentenceTransformer", fitted: FittedRepair) -> "SentenceTra
         modules=modules,
         device=str(model.device),
         prompts={name: text for name, text in model.prompts.items() if text is not None},
-        default_prompt_name=model.default_prompt_name,
         similarity_fn_name=model.similarity_fn_name,
     )
+    new.default_prompt_name = model.default_prompt_name  # given above, it would be logged
     new.module_kwargs = model.module_kwargs  # what each module is told of a text, by its name
     return new
 

@@ -184,7 +184,9 @@ def _is_mtebs_own(model: str) -> bool:
     """Whether MTEB itself has the model's entry: what that lacks is nobody's to give here."""
     from mteb.models.model_implementations import MODEL_REGISTRY
 
-    from mteb_hybrid.models.offline import MODEL_NAME
+    from mteb_hybrid.models import offline
     from mteb_hybrid.models.registry import registered
+    from mteb_hybrid.repair import offline as repaired_offline
 
-    return model in MODEL_REGISTRY and model not in (MODEL_NAME, *registered())
+    ours = (offline.MODEL_NAME, repaired_offline.MODEL_NAME, *registered())
+    return model in MODEL_REGISTRY and model not in ours
