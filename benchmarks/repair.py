@@ -17,10 +17,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import polars as pl
+import torch
 
 from mteb_hybrid.cards.catalogue import collections
-from mteb_hybrid.measures.average_precision import average_precision
-from mteb_hybrid.measures.rank_distance import rank_distance
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.offline import MODEL_NAME
 from mteb_hybrid.repair import VECTOR_REPAIRS
@@ -28,10 +27,10 @@ from mteb_hybrid.repair.held_out import normalised
 from mteb_hybrid.repair.merge import merging
 from mteb_hybrid.repair.merging import calibration
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.views import Setting, view_passages, view_queries, views
 from mteb_hybrid.sources import load_collection
 from repair_pools import counts, in_languages, skewed
+from repair_ranks import Judge
 
 DATA = Path(os.environ.get("MTEB_HYBRID_DATA", "."))
 MERGINGS = ("best-10", "round-robin", "best-5")
@@ -63,7 +62,7 @@ def rows(name: str, languages: int, few: bool) -> Iterator[tuple[str, str, int |
     for directions in (1, 2, 4, 7):
         if directions < languages - 1:
             yield "projection", own, directions, "none"
-    for fit in ("ntrex-all", "tico-own", "libreoffice-own"):
+    for fit in ("ntrex-all", "tico-own", "ntrex-tico", "libreoffice-own", "ntrex-libreoffice"):
         yield "projection", fit, None, "none"
     for how in ("z-score", "csls-10", "best-2", "best-20"):
         yield "projection", own, None, how
@@ -92,8 +91,9 @@ class UniversalSentenceEncoder:
 class Vectors:
     """Vectors of texts, encoded once per collection, role and language."""
 
-    def __init__(self, name: str, parameters: Path | None, cache: Path) -> None:
-        self.name, self.parameters, self.cache, self.model = name, parameters, cache, None
+    def __init__(self, name: str, parameters: Path | None, bf16: bool, cache: Path) -> None:
+        self.name, self.parameters, self.bf16, self.cache = name, parameters, bf16, cache
+        self.model = None
 
     def load(self):
         """The model, with trained parameters in it if there are any."""
@@ -115,7 +115,8 @@ class Vectors:
             encode = self.model.encode_query if role == "query" else self.model.encode_document
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part.npy")
-            np.save(part, encode(texts, show_progress_bar=False))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+                np.save(part, np.asarray(encode(texts, show_progress_bar=False), np.float32))
             part.replace(file)
         found = np.load(file)
         if len(found) != len(texts):
@@ -139,8 +140,14 @@ def fit_texts(kind: str) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def fit_vectors(vectors: Vectors, fit: str, languages: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Vectors to fit on, in all languages of a source or in those that the collection has."""
+    """Vectors to fit on, by language.
+
+    A fit is called by its source and by the languages of it that are taken: ``all``; ``own``, those
+    of the collection; or, of those, the ones that another source has too.
+    """
     kind, _, which = fit.partition("-")
+    if which in ("tico", "libreoffice"):
+        languages = tuple(code for code, _, _ in fit_texts(which) if code in languages)
     return {
         code: vectors.get(f"{kind}-fit", "document", name, texts)
         for code, name, texts in fit_texts(kind)
@@ -183,8 +190,8 @@ class Evaluation:
                     table["id"].to_list(), table["language"].to_list(), view.passage_languages
                 )
                 queries, qrels = view_queries(self.collection, view)
-                whole = self.collection.queries.filter(language=view.query_language)
-                at = dict(zip(whole["id"], range(len(whole)), strict=True))
+                asked = self.collection.queries.filter(language=view.query_language)
+                at = dict(zip(asked["id"], range(len(asked)), strict=True))
                 picked = np.array([at[query] for query in queries["id"]])
                 order = [
                     np.flatnonzero(np.array(pool.passage_languages) == language)
@@ -198,7 +205,8 @@ class Evaluation:
                     for judged in qrels.values()
                 ]
                 groups = queries["group"].to_list()
-                self.problems[setting, view] = (pool, qrels, picked, groups, np.array(own))
+                judge = Judge(pool, qrels, view.query_language, self.own)
+                self.problems[setting, view] = (judge, picked, groups, np.array(own))
 
     def run(self, change_query, change_passage, how) -> tuple[dict[str, float], pl.DataFrame]:
         """Means over views, and the values of every query."""
@@ -209,19 +217,15 @@ class Evaluation:
         )
         means: dict[str, list[float]] = {}
         values = []
-        for (setting, view), (pool, qrels, picked, groups, own) in self.problems.items():
+        for (setting, view), (judge, picked, groups, own) in self.problems.items():
             if how is not None and setting is not Setting.MULTILINGUAL:
                 continue
             pooled = np.concatenate([passage[x] for x in view.passage_languages])
-            counter = RankCounter(pool, qrels, view.query_language, 10, self.own)
             scores = query[view.query_language][picked] @ pooled.T
-            calibrate = calibration(how, pool, list(qrels) if self.own else None)
-            counter.add(scores if calibrate is None else calibrate(scores, 0))
-            ranks, _ = counter.result()
-            precision = average_precision(ranks)
+            calibrate = calibration(how, judge.pool, list(judge.qrels) if self.own else None)
+            precision, distance = judge(scores if calibrate is None else calibrate(scores, 0))
             means.setdefault(f"{setting}_map", []).append(float(precision.mean()))
             if setting is Setting.MULTILINGUAL:
-                distance = rank_distance(ranks)
                 if not np.isnan(distance).all():
                     means.setdefault("rank_distance", []).append(float(np.nanmean(distance)))
                 elif own.any() and not own.all():
@@ -240,6 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=MODEL_NAME, help="that MTEB knows, a folder, or `use`")
     parser.add_argument("--parameters", type=Path, help="of hybrid_effect.py, put into the model")
+    parser.add_argument("--bf16", action="store_true", help="encode as hybrid_effect.py does")
     parser.add_argument("--collections", nargs="+", default=["xquad-r", "mlqa-r"])
     parser.add_argument("--languages", nargs="+", help="of the collection; by default all")
     parser.add_argument("--skewed", action="store_true", help="the pools of repair_pools.skewed")
@@ -247,7 +252,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for the vectors")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
-    vectors = Vectors(options.model, options.parameters, options.cache)
+    vectors = Vectors(options.model, options.parameters, options.bf16, options.cache)
     for name in options.collections:
         evaluation = None
         languages = tuple(options.languages or collections()[name].languages)

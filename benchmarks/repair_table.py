@@ -10,6 +10,7 @@ import polars as pl
 from mteb_hybrid.results.resample import bootstrap_interval
 
 SETTINGS = ("monolingual", "crosslingual", "multilingual")
+REST = ("rank_distance", "own_map", "other_map")
 RESAMPLES = 2000
 
 
@@ -42,8 +43,11 @@ def main() -> None:
         key = {(row["repair"], row["fit"], row["merging"]): file for file, row in mine.items()}
         plain = key["none", "", "none"]
         print(f"\n{collection}\n")
-        print("| repair | fitted on | merging | Mo. | Cr. | Mul. | gain, 95% interval | distance |")
-        print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+        rest = [name for name in REST if any(name in row for row in mine.values())]
+        print(
+            f"| repair | fitted on | merging | Mo. | Cr. | Mul. | gain, 95% | {' | '.join(rest)} |"
+        )
+        print("| --- | --- | --- | " + "---: | " * (4 + len(rest)))
         for (repair, fit, merging), file in sorted(key.items(), key=lambda item: str(item[0])):
             row = mine[file]
             vectors = mine[key.get((repair, fit, "none"), file)]
@@ -51,7 +55,7 @@ def main() -> None:
             values = [row.get(f"{s}_map", vectors.get(f"{s}_map")) for s in SETTINGS]
             cells = ["–" if value is None else f"{value:.4f}" for value in values]
             gain = "" if file == plain else "{:+.3f} to {:+.3f}".format(*difference(file, plain))
-            cells += [gain, f"{row['rank_distance']:.0f}"]
+            cells += [gain, *(f"{row[x]:.{0 if x == 'rank_distance' else 4}f}" for x in rest)]
             print(f"| {repair} | {fit} | {merging} | {' | '.join(cells)} |")
 
 
