@@ -33,7 +33,7 @@ from repair_pools import counts, in_languages, skewed
 from repair_ranks import Judge
 
 DATA = Path(os.environ.get("MTEB_HYBRID_DATA", "."))
-MERGINGS = ("best-10", "round-robin", "best-5", "z-score")
+MERGINGS = ("best-10", "round-robin", "best-5", "z-score", "csls-10")
 CODES = {"zho-CN": "zh", "es-LA": "es", "pt-BR": "pt"} | {
     Path(entry.file).stem: code for code, entry in collections()["ntrex"].languages.items()
 }
@@ -64,7 +64,7 @@ def rows(name: str, languages: int, few: bool) -> Iterator[tuple[str, str, int |
             yield "projection", own, directions, "none"
     for fit in ("ntrex-all", "tico-own", "ntrex-tico", "libreoffice-own", "ntrex-libreoffice"):
         yield "projection", fit, None, "none"
-    for how in ("csls-10", "best-2", "best-20"):
+    for how in ("best-2", "best-20"):
         yield "projection", own, None, how
         yield "none", "", None, how
     yield "lir", own, 2, "none"
