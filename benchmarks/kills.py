@@ -358,7 +358,7 @@ def make_inputs(place: Place) -> None:
     """Models, data, a recipe, a card and results that commands read."""
     from cards.test_translations import TOY
     from conftest import write_beir_card, write_tiny_model
-    from repair.test_repaired_model import WORDS
+    from repair.conftest import WORDS
     from training.run.test_train import RECIPE
     from translation.conftest import write_nllb
 

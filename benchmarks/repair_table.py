@@ -10,11 +10,12 @@ import polars as pl
 from mteb_hybrid.results.resample import bootstrap_interval
 
 SETTINGS = ("monolingual", "crosslingual", "multilingual")
+REST = ("rank_distance", "own_map", "other_map")
 RESAMPLES = 2000
 
 
-def difference(file: Path, other: Path) -> tuple[float, float]:
-    """95% interval of the gain of pool map over the untrained model, by question."""
+def interval(file: Path, other: Path) -> str:
+    """95% interval of the gain of pool map over another row, by question."""
     pool = pl.col("setting") == "multilingual"
     pairs = [pl.read_parquet(path.with_suffix(".parquet")).filter(pool) for path in (file, other)]
     new, old = (table.with_columns(row=pl.int_range(pl.len())) for table in pairs)
@@ -28,7 +29,7 @@ def difference(file: Path, other: Path) -> tuple[float, float]:
     shape = [
         part.select(views).fill_null(0).to_numpy().astype(np.float64) for part in (sums, counts)
     ]
-    return bootstrap_interval(*shape, RESAMPLES, 0)
+    return "{:+.3f} to {:+.3f}".format(*bootstrap_interval(*shape, RESAMPLES, 0))
 
 
 def main() -> None:
@@ -42,16 +43,19 @@ def main() -> None:
         key = {(row["repair"], row["fit"], row["merging"]): file for file, row in mine.items()}
         plain = key["none", "", "none"]
         print(f"\n{collection}\n")
-        print("| repair | fitted on | merging | Mo. | Cr. | Mul. | gain, 95% interval | distance |")
-        print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
+        rest = [name for name in REST if any(name in row for row in mine.values())]
+        head = "| repair | fitted on | merging | Mo. | Cr. | Mul. | gain | of merging"
+        print(f"{head} | {' | '.join(rest)} |")
+        print("| --- | --- | --- | " + "---: | " * (5 + len(rest)))
         for (repair, fit, merging), file in sorted(key.items(), key=lambda item: str(item[0])):
             row = mine[file]
-            vectors = mine[key.get((repair, fit, "none"), file)]
+            unmerged = key.get((repair, fit, "none"), file)
+            vectors = mine[unmerged]
             # A merging changes nothing in a pool of one language.
             values = [row.get(f"{s}_map", vectors.get(f"{s}_map")) for s in SETTINGS]
             cells = ["–" if value is None else f"{value:.4f}" for value in values]
-            gain = "" if file == plain else "{:+.3f} to {:+.3f}".format(*difference(file, plain))
-            cells += [gain, f"{row['rank_distance']:.0f}"]
+            gains = ["" if x == file else interval(file, x) for x in (plain, unmerged)]
+            cells += [*gains, *(f"{row[x]:.{0 if x == 'rank_distance' else 4}f}" for x in rest)]
             print(f"| {repair} | {fit} | {merging} | {' | '.join(cells)} |")
 
 

@@ -55,6 +55,25 @@ def test_an_evaluation_ranks_what_a_merged_run_ranks(name, encoder, selected, tm
     assert scores_of(folder, task)["en-en"]["map"] == scores_of(plain, task)["en-en"]["map"]
 
 
+def test_an_evaluation_merges_by_all_queries_at_once(encoder, selected, tmp_path):
+    folder = evaluate(encoder, selected, tmp_path, merging=merging("csls-3"))
+    collection = load_collection(task_cards()["HybridSample"])
+    view = View("en", collection.languages)
+    passages, (queries, qrels) = view_passages(collection, view), view_queries(collection, view)
+    pool = Pool(passages["id"].to_list(), passages["language"].to_list(), collection.languages)
+    x, y = (
+        np.stack([encoder.vector(text, None, None) for text in table["text"]])
+        for table in (queries, passages)
+    )
+    merged = merging("csls-3")(x @ y.T, pool.codes)
+    run = {
+        query: dict(zip(pool.ids, map(float, row), strict=True))
+        for query, row in zip(queries["id"], merged, strict=True)
+    }
+    expected = MAP.scores(ranks_of_run(run, qrels, pool, "en"))["map"]
+    assert scores_of(folder)["en-multi"]["map"] == pytest.approx(expected, abs=2e-4)
+
+
 def test_a_query_that_is_a_passage_has_no_part_in_its_languages_level():
     how = merging("best-1")
     from mteb_hybrid.repair.merging import calibration

@@ -22,24 +22,7 @@ from mteb_hybrid.repair.model import repaired, sentence_transformer
 from mteb_hybrid.repair.record import read_record
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.texts import read_corpus
-
-WORDS = {
-    "de": ["haus", "katze", "hund", "baum", "wasser", "feuer", "erde", "luft", "stein", "weg"],
-    "en": ["house", "cat", "dog", "tree", "water", "fire", "earth", "air", "stone", "way"],
-    "fi": ["talo", "kissa", "koira", "puu", "vesi", "tuli", "maa", "ilma", "kivi", "tie"],
-}
-
-
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    """A folder of line-aligned texts: word for word translations."""
-    folder = tmp_path_factory.mktemp("texts")
-    random = np.random.default_rng(0)
-    rows = random.integers(0, 10, (60, 6))
-    for language, words in WORDS.items():
-        lines = [" ".join(words[word] for word in row) for row in rows]
-        (folder / f"{language}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return folder
+from repair.conftest import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -370,12 +353,15 @@ def test_a_folder_holds_languages_alone(tmp_path):
 
 
 def test_translations_that_repeat_are_not_fitted_on_and_held_out(tmp_path):
-    (tmp_path / "de.txt").write_text("\n".join(["a", "b", "a", "c", "d"] * 4))
-    (tmp_path / "en.txt").write_text("\n".join(["A", "B", "A", "B", "D"] * 4))
+    (tmp_path / "de.txt").write_text("\n".join(["a", "b", "a", "c", "d", "e"] * 4))
+    (tmp_path / "en.txt").write_text("\n".join(["A", "B", "A", "B", "D", "E"] * 4))
     corpus = read_corpus(str(tmp_path))
     assert corpus.parallel
     for language in ("de", "en"):
         assert not set(corpus.fit[language]) & set(corpus.held_out[language])
+    (tmp_path / "en.txt").write_text("\n".join(["A"] * 23 + ["B"]))
+    with pytest.raises(RepairError, match=r"2 different text\(s\) in en, of 24; expected four"):
+        read_corpus(str(tmp_path))
 
 
 def test_parallel_texts_are_drawn_alike_and_the_same_each_time(texts):

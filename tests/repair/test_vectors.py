@@ -164,7 +164,8 @@ def test_the_type_of_the_vectors_stays():
         (lambda x: x | {"de": x["de"][:, :9]}, "changing width: 9 in de, 12 in en"),
         (lambda x: x | {"en": np.ones((30, 12))}, "en: all 30 texts have the same vector"),
         (lambda x: x | {"hi": x["hi"][:2]}, "hi: 2 texts, fewer than the 3 directions"),
-        (lambda x: x | {"hi": x["hi"][:1]}, r"hi: vectors of shape \(1, 12\)"),
+        (lambda x: x | {"hi": x["hi"][:1]}, r"hi: 1 text\(s\) to fit on; expected at least two"),
+        (lambda x: x | {"hi": x["hi"][0]}, r"hi: vectors of shape \(12,\); expected rows"),
         (lambda x: x | {"zh": np.where(np.eye(30, 12), np.nan, x["zh"])}, "zh: 12 of 30 vectors"),
     ],
 )

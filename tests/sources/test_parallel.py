@@ -191,3 +191,11 @@ def test_real_rows(made, real_data):
         for language in ("en", "de")
     )
     assert len(collection.qrels) == pairs
+
+
+def test_a_question_answered_in_other_languages_only_is_in_no_subset(made):
+    lone = row("lone", {"en": "who knows?"}, it="nessuno")
+    collection = load_collection(made([*ROWS, lone]))
+    assert "en:lone" not in judged(collection)
+    queries, _ = view_queries(collection, View("en", ("en",)))
+    assert "en:lone" not in queries["id"].to_list()

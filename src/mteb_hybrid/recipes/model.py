@@ -40,7 +40,8 @@ class Model(Table):
         max_seq_length: In tokens; by default the model's own.
         query_prompt: Put before every query, and kept in the trained model.
         passage_prompt: The same for passages.
-        freeze: Parameters of the transformer that stay as they are, by how their names begin.
+        freeze: Parameters that stay as they are, by how their names begin: those of the transformer
+            as it calls them, those of later modules with the module's name before (``3.linear``).
         lora: Train an adapter instead of the model's own parameters.
     """
 

@@ -103,6 +103,16 @@ def read_record(folder: Path) -> Record:
         raise RepairError(
             f"{file}: no such file; name the folder of a model that `mteb-hybrid repair` wrote"
         )
+    return record_in(file)
+
+
+def record_in(file: Path) -> Record:
+    """What a file tells of a repair.
+
+    Raises:
+        RepairError: If a key is missing or holds what cannot be.
+        TextError: If it is not JSON.
+    """
     found: dict[str, Any] = json_file(file, dict)
     try:
         return Record.model_validate(found)

@@ -32,9 +32,14 @@ def checked_sample(vectors: Mapping[str, npt.ArrayLike]) -> Sample:
     sample = {language: np.asarray(rows, np.float64) for language, rows in vectors.items()}
     widths: dict[int, str] = {}
     for language, rows in sample.items():
-        if rows.ndim != 2 or len(rows) < 2:
+        if rows.ndim != 2:
             raise RepairError(
-                f"{language}: vectors of shape {rows.shape}; expected at least two of one width"
+                f"{language}: vectors of shape {rows.shape}; expected rows of one width"
+            )
+        if len(rows) < 2:
+            raise RepairError(
+                f"{language}: {len(rows)} text(s) to fit on; expected at least two, better 200. "
+                "Where texts are held out, half of them are: give twice as many"
             )
         widths.setdefault(rows.shape[1], language)
         bad = np.flatnonzero(~np.isfinite(rows).all(1))

@@ -102,7 +102,8 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
             f"{did_you_mean(str(source), collections())} There are the collections "
             f"{', '.join(collections())}"
         )
-    rows = _different_rows(rows) if parallel else {x: _different(some) for x, some in rows.items()}
+    read = rows
+    rows = _different_rows(read) if parallel else {x: _different(some) for x, some in read.items()}
     if len(rows) < 2:
         raise RepairError(
             f"{source}: texts in {len(rows)} language(s) ({', '.join(rows) or 'none'}); bias "
@@ -110,10 +111,12 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
         )
     fit, held_out = {}, {}
     for language, texts in rows.items():
-        if len(texts) < 2:
+        if len(texts) < 2 or (parallel and len(texts) < 4 <= len(read[language])):
+            # A text that repeats takes its translations with it: the language that repeats it.
+            few = min(read, key=lambda x: len(set(read[x]))) if parallel else language
             raise RepairError(
-                f"{source}: {len(texts)} different text(s) in {language}; expected two at least, "
-                f"better {per_language}"
+                f"{source}: {len(set(read[few]))} different text(s) in {few}, of {len(read[few])}; "
+                f"expected four at least, better {2 * per_language}: half of them are held out"
             )
         # The same seed for all languages: the same rows, where they are parallel.
         drawn = np.random.default_rng(seed).permutation(len(texts))

@@ -201,7 +201,6 @@ def passage_groups(relevant: Mapping[str, Sequence[str]]) -> dict[str, str]:
         return passage
 
     for passages in relevant.values():
-        first = root(passages[0])
-        for passage in passages[1:]:
-            parent[root(passage)] = first
+        for passage in passages:
+            parent[root(passage)] = root(passages[0])
     return {passage: root(passage) for passage in parent}

@@ -18,6 +18,8 @@ from mteb_hybrid.commands.train import _evaluation
 from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.toml import read_recipe
+from mteb_hybrid.repair import VECTOR_REPAIRS
+from mteb_hybrid.repair.model import repaired
 from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.run.build import load_model
 from mteb_hybrid.training.run.folder import RunFolderError
@@ -283,6 +285,25 @@ def test_frozen_parameters_stay(recipe_file, tmp_path, tiny_model):
     frozen, other = (f"embeddings.{which}_embeddings.weight" for which in ("word", "position"))
     assert (before[frozen] == after[frozen]).all()
     assert not (before[other] == after[other]).all()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_repaired_model_is_trained_and_its_map_too_unless_frozen(
+    frozen, recipe_file, tiny_model, tmp_path
+):
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    words = {"de": ["haus", "hund", "baum"], "en": ["house", "dog", "tree"]}
+    fitted = VECTOR_REPAIRS["projection"].fit({x: model.encode(y) for x, y in words.items()})
+    new = repaired(model, fitted)
+    new.save_pretrained(str(tmp_path / "repaired"))
+    overrides = [*SHORT, f"model.name={(tmp_path / 'repaired').as_posix()}"]
+    overrides += ["model.freeze=['2.linear']"] if frozen else []
+    train(read_recipe(recipe_file, overrides), tmp_path / "run")
+    trained = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+    map_ = trained[2].linear.weight.detach().numpy()
+    assert np.allclose(map_, fitted.maps[None].matrix, atol=1e-6) == frozen
+    name = "0.model.embeddings.word_embeddings.weight"
+    assert not np.array_equal(*(x.state_dict()[name].numpy() for x in (new, trained)))
 
 
 def test_dry_run(recipe_file, tmp_path):

@@ -110,6 +110,8 @@ def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
 def _freeze(model: SentenceTransformer, prefixes: Iterable[str]) -> None:
     transformer = model.transformers_model
     named = [] if transformer is None else list(transformer.named_parameters())
+    inner = {id(parameter) for _, parameter in named}
+    named += [(name, x) for name, x in model.named_parameters() if id(x) not in inner]
     for prefix in prefixes:
         chosen = [parameter for name, parameter in named if name.startswith(prefix)]
         if not chosen:
