@@ -345,3 +345,10 @@ def test_the_longest_names_can_be_written_locked_and_cleared(tmp_path, name):
     assert files(target) == {"below/file": b"newer"}
     assert alone(target)
     write_text(tmp_path / ("b" * 255), "whole")
+
+
+def test_a_pipe_stays_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="neither a file nor a folder"):
+        write_text(tmp_path / "pipe", "text")
+    assert (tmp_path / "pipe").is_fifo() and len(list(tmp_path.iterdir())) == 1

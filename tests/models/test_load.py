@@ -215,6 +215,16 @@ def pickled(folder):
     (folder / "model.safetensors").unlink()
 
 
+def pickled_beside_other_tensors(folder):
+    torch.save({}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").rename(folder / "more.safetensors")
+
+
+def pickled_under_other_names(folder):
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin.index.json").write_text('{"weight_map": {"x": "weights.pt"}}')
+
+
 def other_weights(folder):
     save_file({"x": torch.zeros(2)}, folder / "model.safetensors", metadata={"format": "pt"})
 
@@ -250,6 +260,8 @@ def classifier(folder):
         (kind("SparseEncoder"), r"a sparse encoder; .*load it in Python with SparseEncoder\("),
         (kind("MultiVectorEncoder"), "an encoder with a vector for every token"),
         (cut, r"model\.safetensors: damaged or cut short \(.*\); copy or download it again"),
+        (pickled_beside_other_tensors, r"pytorch_model\.bin: pickled weights"),
+        (pickled_under_other_names, r"pytorch_model\.bin\.index\.json: pickled weights"),
         (pickled, r"pytorch_model\.bin: pickled weights.*Convert the folder.*save_pretr"),
         (without("model.safetensors"), "cannot be loaded: Error no file named model.safetensors"),
         (other_weights, "none of the weights in its files is one of BertModel"),

@@ -27,7 +27,11 @@ RECORD = {
     "texts": "texts",
     "languages": {"de": 30, "en": 30, "fi": 30},
     "tasks": None,
-    "where": {"texts": 90, "before": SEAT, "after": SEAT | {"probe": 0.4}},
+    "where": {
+        "texts": {"de": 30, "en": 30, "fi": 30},
+        "before": SEAT,
+        "after": SEAT | {"probe": 0.4},
+    },
     "curve": [ROW | {"repair": "none", "directions": 0}, ROW],
     "chosen": 1,
     "mergings": [ROW | {"merging": "best-10", "pool": None, "rank_distance": None}],

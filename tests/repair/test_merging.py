@@ -23,6 +23,13 @@ def test_z_scores_are_scipys():
         np.testing.assert_allclose(merged[:, language == CODES], expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.7])
+def test_a_language_whose_scores_are_alike_stands_at_the_mean(score):
+    alike = np.where(CODES == 2, score, scores()).astype(np.float32)
+    merged = merging("z-score")(alike, CODES)
+    assert (merged[:, CODES == 2] == 0).all() and (merged[:, CODES != 2] != 0).all()
+
+
 def test_the_best_of_a_language_are_subtracted():
     merged = merging("best-2")(
         np.array([[0.9, 0.8, 0.1, 0.2, 0.5, 0.1]]), CODES[[0, 1, 2, 4, 5, 6]]

@@ -84,9 +84,21 @@ def test_the_spectrum_is_that_of_the_means():
 
 def test_chance_is_what_vectors_without_a_language_give():
     many = [where(made(4, 10, 6, 0.0, seed)) for seed in range(400)]
-    between, read = chance(4, 40)
+    between, read = chance([10] * 4)
+    assert between == pytest.approx((4 - 1) / (40 - 1))
     assert np.mean([found.between for found in many]) == pytest.approx(between, abs=0.003)
     assert np.mean([found.probe for found in many]) == pytest.approx(read, abs=0.02)
+
+
+def test_chance_of_languages_with_different_numbers_of_texts():
+    sizes = (5, 40, 40)
+
+    def shortened(seed):
+        rows = made(3, 40, 60, 0.0, seed).items()
+        return {x: v[:size] for (x, v), size in zip(rows, sizes, strict=True)}
+
+    many = [variance(shortened(seed))[0] for seed in range(300)]
+    assert np.mean(many) == pytest.approx(chance(sizes)[0], rel=0.02)
 
 
 def test_a_repair_takes_it_away():

@@ -121,7 +121,10 @@ def _report(summary: "Summary", file: Path) -> str:
         from mteb_hybrid.report.page import write_report
     except ModuleNotFoundError:
         return 'not written; it needs the extra: pip install "mteb-hybrid[report]"'
-    write_report(summary, file)
+    from mteb_hybrid.repair.offline import RECORD
+    from mteb_hybrid.repair.record import record_in
+
+    write_report(summary, file, repairs=[record_in(RECORD)])
     return str(file)
 
 
@@ -132,21 +135,21 @@ def meaning(before: "Row", after: "Row") -> str:
         before: A row with all cells.
         after: Likewise.
     """
-    from mteb_hybrid.files.lines import json_file
     from mteb_hybrid.repair.offline import RECORD
+    from mteb_hybrid.repair.record import record_in
 
     (mono, cross, multi, distance), (own, _, pool, near) = (
         [cell.value if cell else float("nan") for cell in row.cells] for row in (before, after)
     )
-    fit = json_file(RECORD)
+    fit = record_in(RECORD)
     return (
         f"Asked in one language, the encoder reaches a map of {mono:.3f} where it searches that "
         f"language, {cross:.3f} where it searches another one, and {multi:.3f} where it searches a "
         "pool of all languages at once. In that pool the best and the worst placed translation of "
         f"one answer lie {distance:.0f} ranks apart on average, where a model that looks at the "
         "meaning alone would rank all 11 of them side by side, 10 ranks apart.\n\n"
-        f"The repair takes out of every vector the {fit['directions']} directions in which the "
-        f"means of {len(fit['languages'])} languages differ, and trains nothing. With it the "
+        f"The repair takes out of every vector the {fit.directions} directions in which the "
+        f"means of {len(fit.languages)} languages differ, and trains nothing. With it the "
         f"map is {pool:.3f} in the pool and {own:.3f} within a language, and translations lie "
         f"{near:.0f} ranks apart. It was fitted on other text: 200 sentences a language of "
         "TICO-19, which lacks 5 of these 11 languages."

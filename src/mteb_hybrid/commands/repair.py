@@ -118,7 +118,7 @@ def repair(
     else:
         said = repair_vectors(
             model, vectors, output, texts, languages, method.value, directions, per_language, seed,
-            device, batch_size,
+            device, batch_size, overwrite,
         )  # fmt: skip
     for warning in said.warnings:
         typer.secho(line(f"Warning: {warning}"), err=True, fg=typer.colors.RED, bold=True)

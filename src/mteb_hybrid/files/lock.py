@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 LOG = logging.getLogger(__name__)
+_TOLD: set[Path] = set()
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -56,7 +57,9 @@ def _acquire(held: "FileLock", path: Path) -> bool:
         try:
             held.acquire(timeout=0.3)  # what takes a moment is not worth a word
         except Timeout:
-            LOG.warning("%s: another process is at work on it; waiting for that to end", path)
+            if path not in _TOLD:  # where two take turns, once
+                LOG.warning("%s: another process is at work on it; waiting for that to end", path)
+                _TOLD.add(path)
             held.acquire()
     except OSError as error:
         if error.errno not in NO_LOCKS:

@@ -40,9 +40,12 @@ def whole(path: Path, *, follow: bool = False) -> Iterator[Path]:
 
     Raises:
         FileExistsError: If a file is written where a folder lies, or a folder where a file does.
+        OSError: If a device or a pipe is there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path = pointed_to(path) if follow else path
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "neither a file nor a folder; name a file", str(path))
     clean(path)
     part, old = _beside(path)
     try:

@@ -182,6 +182,10 @@ def _settings(run: Run) -> str:
     recipe = run.recipe
     batches, training = recipe.batches, recipe.training
     length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    last = run.versions[-1]
+    if "stopped_at" in last:
+        kept = last["kept_step"]
+        length += f" (stopped at step {last['stopped_at']}; the model is that of step {kept})"
     parts = [
         f"seed {training.seed}",
         length,
@@ -190,7 +194,7 @@ def _settings(run: Run) -> str:
         f"alpha {batches.alpha}" if batches.method == "hybrid" else "",
         f"loss {training.loss_in_words}",
         f"learning rate {training.learning_rate:g}",
-        run.versions[-1].get("precision", training.precision),
+        last.get("precision", training.precision),
         f"LoRA of rank {recipe.model.lora.r}" if recipe.model.lora else "",
         f"frozen: {', '.join(recipe.model.freeze)}" if recipe.model.freeze else "",
         f"kept {training.interpolate:g} of the way from the untrained parameters to the trained"

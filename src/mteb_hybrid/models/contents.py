@@ -10,6 +10,8 @@ from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
 
 CARD_FOLDER = "model_card"
+REPAIR_RECORD = "repair.json"
+"""What a repaired model tells of its repair."""
 
 NOT_LOADED = (
     *(".*", "*~", "*.tmp", "__pycache__", "Thumbs.db", "desktop.ini"),  # what tools leave

@@ -11,6 +11,8 @@ from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.contents import (
+    CARD_FOLDER,
+    REPAIR_RECORD,
     ModelError,
     base_folder,
     checked_json,
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 
 Kind = TypeVar("Kind")
 
-PICKLED = ("pytorch_model*.bin", "adapter_model.bin")
-"""Names of files of pickled weights that a loader would read."""
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+PICKLED = {
+    "pytorch_model*.bin": _WEIGHTS,
+    "pytorch_model*.bin.index.json": _WEIGHTS,
+    "adapter_model.bin": ("adapter_model.safetensors",),
+}
+"""Names of files of pickled weights that a loader reads, unless one of these lies beside."""
 
 TOKENIZER = "tokenizer.json"
 """It may have tens of megabytes, and its own reader has limits: looked at where that fails."""
@@ -120,9 +127,10 @@ def _load_folder(folder: Path, device: str | None) -> "MTEBModels":
 
     wrapper = SentenceTransformerEncoderWrapper(open_folder(folder, device))
     name = folder.resolve().name.replace("__", "_")
-    wrapper.mteb_model_meta = wrapper.mteb_model_meta.model_copy(
-        update={"name": f"local/{name}", "revision": folder_hash(folder)}
-    )
+    said = {"name": f"local/{name}", "revision": folder_hash(folder)}
+    if (record := folder / CARD_FOLDER / REPAIR_RECORD).is_file():
+        said["adapted_from"] = checked_json(record, dict).get("base_model")
+    wrapper.mteb_model_meta = wrapper.mteb_model_meta.model_copy(update=said)
     return wrapper
 
 
@@ -204,8 +212,13 @@ def check_files(folder: Path, kind: str | None = "SentenceTransformer") -> set[s
     from safetensors import SafetensorError, safe_open
 
     files, names = loaded_files(folder), set()
-    safe = {file.parent for file in files if file.suffix == ".safetensors"}
     for file in files:
+        if kind and _is_pickled(file):
+            raise ModelError(
+                f"{file}: pickled weights, which may run code when they are read; expected "
+                "model.safetensors. Convert the folder, if you trust it: "
+                f"{_conversion(folder, kind)}"
+            )
         if file.suffix == ".json":
             if file.name != TOKENIZER:
                 checked_json(file, object)
@@ -223,17 +236,14 @@ def check_files(folder: Path, kind: str | None = "SentenceTransformer") -> set[s
                 raise ModelError(
                     f"{file}: damaged or cut short ({error}); copy or download it again"
                 ) from None
-        elif not kind or file.parent in safe:
-            continue
-        elif any(fnmatchcase(file.name, name) for name in PICKLED):
-            raise ModelError(
-                f"{file}: pickled weights, which may run code when they are read; expected "
-                "model.safetensors. Convert the folder, if you trust it: "
-                f"{_conversion(folder, kind)}"
-            )
     if base := base_folder(folder):
         names |= check_files(base, kind)
     return names
+
+
+def _is_pickled(file: Path) -> bool:
+    instead = [safe for name, safe in PICKLED.items() if fnmatchcase(file.name, name)]
+    return any(not any((file.parent / name).is_file() for name in safe) for safe in instead)
 
 
 def _conversion(folder: Path, kind: str) -> str:

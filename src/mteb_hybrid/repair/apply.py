@@ -137,6 +137,7 @@ def repair_vectors(
     seed: int = 0,
     device: str | None = None,
     batch_size: int = 32,
+    overwrite: bool = False,
 ) -> Said:
     """Repair stored vectors of passages: by the map of a repaired model, or by a fit on texts.
 
@@ -152,6 +153,7 @@ def repair_vectors(
         seed: Decides which texts are drawn.
         device: A torch device.
         batch_size: Texts per batch.
+        overwrite: Whether to replace what is there.
 
     Raises:
         RepairError, ModelError, DataError: If model, texts or vectors cannot be used.
@@ -186,7 +188,7 @@ def repair_vectors(
         new = fitted(rows, _as_fitted(fitted, spoken or of_file))
         return np.asarray(normalised(new), new.dtype) if unit else new
 
-    count, width = repair_file(vectors, target, change)
+    count, width = repair_file(vectors, target, change, overwrite=overwrite)
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
 
 

@@ -16,9 +16,8 @@ from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import whole_folder
-from mteb_hybrid.models.contents import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER, REPAIR_RECORD
 from mteb_hybrid.models.describe import RUN_META
-from mteb_hybrid.repair.record import RECORD
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorMap
 
@@ -168,7 +167,7 @@ def write_repaired(
     with whole_folder(folder, overwrite=overwrite) as part:
         model.save_pretrained(str(part), create_model_card=False)
         (part / CARD_FOLDER).mkdir()
-        (part / CARD_FOLDER / RECORD).write_text(_json(record), encoding="utf-8")
+        (part / CARD_FOLDER / REPAIR_RECORD).write_text(_json(record), encoding="utf-8")
         (part / RUN_META).write_text(_json(meta), encoding="utf-8")
         (part / "README.md").write_text(card, encoding="utf-8")
 
@@ -211,7 +210,7 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     """
     from safetensors.numpy import load_file
 
-    record = folder / CARD_FOLDER / RECORD
+    record = folder / CARD_FOLDER / REPAIR_RECORD
     if not record.is_file():
         return None
     try:

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, replace
 from itertools import islice
-from statistics import median
 from typing import TYPE_CHECKING
 
 from mteb_hybrid.repair.encode import encode_texts
@@ -32,7 +31,7 @@ class Outcome:
         before: Where the bias sits in vectors of held-out passages (of their second halves, where
             the texts are not parallel), without the repair.
         after: The same with it; None if none is needed.
-        held_out: How many passages these are.
+        held_out: How many passages these are, by language.
         encoding: Seconds for the texts fitted on.
         fitting: Seconds for the fit alone.
         warnings: What the user should look at.
@@ -42,7 +41,7 @@ class Outcome:
     choice: Choice
     before: Where
     after: Where | None
-    held_out: int
+    held_out: dict[str, int]
     encoding: float
     fitting: float
     warnings: tuple[str, ...]
@@ -110,7 +109,7 @@ def fit_model(
         choice=choice,
         before=where(plain),
         after=where(_passages(judged, choice.fitted)) if choice.fitted else None,
-        held_out=sum(map(len, plain.values())),
+        held_out={language: len(rows) for language, rows in plain.items()},
         encoding=encoding,
         fitting=fitting,
         warnings=(),
@@ -171,7 +170,7 @@ def _of_figures(found: Outcome) -> list[str]:
 
 def where_text(found: Outcome) -> str:
     """Where the bias sits, before and after, and what chance would give."""
-    between, probe = chance(len(found.corpus.fit), found.held_out)
+    between, probe = chance(found.held_out.values())
     after = [""] * 2
     if found.after is not None:
         shares = (found.after.between, found.after.probe)
@@ -185,9 +184,9 @@ def where_text(found: Outcome) -> str:
 
 def seconds_text(found: Outcome) -> str:
     """How long encoding and fitting took."""
-    texts = sum(map(len, found.corpus.fit.values()))
-    typical = median(map(len, found.corpus.fit.values()))
+    counts = sorted(map(len, found.corpus.fit.values()))
+    each = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
     return (
-        f"{texts} texts in {len(found.corpus.fit)} languages (about {typical:.0f} each): encoded "
+        f"{sum(counts)} texts in {len(counts)} languages ({each} of each): encoded "
         f"in {found.encoding:.1f} s, fitted in {found.fitting:.2f} s"
     )

@@ -6,11 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from mteb_hybrid.files.lines import json_file
-from mteb_hybrid.models.contents import CARD_FOLDER
+from mteb_hybrid.models.contents import CARD_FOLDER, REPAIR_RECORD
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.where import Share, Where
-
-RECORD = "repair.json"
 
 Count = Annotated[int, Field(ge=0, le=10**6)]
 
@@ -34,10 +32,10 @@ class Sides(_Part):
     """Where the bias sits in held-out vectors, without the repair and with it.
 
     Attributes:
-        texts: How many these are, in all languages.
+        texts: How many these are, by language.
     """
 
-    texts: Annotated[Count, Field(ge=2)]
+    texts: dict[str, Annotated[Count, Field(ge=2)]] = Field(min_length=2, max_length=10_000)
     before: Where
     after: Where
 
@@ -98,7 +96,7 @@ def read_record(folder: Path) -> Record:
         RepairError: If it is no such folder, or a key is missing or holds what cannot be.
         TextError: If the file is not JSON.
     """
-    file = folder / CARD_FOLDER / RECORD
+    file = folder / CARD_FOLDER / REPAIR_RECORD
     if not file.is_file():
         raise RepairError(
             f"{file}: no such file; name the folder of a model that `mteb-hybrid repair` wrote"

@@ -17,7 +17,11 @@ Vectors = npt.NDArray[Any]
 
 
 def repair_file(
-    source: Path, target: Path, repair: Callable[[Vectors, list[str] | None], Vectors]
+    source: Path,
+    target: Path,
+    repair: Callable[[Vectors, list[str] | None], Vectors],
+    *,
+    overwrite: bool = False,
 ) -> tuple[int, int]:
     """Repair the vectors in a file, into another of the same kind.
 
@@ -26,16 +30,20 @@ def repair_file(
             perhaps one called ``language``. Other columns stay as they are.
         target: Written whole, or not at all.
         repair: Vectors, and the language of each if the file says, to new ones.
+        overwrite: Whether to replace what is there.
 
     Returns:
         N and D.
 
     Raises:
-        RepairError: If the file is neither, vectors differ in width, or the target is the source.
+        RepairError: If the file is neither, vectors differ in width, or the target is the source,
+            or is there and may not be replaced.
         DataError: If a Parquet file cannot be read.
     """
     if source.resolve() == target.resolve():
         raise RepairError(f"{target}: the vectors to repair; choose another --output")
+    if target.exists() and not overwrite:
+        raise RepairError(f"{target}: is there already; choose another --output, or --overwrite")
     if source.suffix != target.suffix:
         raise RepairError(f"{target}: expected a {source.suffix} file, as {source.name} is one")
     if source.suffix == ".npy":
@@ -45,7 +53,7 @@ def repair_file(
         except (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError) as error:
             raise RepairError(f"{source}: no array of numbers: {error}") from None
         new = _checked(source, vectors, repair(_matrix(source, vectors), None))
-        with whole(target) as part, part.open("wb") as stream:
+        with whole(target, follow=True) as part, part.open("wb") as stream:
             np.save(stream, new, allow_pickle=False)
         return new.shape
     if source.suffix != ".parquet":
@@ -70,7 +78,7 @@ def repair_file(
     languages = table["language"].to_list() if "language" in table.columns else None
     new = _checked(source, vectors, repair(_matrix(source, vectors), languages))
     kept = pl.Series(columns[0], new.tolist(), dtype=column.dtype)
-    with whole(target) as part, part.open("wb") as stream:
+    with whole(target, follow=True) as part, part.open("wb") as stream:
         table.with_columns(kept).write_parquet(stream)
     return new.shape
 

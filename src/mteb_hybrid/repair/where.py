@@ -1,5 +1,6 @@
 """Where the bias sits in vectors: how far languages lie apart, and whether a line tells them."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 import numpy as np
@@ -41,16 +42,18 @@ def where(sample: Sample) -> Where:
     return Where(between=between, spectrum=spectrum, probe=probe(sample))
 
 
-def chance(languages: int, texts: int) -> tuple[float, float]:
+def chance(texts: Collection[int]) -> tuple[float, float]:
     """The `between` and `probe` to expect where the vectors do not depend on the language.
 
-    The first is the mean of eta squared under its null hypothesis.
+    The first is the ratio of the expected variances, each language weighing the same; with as many
+    texts in each it is the mean of eta squared under its null hypothesis.
 
     Args:
-        languages: How many, at least two, with as many texts each.
-        texts: Of all languages.
+        texts: How many there are of each language, at least two.
     """
-    return (languages - 1) / (texts - 1), 1 / languages
+    few = sum(1 / count for count in texts) / len(texts)  # variance of a mean, of that of a text
+    between = few * (1 - 1 / len(texts))
+    return between / (between + 1 - few), 1 / len(texts)
 
 
 def variance(sample: Sample) -> tuple[float, list[float]]:

@@ -12,8 +12,10 @@ def _level(scores: ScoreMatrix) -> ScoreMatrix:
     exact = np.where(there, scores, 0).astype(np.float64)
     mean = exact.sum(1, keepdims=True) / count
     spread = np.sqrt((np.where(there, exact - mean, 0) ** 2).sum(1, keepdims=True) / count)
-    # One passage, or all alike: nothing stands out, as at the mean.
-    scaled = (exact - mean) / np.where(spread > 0, spread, 1)
+    # One passage, or all alike, of which rounding makes a spread: nothing stands out.
+    first = np.where(there, exact, np.inf).min(1, keepdims=True)
+    alike = np.where(there, exact == first, True).all(1, keepdims=True)
+    scaled = np.where(alike, 0, exact - mean) / np.where(alike, 1, spread)
     return np.where(there, scaled, -np.inf).astype(scores.dtype)
 
 

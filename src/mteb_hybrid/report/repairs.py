@@ -134,16 +134,16 @@ def _shares(side: Where) -> list[float]:
 
 def _seat(record: Record) -> Table:
     sides = record.where
-    between, probe = chance(len(record.languages), sides.texts)
+    between, probe = chance(sides.texts.values())
     rows = (
         ("variance between languages", sides.before.between, sides.after.between, between),
         ("texts whose language a linear probe reads", sides.before.probe, sides.after.probe, probe),
     )
     return Table(
         key="seat",
-        caption=f"Vectors of {sides.texts} held-out texts, of which none was fitted on. By chance: "
-        "if the vectors did not depend on the language. The probe is a linear discriminant "
-        "analysis, fitted on one half of these texts and read on the other.",
+        caption=f"Vectors of {sum(sides.texts.values())} held-out texts, of which none was fitted "
+        "on. By chance: if the vectors did not depend on the language. The probe is a linear "
+        "discriminant analysis, fitted on one half of these texts and read on the other.",
         head=("Held-out vectors", "Before", "After", "By chance"),
         rows=tuple((title, *(f"{share:.1%}" for share in shares)) for title, *shares in rows),
     )

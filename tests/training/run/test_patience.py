@@ -102,6 +102,8 @@ def test_a_resumed_run_stops_and_keeps_the_same(recipe_file, tmp_path, monkeypat
     calls = script(monkeypatch, values)
     train(recipe, tmp_path / "whole", callbacks=[watch])
     assert is_that_of(tmp_path / "whole", watch) == [4] and len(calls) == 6
+    (part,) = json.loads((tmp_path / "whole" / "versions.json").read_text())
+    assert (part["stopped_at"], part["kept_step"]) == (10, 4)
     for stop_at in (2, 6, 10):
         run = f"killed-at-{stop_at}"
         calls = script(monkeypatch, values)

@@ -120,6 +120,11 @@ class RunFolder:
         # Of earlier parts without a checkpoint nothing is left.
         write_json(self.versions, [*(self._parts() if last else ()), part])
 
+    def stopped_early(self, step: int, kept: int) -> None:
+        """Write at which step training stopped, before the last, and of which step the model is."""
+        *before, last = self._parts()
+        write_json(self.versions, [*before, last | {"stopped_at": step, "kept_step": kept}])
+
     def _parts(self) -> list[dict[str, Any]]:
         parts = json_file(self.versions, list) if self.versions.is_file() else []
         return [part for part in parts if isinstance(part, dict)]

@@ -146,6 +146,13 @@ def _finish(
 ) -> None:
     history = state.log_history
     run.write_log(history)
+    if state.global_step < state.max_steps and state.best_global_step is not None:
+        run.stopped_early(state.global_step, state.best_global_step)
+        print(
+            f"stopped early, at step {state.global_step} of {state.max_steps}; the model is that "
+            f"of step {state.best_global_step}, the best",
+            flush=True,
+        )
     kept = recipe.evaluation and recipe.evaluation.keep_monolingual_within
     if kept is not None and state.best_metric is not None and state.best_metric < 0:
         print(
