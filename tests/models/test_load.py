@@ -319,7 +319,9 @@ def test_a_name_that_is_none(name, said):
 
 
 def test_a_home_that_is_not_known():
-    with pytest.raises(DataError, match="^~nobodyx/m: no home folder is known for ~nobodyx; write"):
+    with pytest.raises(
+        DataError, match=r"^~nobodyx/m: no home folder is known for ~nobodyx; write"
+    ):
         check_name("~nobodyx/m")
 
 

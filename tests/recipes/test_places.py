@@ -133,7 +133,7 @@ def test_of_data_on_the_command_line_the_current_folder_comes_first(
 
 def test_a_model_on_the_command_line_is_not_the_one_beside_the_recipe(own):
     put(own.parent)
-    with pytest.raises(ModelError, match=r"no folder .*here/model; expected"):
+    with pytest.raises(ModelError, match=r"no folder .*here/model\. Expected"):
         check_places(read_recipe(own, ["model={name='./model'}"]))
 
 
@@ -165,6 +165,17 @@ def test_data_that_are_not_there(own, override, said):
     with pytest.raises(CardError) as error:
         check_places(read_recipe(own, [override]))
     assert said in str(error.value)
+
+
+def test_a_slip_of_the_pen_is_told_by_what_lies_beside_the_recipe(own):
+    put(own.parent)
+    text = own.read_text()
+    own.write_text(text.replace("pairs.jsonl", "pairz.jsonl"))
+    with pytest.raises(CardError, match=r"did you mean 'pairs\.jsonl'\?"):
+        check_places(read_recipe(own), own.parent)
+    own.write_text(text.replace("./model", "./modle"))
+    with pytest.raises(ModelError, match=r"no folder \./modle; did you mean 'model'\?"):
+        check_places(read_recipe(own), own.parent)
 
 
 def test_a_model_that_is_not_there(own):

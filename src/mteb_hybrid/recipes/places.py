@@ -66,11 +66,12 @@ def _absolute(place: Path) -> str:
     return str(plain if same else place.absolute())
 
 
-def data_path(path: str) -> Path:
+def data_path(path: str, beside: Path | None = None) -> Path:
     """Where data lie that are no collection.
 
     Args:
         path: As in a recipe that `mteb_hybrid.recipes.toml.read_recipe` has read.
+        beside: The recipe's own folder, for names that may be meant.
 
     Raises:
         CardError: If nothing is there.
@@ -82,38 +83,55 @@ def data_path(path: str) -> Path:
     found = "no such file or folder"
     if not own.is_absolute():
         found += " beside the recipe" + (f" or below {data}" if data else "")
-    near = map(str, place.parent.glob("*")) if data or own.is_absolute() else ()
+    starts = [folder for folder in (Path(data) if data else None, beside) if folder]
+    near = [
+        other.name
+        for start in ([own.parent] if own.is_absolute() else starts)
+        for other in (start / own.parent).glob("*")
+    ]
     raise CardError(
-        f"data {path}: {found}{did_you_mean(str(place), near)} Correct data.N.path, or name the "
+        f"data {path}: {found}{did_you_mean(own.name, near)} Correct data.N.path, or name the "
         f"folder that it begins at with --data or {DATA_VARIABLE}"
     )
 
 
-def model_folder(model: Model) -> Path:
+def model_folder(model: Model, beside: Path | None = None) -> Path:
     """The folder of a model that is not on the hub.
+
+    Args:
+        model: As in a recipe that has been read.
+        beside: The recipe's own folder, for names that may be meant.
 
     Raises:
         ModelError: If it is not there, or holds no model.
     """
     clean(folder := expanded(model.name))
     if not folder.is_dir():
+        starts = (Path(), beside) if beside else (Path(),)
+        found = [other for start in starts for other in (start / folder.parent).glob("*")]
+        near = [other.name for other in found if other.is_dir()]
         raise ModelError(
-            f"model.name: no folder {model.name}; expected one, or org/name on the hub"
+            f"model.name: no folder {model.name}{did_you_mean(folder.name, near)} Expected one, or "
+            "org/name on the hub"
         )
     check_folder(folder)
     return folder
 
 
-def check_places(recipe: Recipe) -> None:
+def check_places(recipe: Recipe, beside: Path | None = None) -> None:
     """Find out whether the files and folders that a recipe names are there.
 
     Nothing heavy is imported, so that a slip of the pen is told at once.
+
+    Args:
+        recipe: As it was read.
+        beside: The recipe's own folder, for names that may be meant.
 
     Raises:
         CardError, ModelError: If one is not.
     """
     for part in recipe.data:
         if part.format != "collection":
-            data_path(part.path)
+            data_path(part.path, beside)
     if not recipe.model.on_hub:
-        model_folder(recipe.model)
+        model_folder(recipe.model, beside)

@@ -415,6 +415,18 @@ def test_a_stop_says_how_to_go_on(recipe_file, tmp_path, monkeypatch, override, 
         assert "run: going on from checkpoint-4" in command(recipe_file, *given, "--resume")
 
 
+def test_a_stop_after_the_training_says_how_to_go_on(recipe_file, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mteb_hybrid.commands.train._write_card", stop)
+    given = [part for override in SHORT for part in ("--set", override)]
+    given += ["--seed", "1", "--seed", "2", "-o", str(tmp_path / "runs")]
+    result = CliRunner().invoke(app, ["train", str(recipe_file), *given])
+    assert result.exit_code == 130
+    assert "stopped; the same command goes on from here: " in result.output.splitlines()[-1]
+
+
 def test_it_is_evaluated_on_what_the_recipe_holds_out_or_it_was_not_trained_on(
     recipe_file, tmp_path, monkeypatch
 ):
