@@ -351,7 +351,7 @@ def test_data_that_fill_no_batch_make_smaller_ones_in_recipes_too(recipe_file, t
     [
         ("data.0.path=none.jsonl", "none.jsonl: no such file"),
         ("languages.fr=fra-Latn", "fr"),
-        ("model.name=./none", "model.name: no folder ./none"),
+        ("model.name=./none", "model.name: no folder "),
         ("model.pooling=cls", "has modules.json: remove model.pooling"),
         ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
         ("model.revision='0'", "the recipe expects 0"),
