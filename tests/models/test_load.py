@@ -19,8 +19,9 @@ from sentence_transformers.sentence_transformer.modules import Dense, Router, St
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.models.contents import ModelError, folder_hash
-from mteb_hybrid.models.load import load_model, open_folder
+from mteb_hybrid.models.load import check_name, load_model, open_folder
 
 
 def test_a_folder(tiny_model):
@@ -327,6 +328,13 @@ def test_the_base_of_an_adapter_is_checked_too(folder, tmp_path):
 def test_a_name_that_is_none(name, said):
     with pytest.raises(ModelError, match=said):
         load_model(name)
+
+
+def test_a_home_that_is_not_known():
+    with pytest.raises(
+        DataError, match=r"^~nobodyx/m: no home folder is known for ~nobodyx; write"
+    ):
+        check_name("~nobodyx/m")
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", "CPU", "meta"])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.files.places import DATA_VARIABLE, expanded
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -25,7 +25,7 @@ def checked_model(name: str) -> str:
     from mteb_hybrid.models.load import check_name
 
     check_name(name)
-    if (folder := Path(name).expanduser()).is_dir():
+    if (folder := expanded(name)).is_dir():
         checked_folder(folder)
     return name
 

@@ -5,17 +5,17 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.terminal import again, say, told_when_stopped
+from mteb_hybrid.commands.terminal import again, goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
     from mteb_hybrid.recipes.recipe import Recipe
-    from mteb_hybrid.training.run.folder import RunFolder
 
 
 def train(
@@ -87,15 +87,21 @@ def train(
         os.environ[DATA_VARIABLE] = str(data)
     seeds = list(dict.fromkeys(seed or ()))
     settings = [[*(overrides or ()), f"training.seed={one}"] for one in seeds]
+    runs = []
     for own in settings or [overrides or []]:
         wanted = read_recipe(recipe, own)
         folder = output_folder or Path("runs") / wanted.name
         if len(seeds) > 1:
             folder /= f"seed-{wanted.training.seed}"
+        runs.append((wanted, folder))
+    beside = Path(recipe).parent if Path(recipe).is_file() else None
+    for wanted, folder in runs:
         if dry_run:
             _show(wanted, folder, resume)
-        else:
-            _train(wanted, folder, resume)
+            continue
+        how = partial(_how_to_go_on, folder, wanted)
+        with told_when_stopped(how) if _is_main() else nullcontext():
+            _train(wanted, folder, resume, beside)
 
 
 @contextmanager
@@ -138,7 +144,7 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
         raise ValueError("this would not run: " + "\n".join(found.problems))
 
 
-def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
+def _train(recipe: "Recipe", folder: Path, resume: bool, beside: Path | None) -> None:
     from mteb_hybrid.cards.catalogue import collection_card
     from mteb_hybrid.recipes.places import check_places
     from mteb_hybrid.sources.locate import check_there
@@ -147,7 +153,7 @@ def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
     kept = RunFolder(folder)
     # Before torch is imported, which takes seconds. It is asked again when the run is locked.
     if _is_main() and kept.check(recipe, resume=resume):
-        check_places(recipe)
+        check_places(recipe, beside)
         used = {data.path for data in recipe.data if data.format == "collection"}
         for name in used | ({recipe.evaluation.collection} if recipe.evaluation else set()):
             check_there(collection_card(name))
@@ -162,15 +168,19 @@ def _train(recipe: "Recipe", folder: Path, resume: bool) -> None:
     # Loading and saving a model takes seconds; the bars would stand between the lines of the log.
     datasets.disable_progress_bars()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    with told_when_stopped(lambda: _how_to_go_on(kept, recipe)) if _is_main() else nullcontext():
-        done = run(recipe, folder, resume=resume)
+    done = run(recipe, folder, resume=resume)
     if _is_main():
         _write_card(folder / "model")
         say(f"{folder}: finished{'' if done else ' before; nothing to do'}")
         say(f"Evaluate it: {shlex.join(_evaluation(recipe, folder / 'model'))}")
 
 
-def _how_to_go_on(kept: "RunFolder", recipe: "Recipe") -> str:
+def _how_to_go_on(folder: Path, recipe: "Recipe") -> str:
+    from mteb_hybrid.training.run.folder import RunFolder
+
+    kept = RunFolder(folder)
+    if kept.is_finished:  # what is left is the card, or the run of another seed
+        return goes_on()
     if last := kept.last_checkpoint():
         return f"go on from {last.name}: {again('--resume')}"
     every = recipe.training.save_steps

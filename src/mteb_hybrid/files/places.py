@@ -36,6 +36,21 @@ def _own(folder: Path, variable: str) -> Path:
     return folder
 
 
+def expanded(path: str | Path) -> Path:
+    """A path in which a home folder stands for ``~`` or ``~user`` at its beginning.
+
+    Raises:
+        DataError: If there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        whose = Path(path).parts[0]
+        raise DataError(
+            f"{path}: no home folder is known for {whose}; write the path in full"
+        ) from None
+
+
 def utf8_fault(path: Path) -> str | None:
     """Why a path cannot be given to libraries in Rust and C++, None if it can."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mteb_hybrid.files.leftovers import clean
-from mteb_hybrid.files.places import utf8_fault
+from mteb_hybrid.files.places import expanded, utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.contents import (
     CARD_FOLDER,
@@ -57,6 +57,7 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
 
     Raises:
         ModelError: If there is no such folder, model or device, or it cannot be loaded.
+        DataError: If the path begins at a home folder that is not known.
     """
     from transformers.utils import logging
 
@@ -64,7 +65,7 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
     warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
     if device:
         check_device(device)
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     clean(folder)
     if name and folder.is_dir():
         if revision:
@@ -78,7 +79,7 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
 
 def check_name(name: str) -> None:
     """Raise a `ModelError` unless a folder is there, or what is named may be a name on the hub."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if name and folder.is_dir():
         return
     if not name or folder.exists() or name[0] in "./~" or name.count("/") > 1 or "\\" in name:

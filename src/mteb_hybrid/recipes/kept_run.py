@@ -59,4 +59,5 @@ def read_run(folder: Path) -> Run | None:
     if not (kept / RECIPE).is_file():
         return None
     versions = json_file(kept / VERSIONS, list)
-    return Run(read_recipe(kept / RECIPE), versions, (kept / CURVES).is_file())
+    # Of what happens to have such a name where this runs, no path goes into a card.
+    return Run(without_paths(read_recipe(kept / RECIPE)), versions, (kept / CURVES).is_file())

@@ -28,14 +28,14 @@ def shipped_recipes() -> dict[str, Path]:
 def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read and check a recipe.
 
-    Relative paths in it that begin at its own folder become absolute, as
-    `mteb_hybrid.recipes.places` says.
+    Paths become absolute but below the data folder, as `mteb_hybrid.recipes.places` says.
 
     Args:
         source: A TOML file, or the name of a recipe that ships with the package.
         overrides: ``key=value`` with a dotted key and a value in TOML, such as
             ``training.max_steps=10`` or ``data.0.path=pairs.jsonl`` (what is no TOML is a
-            string). An empty value removes the key. Relative paths begin at the current folder.
+            string). An empty value removes the key. Relative paths begin at the current folder;
+            data that are not there, at the data folder.
 
     Returns:
         The recipe.
@@ -43,24 +43,28 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         CardError: If there is no such recipe; if it is not TOML, lacks a key, has an unknown one
             or a bad value; or if its values do not fit each other.
+        DataError: If a path begins at a home folder that is not known.
     """
     file = _find(source)
     try:
         content = read_toml(file)
     except DataError as error:
         raise CardError(str(error)) from None
-    where = {}
+    where, given = {}, []
     for override in overrides:
         key, equals, value = override.partition("=")
         if not key or not equals:
             raise CardError(f"--set {override}: expected KEY=VALUE, as in training.max_steps=10")
-        _put(content, key.strip().split("."), value.strip(), override)
-        where[key.strip()] = f"--set {override}"
+        keys = [str(int(part)) if part.isdecimal() else part for part in key.strip().split(".")]
+        _put(content, keys, value.strip(), override)
+        where[".".join(keys)] = f"--set {override}"
+        if value.strip():
+            given.append(".".join(keys))
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
         raise CardError("\n".join(_explain(error.errors()[:20], str(file), where))) from None
-    return located(recipe, None if file in shipped_recipes().values() else file.parent, where)
+    return located(recipe, None if file in shipped_recipes().values() else file.parent, given)
 
 
 def _find(source: str | Path) -> Path:

@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import ParallelDataError, json_file
-from mteb_hybrid.files.places import utf8_fault
+from mteb_hybrid.files.places import expanded, utf8_fault
 from mteb_hybrid.files.whole import whole_folder, write_json
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.wide import wide_dataset
@@ -54,8 +54,9 @@ def save(
 
     Raises:
         ParallelDataError: If something else is at that place, or the very data.
+        DataError: If the path begins at a home folder that is not known.
     """
-    folder = folder.expanduser().resolve()
+    folder = expanded(folder).resolve()
     clean(folder)
     if folder.exists() and not (folder.is_dir() and _is_ours(folder)):
         raise ParallelDataError(

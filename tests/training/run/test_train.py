@@ -351,7 +351,7 @@ def test_data_that_fill_no_batch_make_smaller_ones_in_recipes_too(recipe_file, t
     [
         ("data.0.path=none.jsonl", "none.jsonl: no such file"),
         ("languages.fr=fra-Latn", "fr"),
-        ("model.name=./none", "model.name: no folder ./none"),
+        ("model.name=./none", "model.name: no folder "),
         ("model.pooling=cls", "has modules.json: remove model.pooling"),
         ("model.freeze=['none']", "no parameter begins with 'none'; expected a beginning such as"),
         ("model.revision='0'", "the recipe expects 0"),
@@ -413,6 +413,18 @@ def test_a_stop_says_how_to_go_on(recipe_file, tmp_path, monkeypatch, override, 
     assert line.endswith(" --resume") is ("go on" in said)
     if "go on" in said:
         assert "run: going on from checkpoint-4" in command(recipe_file, *given, "--resume")
+
+
+def test_a_stop_after_the_training_says_how_to_go_on(recipe_file, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mteb_hybrid.commands.train._write_card", stop)
+    given = [part for override in SHORT for part in ("--set", override)]
+    given += ["--seed", "1", "--seed", "2", "-o", str(tmp_path / "runs")]
+    result = CliRunner().invoke(app, ["train", str(recipe_file), *given])
+    assert result.exit_code == 130
+    assert "stopped; the same command goes on from here: " in result.output.splitlines()[-1]
 
 
 def test_it_is_evaluated_on_what_the_recipe_holds_out_or_it_was_not_trained_on(
