@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import mteb
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,12 @@ from mteb_hybrid.evaluation.predictions import PredictionsError, check_predictio
 from mteb_hybrid.evaluation.saving import mend
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.results.mteb_files import ResultError
-from mteb_hybrid.results.per_query import is_kept, read_per_query
+from mteb_hybrid.results.per_query import (
+    data_revisions,
+    is_kept,
+    read_per_query,
+    write_per_query,
+)
 from mteb_hybrid.results.results import load_results
 
 TASK = "HybridSampleMonolingualRetrieval"
@@ -388,3 +394,27 @@ def test_another_model_is_refused_before_it_encodes(tmp_path, sample_card):
     with pytest.raises(PredictionsError, match=f"predictions of '{META.name}' at"):
         mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path)
     assert not encoder.encoded
+
+
+@pytest.mark.parametrize("again", ["always", "only-missing", "mteb"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_values_of_an_old_revision_go_with_its_results(tmp_path, monkeypatch, again, elsewhere):
+    monkeypatch.delenv("MTEB_HYBRID_PER_QUERY", raising=False)
+    if elsewhere:
+        monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(tmp_path / "values"))
+    folder = evaluate(HashEncoder(), {TASK: SUBSETS[:3]}, tmp_path)
+    values = tmp_path / "values" / folder.relative_to(tmp_path / "results") if elsewhere else folder
+    for file in values.glob("*.per_query/*.parquet"):
+        write_per_query(pl.read_parquet(file), values, TASK)  # as earlier versions did
+    file = folder / f"{TASK}.json"
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"dataset_revision": "old"}))
+    if again == "mteb":
+        monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(values.parents[1]))
+        task = mteb.get_task(TASK, hf_subsets=SUBSETS[3:])
+        mteb.evaluate(HashEncoder(), task, cache=ResultCache(tmp_path), show_progress_bar=False)
+    else:
+        evaluate(HashEncoder(), {TASK: SUBSETS[3:]}, tmp_path, overwrite_strategy=again)
+    assert set(read_per_query(values)["pool"]) == {SUBSETS[3]}
+    aside = {file.stem for file in values.glob("*.per_query.outdated/*")}
+    assert aside == set(SUBSETS[:3])
+    assert data_revisions(values) == {TASK: json.loads(file.read_bytes())["dataset_revision"]}

@@ -71,3 +71,11 @@ def test_titles_and_lists_are_escaped(both):
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y") > 6
     assert "IT COSTS" in html and '<h2 id="repairs">' in html
+
+
+def test_foreign_text_does_nothing_in_a_figure():
+    rows = [row.model_copy(update={"repair": "a\u202eb\nc"}) for row in REPAIRS[1].curve]
+    figure = repairs.strength(REPAIRS[1].model_copy(update={"curve": rows}))
+    names = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert set(names) == {"a\\u202eb\\nc"}
+    assert "chosen: a\\u202eb\\nc" in lines(figure)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mteb_hybrid.report import svg
+from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.page import chapters
 from mteb_hybrid.report.trade_off import draw, points, trade_off
 from mteb_hybrid.results.results import load_results
@@ -148,3 +148,29 @@ def test_names_are_no_markup(tmp_path):
     (collection,) = summarised(tmp_path).values()
     text = svg.inline(trade_off(collection).figure, "k", "t", "d")
     assert "<script" not in text and "$x^2$/b" in text
+
+
+def test_other_data_and_cut_rankings_are_marked_everywhere(tmp_path):
+    put(tmp_path, "a/base", 0.5, dataset_revision="before", extra={"truncated_at": 100})
+    put(tmp_path, "a/repaired", 0.6, adapted_from="a/base")
+    put(tmp_path, "a/again", 0.7, adapted_from="a/repaired")
+    (collection,) = summarised(tmp_path).values()
+    figure = trade_off(collection).figure
+    (axes,) = figure.axes
+    assert sum(not text.get_text() for text in axes.texts) == 1, "arrows"
+    legend = {
+        text.get_text().split()[1].strip(","): text.get_text() for text in figure.legends[0].texts
+    }
+    marks = " [top 100] [other data]"
+    assert legend["a/base"].endswith(marks)
+    assert "[" not in legend["a/repaired"] + legend["a/again"]
+    assert "a/base" in {row[1] for row in trade_off(collection).numbers.rows}
+    model = next(model for model in collection.models if model.label == "a/base")
+    transfer = tables.gold_language(collection, model)
+    assert f"a/base{marks}: rows" in transfer.caption
+    for table in (tables.by_query_language(collection), tables.by_kind_of_language(collection)):
+        heads = [head for head in table.head if "a/" in head]
+        assert all(head.endswith(marks) == ("a/base" in head) for head in heads)
+    (legend,) = figures.pool_map(collection).legends
+    shown = [text.get_text() for text in legend.texts]
+    assert [text for text in shown if "[" in text] == [f"a/base{marks}"]

@@ -1,5 +1,6 @@
 """Per-query values: their means are the scores, they are kept beside the results, and resume."""
 
+import json
 import math
 import os
 import warnings
@@ -300,9 +301,12 @@ def test_files_without_a_checksum_are_read(tmp_path):
 def test_values_on_other_data_are_told_apart(tmp_path):
     file = write_per_query(rows(), tmp_path, "T")
     assert data_revisions(tmp_path) == {}
-    (tmp_path / "T.json").write_text('{"dataset_revision": "old"}')
-    assert data_revisions(tmp_path) == {"T": "old"}, "as the results beside them say"
     subset = file.stem
+    results = {"dataset_revision": "old", "scores": {"test": [{"hf_subset": subset}]}}
+    (tmp_path / "T.json").write_text(json.dumps(results))
+    assert data_revisions(tmp_path) == {"T": "old"}, "as the results beside them say"
+    (tmp_path / "T.json").write_text(json.dumps(results | {"scores": {}}))
+    assert data_revisions(tmp_path) == {"T": "unknown"}, "they have other subsets"
     assert is_kept(tmp_path, "T", subset, rankings=False, revision="new")
     write_per_query(rows(), tmp_path, "T", "old")
     assert read_per_query(tmp_path).drop("task").equals(rows())
@@ -311,6 +315,15 @@ def test_values_on_other_data_are_told_apart(tmp_path):
     others = rows().with_columns(pool=pl.lit("xx-multi"))
     write_per_query(others, tmp_path, "T", "new")
     with pytest.raises(PerQueryError, match=r"several revisions of the data: .*on old, .*on new"):
+        read_per_query(tmp_path)
+    write_per_query(rows(), tmp_path, "T")
+    for listed in ([{"hf_subset": "xx-multi"}], None):
+        results = {"dataset_revision": "new", "scores": {"test": listed}}
+        (tmp_path / "T.json").write_text(json.dumps(results))
+        with pytest.raises(PerQueryError, match=f"{subset}.parquet on unknown, xx-multi"):
+            read_per_query(tmp_path)
+    (tmp_path / "T.json").unlink()
+    with pytest.raises(PerQueryError, match=f"{subset}.parquet on unknown, xx-multi"):
         read_per_query(tmp_path)
     write_rankings(tops(), tmp_path, "T", "en-multi", "old")
     write_rankings(tops(), tmp_path, "T", "de-multi", "new")

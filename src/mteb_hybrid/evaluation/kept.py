@@ -43,8 +43,7 @@ class KeptResults(ResultCache):
             return result
         if result.dataset_revision != task.metadata.revision:
             file = Path(self.get_task_result_path(task_name, model_name))
-            ours = [folder / f"{task_name}.{kind}" for kind in ("per_query", "rankings")]
-            retire(file, task.metadata.revision, ours)
+            retire(file, task.metadata.revision, folder)
             return super().load_task_result(task_name, model_name, *args, **options)
         lost = self._lost(task, folder, _subsets(result) & set(task.hf_subsets))
         if not lost:

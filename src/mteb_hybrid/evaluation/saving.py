@@ -8,12 +8,13 @@ through which all of MTEB's evaluations go; what is not of our tasks is passed o
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
+import mteb
 from mteb.cache import ResultCache
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
@@ -31,6 +32,7 @@ from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.scratch import scratch
 from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
+from mteb_hybrid.results.per_query import set_values_aside
 
 LOG = logging.getLogger(__name__)
 RUN_SETTINGS = "run_settings.jsonl"
@@ -61,7 +63,11 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
             elif there is not None:
-                set_aside_outdated(file, there, task_result.dataset_revision)
+                revision = task_result.dataset_revision
+                set_aside_outdated(file, there, revision)
+                for kept in _kept(file, model_name):
+                    # There are those of what was just evaluated, too.
+                    set_values_aside(kept, task_result.task_name, but=revision)
             aside = ResultCache(folder)
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
@@ -133,25 +139,27 @@ def set_aside_outdated(file: Path, result: TaskResult, revision: str) -> None:
     set_aside(file, fault, "What is asked for is evaluated anew.", "outdated")
 
 
-def retire(file: Path, revision: str, kept: Iterable[Path]) -> None:
+def retire(file: Path, revision: str, folder: Path) -> None:
     """Set results on another revision of the data aside, with the values per query beside them.
 
     Args:
         file: A result file.
         revision: The revision that the data have now.
-        kept: The folders of what was kept per query.
+        folder: Where values per query are kept.
     """
     with lock(file.parent):
         there = _mended(file)
         if there is None or there.dataset_revision == revision:  # another process was faster
             return
         set_aside_outdated(file, there, revision)
-        for folder in kept:
-            if folder.is_dir():
-                aside = folder.with_name(f"{folder.name}.outdated")
-                shutil.rmtree(aside, ignore_errors=True)
-                folder.rename(aside)
+        set_values_aside(folder, there.task_name, but=None)
         file.unlink()
+
+
+def _kept(file: Path, model: ModelMeta) -> set[Path]:
+    """Where values per query of a result file may be."""
+    task: Any = mteb.get_task(file.stem)
+    return {file.parent, task.folder_of(model) or file.parent}
 
 
 def _is_ours(task: str, model: object) -> bool:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mteb_hybrid.report.style import COLOURS, HATCHES, INK, MARKERS, MUTED, PAPER, SERIES, STYLE
 from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
+from mteb_hybrid.retrieval.views import Setting
 
 P = ParamSpec("P")
 
@@ -83,8 +84,8 @@ def pool_map(collection: CollectionSummary) -> Figure:
     found = [model for model in collection.models if not np.isnan(model.pool_map).all()]
     _, (figure, axes) = _rows(collection, len(found), len(found))
     for index, model in enumerate(found):
-        limits = model.pool_map_intervals
-        _bars(axes, index, len(found), model.pool_map, model.label, limits)
+        limits, label = model.pool_map_intervals, model.marked(Setting.MULTILINGUAL)
+        _bars(axes, index, len(found), model.pool_map, label, limits)
     axes.set_xlabel("map in the pool of all languages")
     axes.set_xlim(0, min(1.0, axes.get_xlim()[1] * 1.08))
     _legend(figure, len(found))
@@ -100,7 +101,10 @@ def shorten(label: str, length: int = 44) -> str:
 
 
 def _by_passage_language(collection: CollectionSummary, measure: str) -> dict[str, Floats]:
-    found = {model.label: model.by_passage_language[measure] for model in collection.models}
+    found = {
+        model.marked(Setting.MULTILINGUAL): model.by_passage_language[measure]
+        for model in collection.models
+    }
     return {label: values for label, values in found.items() if not np.isnan(values).all()}
 
 

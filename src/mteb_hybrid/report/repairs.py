@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.repair.record import Record, Row
 from mteb_hybrid.repair.where import Where, chance
 from mteb_hybrid.report.figures import shorten, styled
@@ -92,9 +93,9 @@ def strength(record: Record) -> Figure:
         axes.set_ylim(0, 1.1 * axes.dataLim.ymax or 1)
         axes.grid(visible=True, axis="both")
         mark = axes.axvline(places[record.chosen], color=INK, linewidth=1, linestyle="--", zorder=1)
-    mark.set_label(f"chosen: {shorten(record.label)}")
+    mark.set_label(f"chosen: {shorten(visible(record.label))}")
     if named:
-        panels[-1].set_xticks(places, [shorten(row.repair, 16) for row in rows])
+        panels[-1].set_xticks(places, [shorten(visible(row.repair), 16) for row in rows])
     else:
         panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         panels[-1].set_xlabel("directions removed")

@@ -10,7 +10,7 @@ from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.traits import language_traits
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.published import published
-from mteb_hybrid.results.cells import NONE, OTHER_DATA, cell_text, short_revision
+from mteb_hybrid.results.cells import NONE, OTHER_DATA, POOL_LOSS, cell_text, short_revision
 from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
 from mteb_hybrid.results.text_table import Format, write_table
@@ -132,19 +132,29 @@ def _bias_text(model: ModelSummary, name: str, digits: int) -> str:
 
 def transfer(collection: CollectionSummary, model: ModelSummary) -> Table:
     """The numbers of the transfer matrix."""
-    return _matrix(collection, model, "transfer", model.transfer, collection.query_languages)
+    return _matrix(
+        collection,
+        model,
+        "transfer",
+        Setting.CROSSLINGUAL,
+        model.transfer,
+        collection.query_languages,
+    )
 
 
 def gold_language(collection: CollectionSummary, model: ModelSummary) -> Table:
     """The numbers of the heat map H."""
     asked = tuple(collection.card.languages)
-    return _matrix(collection, model, "gold-language", model.gold_language, asked)
+    return _matrix(
+        collection, model, "gold-language", Setting.MULTILINGUAL, model.gold_language, asked
+    )
 
 
 def _matrix(
     collection: CollectionSummary,
     model: ModelSummary,
     key: str,
+    setting: Setting,
     values: Floats,
     asked: tuple[str, ...],
 ) -> Table:
@@ -154,8 +164,8 @@ def _matrix(
     ]
     return Table(
         key=key,
-        caption=f"{collection.title}, {model.label}: rows are query languages, columns passage "
-        "languages.",
+        caption=f"{collection.title}, {model.marked(setting)}: rows are query languages, columns "
+        "passage languages.",
         head=("Query", *collection.card.languages),
         rows=tuple(rows),
     )
@@ -163,7 +173,10 @@ def _matrix(
 
 def by_passage_language(collection: CollectionSummary, measure: str) -> Table:
     """A measure per passage language, a column per model; shares come with those of the pool."""
-    columns = {model.label: model.by_passage_language[measure] for model in collection.models}
+    columns = {
+        model.marked(Setting.MULTILINGUAL): model.by_passage_language[measure]
+        for model in collection.models
+    }
     if measure == "language_share_at_10":
         pools = [model.by_passage_language["pool_share"] for model in collection.models]
         known = [pool for pool in pools if not np.isnan(pool).all()]
@@ -179,9 +192,10 @@ def by_query_language(collection: CollectionSummary) -> Table:
     columns: dict[str, Floats] = {}
     limits: dict[str, Floats] = {}
     for model in collection.models:
-        columns[model.label] = model.pool_map
-        limits[model.label] = model.pool_map_intervals
-        columns[f"pool loss, {model.label}"] = model.pool_loss
+        label = model.marked(Setting.MULTILINGUAL)
+        columns[label] = model.pool_map
+        limits[label] = model.pool_map_intervals
+        columns[f"pool loss, {model.marked(Setting.MULTILINGUAL, POOL_LOSS)}"] = model.pool_loss
     title = "map in the pool of all languages (95% interval), and what the pool costs"
     return _per_language(collection, "pool-map", title, "Queries", columns, 4, limits)
 
@@ -213,7 +227,12 @@ def by_kind_of_language(collection: CollectionSummary) -> Table | None:
         caption=f"{collection.title}: map in the pool of all languages, means over the query "
         "languages of a family, a script, or a resource class (0 to 5, Joshi et al. 2020). Few "
         "languages share a kind, so read differences between kinds as hints.",
-        head=("By", "Kind", "Query languages", *(model.label for model in shown)),
+        head=(
+            "By",
+            "Kind",
+            "Query languages",
+            *(model.marked(Setting.MULTILINGUAL) for model in shown),
+        ),
         rows=tuple(rows),
         labels=3,
     )

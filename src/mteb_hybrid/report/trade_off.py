@@ -46,6 +46,16 @@ class Point:
     parent: str | None
     shared: bool
 
+    @property
+    def mark(self) -> str:
+        """The marks of both values, each once."""
+        return "".join(dict.fromkeys(re.findall(r" \[.*?\]", self.within.mark + self.pool.mark)))
+
+    def is_comparable(self, other: "Point") -> bool:
+        """Whether none of the values is known to be on another revision of the data."""
+        pairs = (self.within.data, other.within.data), (self.pool.data, other.pool.data)
+        return all(one == another or "" in (one, another) for one, another in pairs)
+
 
 def trade_off(collection: CollectionSummary) -> Picture | None:
     """The picture of a collection; None if fewer than two models have both settings whole."""
@@ -97,7 +107,10 @@ def _parent(
 
 @styled
 def draw(found: Sequence[Point]) -> Figure:
-    """One point a model, an arrow from each to what was made of it; both axes in one scale."""
+    """One point a model, an arrow from each to what was made of it; both axes in one scale.
+
+    An arrow across revisions of the data would show what these changed too: there is none.
+    """
     # By hand: with a legend outside, matplotlib's layouts cut off labels of a square.
     left, below, legend = 0.65, 0.5, 0.25 + 0.19 * len(found)
     width, height = left + SIDE + 0.1, below + SIDE + legend
@@ -110,7 +123,12 @@ def draw(found: Sequence[Point]) -> Figure:
     axes.grid(visible=True, axis="both")
     axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.8, linestyle="--", zorder=1)
     where = {point.label: place for point, place in zip(found, places, strict=True)}
-    arrows = [(where[p.parent], where[p.label]) for p in found if p.parent is not None]
+    by_label = {point.label: point for point in found}
+    arrows = [
+        (where[point.parent], where[point.label])
+        for point in found
+        if point.parent is not None and point.is_comparable(by_label[point.parent])
+    ]
     for start, end in arrows:
         style: dict[str, Any] = {"arrowstyle": "-|>", "color": MUTED, "shrinkA": 5, "shrinkB": 5}
         axes.annotate("", end, start, arrowprops=style, zorder=2)
@@ -121,6 +139,7 @@ def draw(found: Sequence[Point]) -> Figure:
         label = f"{number + 1}  {shorten(point.label, 38)}"
         if point.rank_distance:
             label += f", rank distance {point.rank_distance.value:,.0f}"
+        label += point.mark
         axes.plot(*where[point.label], marker, color=colour, markersize=7, label=label, zorder=3)
     _number(axes, places, arrows, span)
     axes.set_xlabel("map within languages")

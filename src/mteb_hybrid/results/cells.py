@@ -87,13 +87,18 @@ class Cell:
         """Whether it was measured on another revision of the data than they have now."""
         return self.data not in ("", self.data_now)
 
-    def text(self, digits: int) -> str:
-        """The value, and what limits it."""
-        partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
+    @property
+    def mark(self) -> str:
+        """What to say behind the value, or behind a label of it, besides missing subsets."""
         cut = "" if self.truncated_at is None else f" [top {self.truncated_at}]"
         some = "" if self.measured_on in (None, 1) else f" [{self.measured_on:.1%} of queries]"
         other = f" {OTHER_DATA}" if self.is_on_other_data else ""
-        return f"{self.value:.{digits}f}{partial}{cut}{some}{other}"
+        return f"{cut}{some}{other}"
+
+    def text(self, digits: int) -> str:
+        """The value, and what limits it."""
+        partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
+        return f"{self.value:.{digits}f}{partial}{self.mark}"
 
 
 def cell_text(cell: Cell | None, digits: int) -> str:

@@ -7,13 +7,14 @@ has the top of each ranking, so that the rankings of parallel queries can be com
 Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
 is noticed before a reader of Parquet meets it. The revision of the data stands there too. Files of
 earlier versions have neither: they are read as they are, and the result file beside them says on
-which revision they are.
+which revision they are, if it has their subset.
 """
 
 import hashlib
 import io
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,8 @@ from mteb_hybrid.measures.view import COLUMNS, RANKINGS
 
 CHECKSUM = "mteb_hybrid.sha256"
 DATA = "mteb_hybrid.data_revision"
+UNKNOWN = "unknown"
+"""The revision of values of which neither their file nor the results beside it say one."""
 _NONE = b"0" * 64
 _CHECKSUM = re.compile(re.escape(CHECKSUM.encode()) + rb".{1,3}?([0-9a-f]{64})", re.DOTALL)
 
@@ -71,6 +74,7 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
 
     Raises:
         PerQueryError: If a file is damaged, or they are on several revisions of the data.
+        TextError: If the result file is damaged that says on which revision they are.
     """
     files = sorted((folder / f"{task}.rankings").glob("*.parquet"))
     if len(files) < 2:
@@ -121,23 +125,58 @@ def data_revisions(folder: Path) -> dict[str, str]:
     """
     found = {}
     for kept in sorted(folder.glob("*.per_query")):
-        task = kept.name.removesuffix(".per_query")
         first = min(kept.glob("*.parquet"), default=None)
-        revision = _read(first, COLUMNS)[1] if first else ""
-        results = folder / f"{task}.json"
-        if not revision and results.is_file():
-            revision = str(json_file(results, dict).get("dataset_revision") or "")
-        if revision:
-            found[task] = revision
+        if first and (on := _revisions({first: _read(first, COLUMNS)[1]})[first]):
+            found[kept.name.removesuffix(".per_query")] = on
     return found
 
 
+def set_values_aside(folder: Path, task: str, but: str | None) -> None:
+    """Move what is kept of a task to ``TASK.KIND.outdated``.
+
+    Args:
+        folder: Folder of a model's result files.
+        task: Name of the task.
+        but: The revision of which it stays. What does not say one is of another.
+    """
+    for kind, schema in (("per_query", COLUMNS), ("rankings", RANKINGS)):
+        kept = folder / f"{task}.{kind}"
+        for file in sorted(kept.glob("*.parquet")):
+            with suppress(PerQueryError):
+                if _read(file, schema)[1] == but:
+                    continue
+            aside = kept.with_name(f"{kept.name}.outdated")
+            aside.mkdir(exist_ok=True)
+            file.replace(aside / file.name)
+
+
+def _revisions(files: Mapping[Path, str]) -> dict[Path, str]:
+    """The revisions of the files of a task: as they say, or as the results beside them do.
+
+    Those have other subsets than an earlier revision had, so they count for their own only.
+    """
+    if all(files.values()):
+        return dict(files)
+    kept = next(iter(files)).parent
+    results = kept.with_name(f"{kept.stem}.json")
+    if not results.is_file():
+        return dict(files)
+    found = json_file(results, dict)
+    revision = str(found.get("dataset_revision") or "")
+    try:
+        listed = {row["hf_subset"] for rows in found["scores"].values() for row in rows}
+    except (AttributeError, KeyError, TypeError):
+        listed = set()  # no result file of MTEB's
+    return {
+        file: on or (revision if file.stem in listed else UNKNOWN) for file, on in files.items()
+    }
+
+
 def _check_one_revision(files: Mapping[Path, str]) -> None:
-    """Refuse the files of a task that are on several revisions of the data; unknown ones pass."""
+    """Refuse the files of a task that are on several revisions of the data."""
     first: dict[str, Path] = {}
-    for file, revision in files.items():
-        first.setdefault(revision, file)
-    first.pop("", None)
+    for file, revision in _revisions(files).items():
+        first.setdefault(revision or UNKNOWN, file)
     if len(first) > 1:
         said = ", ".join(f"{file.name} on {revision}" for revision, file in first.items())
         raise PerQueryError(
@@ -208,6 +247,7 @@ def read_per_query(folder: Path) -> pl.DataFrame:
     Raises:
         PerQueryError: If there are none, a file is damaged, or those of a task are on several
             revisions of the data.
+        TextError: If a result file is damaged that says on which revision they are.
     """
     files = sorted(folder.glob("*.per_query/*.parquet"))
     if not files:

@@ -62,6 +62,11 @@ class ModelSummary:
     pool_map_intervals: Floats
     queries: Mapping[Setting, pl.DataFrame]
 
+    def marked(self, setting: Setting, measure: str = "map") -> str:
+        """Its label over values of a setting, with the mark of their mean."""
+        cell = self.cells.get((setting, measure))
+        return self.label + (cell.mark if cell else "")
+
 
 @dataclass(frozen=True)
 class CollectionSummary:
