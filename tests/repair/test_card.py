@@ -26,7 +26,7 @@ def test_names_add_no_key_and_no_markup(base, title):
         choice=SimpleNamespace(curve=[FIGURES], place=0, mergings=[]),
         before=SEAT,
         after=SEAT,
-        held_out=4,
+        held_out={"de": 2, "en": 2},
         warnings=[title],
         encoding=1.0,
         fitting=1.0,

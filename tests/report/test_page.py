@@ -254,7 +254,7 @@ def test_kinds_of_languages_are_means_over_their_query_languages(made):
     rows = {(row[0], row[1]): row for row in table.rows}
     codes = list(card.languages)
     values = dict(zip(codes, collection.models[0].pool_map, strict=True))
-    assert table.head[3] == collection.models[0].label
+    assert table.head[3] == f"{collection.models[0].label} [top 1000] [other data]"
     _, _, members, mean, *_ = rows["Script", "Latn"]
     latin = [code for code in codes if card.languages[code].code.endswith("-Latn")]
     assert members == ", ".join(latin) and len(latin) > 1

@@ -93,11 +93,13 @@ def pool_map(collection: CollectionSummary) -> Figure:
 
 
 def shorten(label: str, length: int = 44) -> str:
-    """A label that fits into a figure: its middle is left out if it is too long."""
+    """A label that fits into a figure: its middle is left out if it is too long, never a mark."""
+    label, bracket, marks = label.partition(" [")
     # matplotlib leaves what begins with "_" out of legends.
     label = f" {label}" if label.startswith("_") else label
     half = (length - 1) // 2
-    return label if len(label) <= length else f"{label[:half]}…{label[-half:]}"
+    name = label if len(label) <= length else f"{label[:half]}…{label[-half:]}"
+    return f"{name}{bracket}{marks}"
 
 
 def _by_passage_language(collection: CollectionSummary, measure: str) -> dict[str, Floats]:
