@@ -44,6 +44,7 @@ def tried(place, name):
 
 
 if __name__ == "__main__":
+    sys.dont_write_bytecode = True  # it would be cut, and others would read it
     root = Path(sys.argv[1]).resolve()
     import_all()
     place = Place(*(root / part for part in ("in", "trial", "start", "logs")))

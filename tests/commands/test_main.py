@@ -293,7 +293,11 @@ def runs(tmp_path):
 
 def test_a_full_disk_is_one_sentence_with_the_path_and_nothing_is_left(runs, tmp_path):
     target = tmp_path / "out" / "merged.trec"
-    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))"
+    # Python would cut the bytecode of what it imports, and others would read that.
+    code = (
+        "import resource, sys; sys.dont_write_bytecode = True; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (999, 999))"
+    )
     done = process(code, *runs, str(target))
     assert done.returncode == 1
     assert done.stderr == f"mteb-hybrid: {target}: File too large\n"
