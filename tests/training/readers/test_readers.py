@@ -593,6 +593,19 @@ def collection(queries, passages, qrels):
     )
 
 
+def test_a_caption_is_its_own_passage_only_where_there_is_no_other():
+    captions = [
+        ("e1", "a cat", "en", "1"),
+        ("e2", "a cat asleep", "en", "1"),
+        ("d1", "Katze", "de", "1"),
+    ]
+    judgments = [(x[0], y[0], 2 if y[0] == "e1" else 1) for x in captions for y in captions]
+    judgments = [row for row in judgments if row[0] != row[1]]
+    (row,) = texts(from_collection(collection(captions, captions, judgments)))
+    assert (row["query_en"], row["passage_en"]) == ("a cat", "a cat asleep")
+    assert (row["query_de"], row["passage_de"]) == ("Katze", "Katze")
+
+
 def test_collection():
     corpus = from_collection(
         collection(

@@ -18,9 +18,10 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
 
     A row is a group of queries, which are translations of each other; the first counts if there
     are several in a language. Its passage in a language is the most relevant one to any of them,
-    the first of those; passages that were judged and found not relevant are none. Questions that
-    share a relevant passage, or are linked by a chain of such, have the same group: in MLQA-R and
-    XQuAD-R several questions have their answers in one sentence.
+    the first of those; passages that were judged and found not relevant are none. One that says the
+    same as the question in that language, as of captions that are both, is taken where there is no
+    other. Questions that share a relevant passage, or are linked by a chain of such, have the same
+    group: in MLQA-R and XQuAD-R several questions have their answers in one sentence.
 
     Args:
         collection: Any collection. It stays in memory.
@@ -59,7 +60,13 @@ def from_collection(collection: Collection, *, name: str | None = None) -> Corpu
     wide = rows
     for code in collection.languages:
         for role, texts in (("query", queries), ("passage", relevant)):
-            first = texts.filter(language=code).unique("content", keep="first", maintain_order=True)
+            of_language = texts.filter(language=code)
+            if role == "passage":
+                asked = wide.select("content", asked=f"query_{code}")
+                of_language = of_language.join(
+                    asked, on="content", how="left", maintain_order="left"
+                ).sort(pl.col("text").eq_missing(pl.col("asked")), maintain_order=True)
+            first = of_language.unique("content", keep="first", maintain_order=True)
             wide = wide.join(
                 first.select("content", pl.col("text").alias(f"{role}_{code}")),
                 on="content",
