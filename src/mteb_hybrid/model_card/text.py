@@ -196,6 +196,10 @@ def _settings(run: Run) -> str:
         f"learning rate {training.learning_rate:g}",
         last.get("precision", training.precision),
         f"LoRA of rank {recipe.model.lora.r}" if recipe.model.lora else "",
+        f"bottleneck adapters, reduction factor {recipe.model.bottleneck.reduction_factor}"
+        if recipe.model.bottleneck
+        else "",
+        f"texts cut at {training.max_tokens} tokens in training" if training.max_tokens else "",
         f"frozen: {', '.join(recipe.model.freeze)}" if recipe.model.freeze else "",
         f"kept {training.interpolate:g} of the way from the untrained parameters to the trained"
         if training.interpolate < 1

@@ -28,6 +28,18 @@ class Lora(Table):
     target_modules: Annotated[list[str], Field(min_length=1)]
 
 
+class Bottleneck(Table):
+    """Bottleneck adapters (arXiv:1902.00751) after the feed-forward layers (arXiv:2005.00247).
+
+    All parameters but their own stay as they are.
+
+    Attributes:
+        reduction_factor: The model's width by that of an adapter, rounded down.
+    """
+
+    reduction_factor: PositiveInt = 16
+
+
 class Model(Table):
     """The model that training starts from.
 
@@ -42,7 +54,9 @@ class Model(Table):
         passage_prompt: The same for passages.
         freeze: Parameters that stay as they are, by how their names begin: those of the transformer
             as it calls them, those of later modules with the module's name before (``3.linear``).
+            With an adapter they all do.
         lora: Train an adapter instead of the model's own parameters.
+        bottleneck: The same, with adapters of another kind.
     """
 
     name: str
@@ -53,6 +67,12 @@ class Model(Table):
     passage_prompt: str = ""
     freeze: list[str] = Field(default_factory=list)
     lora: Lora | None = None
+    bottleneck: Bottleneck | None = None
+
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter is trained, and nothing else."""
+        return self.lora is not None or self.bottleneck is not None
 
     @property
     def on_hub(self) -> bool:
@@ -93,6 +113,9 @@ class Model(Table):
                 f"{found}; expected the commit of {self.name} on the hub, 40 hex digits, so that "
                 "the recipe always means the same weights"
             )
-        if self.lora and self.freeze:
-            raise ValueError("lora freezes the whole model: remove freeze or lora")
+        if self.lora and self.bottleneck:
+            raise ValueError(
+                "lora and bottleneck are two kinds of adapter: remove one (`--set model.lora=` "
+                "unsets it)"
+            )
         return self

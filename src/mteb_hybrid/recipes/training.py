@@ -39,6 +39,8 @@ class Training(Table):
         mini_batch: For the cached loss: texts that go through the model at once.
         learning_rate: At its highest.
         weight_decay: Of AdamW.
+        max_tokens: Longer texts are cut there, in training alone: evaluations and the trained model
+            read what the model reads.
         warmup: Share of the steps in which the learning rate rises.
         max_steps: Optimizer steps. Either this or `epochs`.
         epochs: Passes over the data; fractions are allowed.
@@ -63,6 +65,7 @@ class Training(Table):
     scale: PositiveFloat | None = None
     temperature: PositiveFloat | None = None
     mini_batch: PositiveInt | None = None
+    max_tokens: PositiveInt | None = None
     learning_rate: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0

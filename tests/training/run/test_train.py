@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense
 from transformers import TrainerCallback
 from typer.testing import CliRunner
 
@@ -262,6 +263,49 @@ def test_an_adapter(recipe_file, tmp_path, tiny_model):
     assert changed == {f"{attention}.query.weight", f"{attention}.value.weight"}
     assert all((first[name] == second[name]).all() for name in first)
     assert (tmp_path / "whole" / "adapter" / "adapter_config.json").is_file()
+
+
+def test_with_an_adapter_later_modules_stay(recipe_file, tmp_path, tiny_model):
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    model.append(Dense(16, 8))
+    model.save_pretrained(str(tmp_path / "dense"))
+    overrides = [*SHORT, f"model.name={(tmp_path / 'dense').as_posix()}"]
+    overrides += ["model.lora={r=2, alpha=4, target_modules=['query']}"]
+    train(read_recipe(recipe_file, overrides), tmp_path / "run")
+    trained = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+    before, after = model.state_dict(), trained.state_dict()
+    changed = [name for name in before if not (before[name] == after[name]).all()]
+    assert len(changed) == 1 and changed[0].endswith("attention.self.query.weight")
+
+
+def test_texts_are_cut_in_training_alone(recipe_file, tmp_path, tiny_model):
+    file = tmp_path / "pairs.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+
+    def write(more):
+        for row in rows:
+            text = f"{row['passage']['en'][::-1]}{more}"
+            row["negatives"] = {"en": [text], "de": [text]}
+            row["passage"] = {code: text + more for code, text in row["passage"].items()}
+        file.write_text("\n".join(map(json.dumps, rows)))
+
+    def trained(name, *overrides):
+        recipe = read_recipe(recipe_file, [*everywhere, *overrides])
+        if name == "resumed":
+            interrupted(recipe, tmp_path / name)
+        train(recipe, tmp_path / name, resume=name == "resumed")
+        return weights(tmp_path / name)
+
+    everywhere = ("evaluation=", "training.max_steps=8", "data.0.negatives=1")
+    cut = "training.max_tokens=5"
+    write("")
+    short, resumed, whole = trained("short", cut), trained("resumed", cut), trained("whole")
+    write(" and more")
+    longer = trained("longer", cut)
+    assert all((x[name] == short[name]).all() for x in (resumed, longer) for name in short)
+    assert any((whole[name] != short[name]).any() for name in short)
+    saved = SentenceTransformer(str(tmp_path / "short" / "model"), device="cpu")
+    assert saved.max_seq_length == SentenceTransformer(str(tiny_model)).max_seq_length > 5
 
 
 def test_data_that_changed_are_refused(recipe_file, tmp_path):

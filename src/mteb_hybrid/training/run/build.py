@@ -19,6 +19,7 @@ from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.bottleneck import add_bottleneck
 from mteb_hybrid.training.run.loss import check_labels
 from mteb_hybrid.training.run.precision import device
 
@@ -75,9 +76,17 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
         model.max_seq_length = wanted.max_seq_length
     model.prompts = {"query": wanted.query_prompt, "document": wanted.passage_prompt}
     model.similarity_fn_name = "cosine"
+    longest, cut = model.max_seq_length, recipe.training.max_tokens
+    if cut is not None and longest is not None and cut > longest:
+        raise ModelError(
+            f"training.max_tokens is {cut}, and {wanted.name} reads {longest}; expected at most "
+            "that, or no such key"
+        )
     _freeze(model, wanted.freeze)
     if wanted.lora is not None:
-        _add_adapter(model, wanted, wanted.lora)
+        _add_lora(model, wanted, wanted.lora)
+    if wanted.bottleneck is not None:
+        add_bottleneck(model, wanted.bottleneck)
     return model
 
 
@@ -124,7 +133,7 @@ def _freeze(model: SentenceTransformer, prefixes: Iterable[str]) -> None:
             parameter.requires_grad_(False)
 
 
-def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
+def _add_lora(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
     try:
         from peft import LoraConfig, get_peft_model
     except ModuleNotFoundError as error:
@@ -136,6 +145,7 @@ def _add_adapter(model: SentenceTransformer, wanted: Model, lora: Lora) -> None:
         target_modules=list(lora.target_modules),
         task_type="FEATURE_EXTRACTION",
     )
+    model.requires_grad_(False)  # peft does it for the transformer, not for what follows
     transformer: Any = model[0]
     transformer.model = get_peft_model(transformer.model, config)
     config.base_model_name_or_path, config.revision = wanted.name, wanted.revision

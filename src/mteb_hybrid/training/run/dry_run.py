@@ -84,6 +84,8 @@ def dry_run(recipe: Recipe, began: str | None = None) -> DryRun:
         ("evaluation", _evaluation(recipe)),
     ]
     _describe_evaluator(recipe, found)
+    if training.max_tokens is not None:
+        found.lines.append(("length", f"cut at {training.max_tokens} tokens, in training alone"))
     if training.interpolate < 1:
         share = f"{training.interpolate:g} of the way from the untrained parameters to the trained"
         trained = "; evaluations are of the trained" if recipe.evaluation else ""
@@ -105,7 +107,7 @@ def _describe_parameters(recipe: Recipe, found: DryRun) -> SentenceTransformer |
             found.lines.append(("parameters", f"unknown: {said}"))
             return None
         found.lines.append(("parameters", f"{total:,} by MTEB's metadata; {said}"))
-        if recipe.model.lora is None and not recipe.model.freeze:
+        if not recipe.model.has_adapter and not recipe.model.freeze:
             found.lines.append(("memory", _memory(total, total)))
     else:
         total, trained = _count(model)

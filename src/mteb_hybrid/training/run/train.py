@@ -130,6 +130,7 @@ def _train(
             *callbacks,
         ],
     )
+    trainer.data_collator.max_length = recipe.training.max_tokens
     trainer.remove_callback(PrinterCallback)  # RunLog prints instead
     with named(run.checkpoints):
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
