@@ -1,5 +1,6 @@
 """Recipes: those that ship, and what is said about bad ones."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -56,7 +57,7 @@ def test_every_shipped_recipe_reads(name):
     recipe = read_recipe(name)
     assert recipe.name == name
     assert recipe.model.revision
-    stem = name.removesuffix("-lora").removesuffix("-interpolated")
+    stem = re.sub("-(lora|bottleneck|interpolated)$", "", name)
     method = next(how for how in METHODS if stem.endswith(f"-{how}"))
     assert recipe.batches.alpha == METHODS[method]
 
@@ -64,8 +65,11 @@ def test_every_shipped_recipe_reads(name):
 def test_there_is_a_recipe_for_every_model_and_method():
     models = ("xlm-r", "labse", "mbert", "e5-small", "e5-small-offline")
     expected = {f"{model}-{how}" for model in models for how in METHODS}
-    variants = {f"e5-small-offline-hybrid-{how}" for how in ("lora", "interpolated")}
-    assert set(shipped_recipes()) == expected | variants
+    ways = ("lora", "bottleneck", "interpolated")
+    variants = {f"e5-small-offline-hybrid-{how}" for how in ways}
+    data = ("e5-small-offline-xquad-r", "e5-small-offline-captions", "labse-captions")
+    others = {f"{stem}-hybrid" for stem in data}
+    assert set(shipped_recipes()) == expected | variants | others
 
 
 def test_the_interpolated_recipe_is_the_hybrid_one_but_for_that():
@@ -74,6 +78,40 @@ def test_the_interpolated_recipe_is_the_hybrid_one_but_for_that():
     )
     changed = {line.partition(":")[0] for line in differences(plain, other)}
     assert changed == {"name", "title", "description", "training.interpolate"}
+
+
+OFFLINE = [name for name in shipped_recipes() if name.startswith("e5-small-offline-")]
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_a_study_of_adapters_varies_them_alone(name):
+    """Whatever else a recipe says, any kind of adapter can be set in it, or none."""
+    lora = "model.lora={r=8, alpha=16, target_modules=['query']}"
+    kinds = {
+        None: (),
+        "lora": (lora,),
+        "bottleneck": ("model.bottleneck={reduction_factor=16}",),
+    }
+    for kind, given in kinds.items():
+        recipe = read_recipe(
+            name, ["model.lora=", "model.bottleneck=", "training.interpolate=", *given]
+        )
+        found = {one for one in ("lora", "bottleneck") if getattr(recipe.model, one) is not None}
+        assert found == ({kind} if kind else set())
+        assert recipe.model.has_adapter == (kind is not None)
+
+
+def test_trained_models_read_what_the_untrained_do():
+    recipes = [read_recipe(name) for name in shipped_recipes()]
+    assert all(recipe.model.max_seq_length is None for recipe in recipes)
+    assert {recipe.training.max_tokens for recipe in recipes} == {None, 256}
+
+
+def test_the_recipes_of_two_collections_are_the_same_but_for_them():
+    stems = ("e5-small-offline-hybrid", "e5-small-offline-xquad-r-hybrid")
+    first, other = (read_recipe(stem).settings() for stem in stems)
+    changed = {line.partition(":")[0].partition(".")[0] for line in differences(first, other)}
+    assert changed == {"name", "title", "description", "languages", "data"}
 
 
 def test_the_published_settings():
@@ -138,6 +176,8 @@ def test_overrides(good):
         ("data.0.languages=['fr']", "language fr is not among the recipe's languages en, zh"),
         ("model.revision=main", "expected the commit of org/model on the hub, 40 hex digits"),
         ("model.lora={r=8, alpha=8, target_modules=[]}", "'model.lora.target_modules'"),
+        ("model.bottleneck={reduction_factor=0}", "'model.bottleneck.reduction_factor'"),
+        ("training.max_tokens=0", "'training.max_tokens': Input should be greater than 0"),
         ("training.epochs=1", "give either max_steps or epochs"),
         ("training.loss='cached-multiple-negatives'", "mini_batch goes with"),
         ("training.loss=triplet", "'training.loss': Input should be 'multiple-negatives',"),
@@ -233,6 +273,13 @@ def test_differences_are_named():
         (
             ["interpolate=0.5", "model.lora={r=8, alpha=8, target_modules=['query']}"],
             "model.lora trains none of them: remove one of the two",
+        ),
+        (
+            [
+                "model.lora={r=8, alpha=8, target_modules=['query']}",
+                "model.bottleneck={reduction_factor=16}",
+            ],
+            "lora and bottleneck are two kinds of adapter: remove one (`--set model.lora=` unsets",
         ),
     ],
 )
