@@ -165,11 +165,32 @@ def test_families_are_glottologs():
     languages = importlib.resources.files("mteb.languages")
     tree = json.loads((languages / "language_family.json").read_text(encoding="utf-8"))
     member = {macro: code for code, macro in language_table()["macrolanguages"].items()}
+    member |= {"din": "dik", "ful": "fuv", "kau": "knc"}  # which have no standard one
     unlisted = {"eus", "kok", "nno", "nob"}
     for code, traits in _traits().items():
         if code not in unlisted:
             levels = tree.get(code) or tree[member[code]]
             assert traits.family == levels["level0"], code
+
+
+TATOEBA = (
+    "afr ara bul ben deu ell spa est eus pes fin fra heb hin hun ind ita jpn jav kat kaz kor mal "
+    "mar nld por rus swh tam tel tha tgl tur urd vie cmn"
+)
+"""The languages of XTREME's Tatoeba (arXiv:2003.11080), in which English is the other side."""
+TICO = (
+    "ara ben ckb din eng spa fas fra fuv hau hin ind khm kau kmr lug lin mar msa mya nep nus orm "
+    "prs pus por rus kin som swa tam tir tgl urd zho zul"
+)
+"""Those of TICO-19 (arXiv:2007.01788) that its test set has, with Kurmanji for its Kurdish."""
+
+
+@pytest.mark.parametrize(("languages", "unknown"), [(TATOEBA, set()), (TICO, {"kau"})])
+def test_families_and_classes_of_low_resource_benchmarks(languages, unknown):
+    traits = {code: language_traits(code) for code in languages.split()}
+    assert len(traits) == 36
+    assert all(found.family != "unknown" for found in traits.values())
+    assert {code for code, x in traits.items() if x.resource_class == "unknown"} == unknown
 
 
 def test_resource_classes_have_their_published_sizes():
