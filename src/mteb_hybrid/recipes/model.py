@@ -34,7 +34,7 @@ class Bottleneck(Table):
     All parameters but their own stay as they are.
 
     Attributes:
-        reduction_factor: The model's width by that of an adapter, rounded down.
+        reduction_factor: An adapter is as wide as the model, divided by it and rounded down.
     """
 
     reduction_factor: PositiveInt = 16

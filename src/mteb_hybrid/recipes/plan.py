@@ -29,7 +29,7 @@ class BatchPlan:
             ``mixed``: every example has both sides in one language, a batch has many. ``shuffle``:
             the same examples, but every translation of a row is an example of its own, in one
             plain shuffle that lets translations meet as negatives: what training on translated
-            data usually is.
+            data usually is, and XTREME's translate-train on all languages (arXiv:2003.11080).
         alpha: Probability of a monolingual batch, 0 to 1; or points ``((step, alpha), …)``,
             linear between them and constant outside, with steps counted as the trainer does.
         language_weights: How the language of a monolingual batch (and with `crosslingual="pair"`

@@ -1,6 +1,7 @@
 """Bottleneck adapters: a slow reference of their formula, what is trained, and what is saved."""
 
 import json
+import os
 import string
 
 import numpy as np
@@ -30,6 +31,7 @@ from training.run.test_train import (  # noqa: F401 - a fixture
     weights,
 )
 
+SOAK = int(os.environ.get("MTEB_HYBRID_SOAK", "1"))
 FACTOR = "model.bottleneck={reduction_factor=4}"
 TEXTS = ["abc", "a longer text of words", "x " * 40, ""]
 
@@ -71,7 +73,7 @@ def same(first, second):
 
 
 @given(st.lists(st.text(string.ascii_letters + " é"), min_size=1, max_size=8))
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=15 * SOAK, suppress_health_check=[HealthCheck.too_slow])
 def test_untrained_they_change_no_bit_of_a_vector(pair, texts):
     before, after = (model.encode(texts) for model in pair)
     assert np.array_equal(before, after)
