@@ -118,7 +118,7 @@ def test_no_repair_needed_says_where_the_bias_sits_too(tiny_model, tmp_path, mon
     assert not (tmp_path / "new").exists()
 
 
-def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch):
+def test_it_is_registered_like_any_other(tiny_model, repaired_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("MTEB_HYBRID_MODELS", str(tmp_path / "models"))
     command = ["models", "add", str(repaired_folder), "--name", "me/repaired"]
     result = CliRunner().invoke(app, command)
@@ -132,6 +132,10 @@ def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch)
     vectors = entry.meta.load_model().model.encode_query(["wasser"])
     direct = load_model(str(repaired_folder)).model.encode_query(["wasser"])
     np.testing.assert_array_equal(vectors, direct)
+    old, new = tmp_path / "old.npy", tmp_path / "new.npy"
+    np.save(old, SentenceTransformer(str(tiny_model), device="cpu").encode_query(["wasser"]))
+    repair_vectors("me/repaired", old, new)
+    np.testing.assert_allclose(np.load(new), direct, atol=1e-6)
 
 
 def test_leace_becomes_a_map_with_an_offset(tiny_model, texts, tmp_path):
@@ -262,7 +266,7 @@ def test_vectors_that_cannot_be_repaired(name, write, content, message, repaired
 
 def test_a_model_that_is_not_repaired_has_no_map(tiny_model, tmp_path):
     np.save(tmp_path / "v.npy", np.ones((1, 16)))
-    with pytest.raises(RepairError, match="not the folder of a repaired model"):
+    with pytest.raises(RepairError, match="not a repaired model; name the folder"):
         repair_vectors(str(tiny_model), tmp_path / "v.npy", tmp_path / "new.npy")
 
 

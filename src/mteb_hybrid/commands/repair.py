@@ -43,7 +43,7 @@ def repair(
         Path | None,
         typer.Option(
             help="Repair these stored vectors instead: .npy, or .parquet with a column of lists. "
-            "Without --texts, MODEL is a repaired folder.",
+            "Without --texts, MODEL is a repaired folder, or the name of a repaired model.",
             exists=True,
             dir_okay=False,
         ),
