@@ -90,8 +90,6 @@ def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
     for name in ("pairs.jsonl", "with-negatives.jsonl"):
         Path(name).touch()
     for path, command in commands():
-        if path == ("demo",):
-            continue
         examples = [part for part in command.help.split("\n\n") if part.startswith("Example: ")]
         assert examples, path
         for example in examples:

@@ -2,18 +2,22 @@
 
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import typer
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS
@@ -447,3 +451,32 @@ def test_merge_leaves_out_a_querys_own_document(how, tmp_path, monkeypatch):
     CliRunner().invoke(app, [*command, "o.json", "--ignore-identical-ids"], catch_exceptions=False)
     level = {"d2": 0.8, "e1": 0.5} if how == "none" else {"d2": 0, "e1": 0}
     assert json.loads((tmp_path / "o.json").read_text()) == {"d1": level}
+
+
+def test_the_command_tells_what_to_run_next(tiny_model, texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", str(tiny_model), "--texts", str(texts), "-o", "re paired"]
+    said = CliRunner().invoke(app, [*command, "--directions", "1"], catch_exceptions=False).output
+    Path("results").mkdir()
+    steps = [
+        shlex.split(step.partition("mteb-hybrid ")[2])
+        for step in said.splitlines()
+        if "mteb-hybrid " in step
+    ]
+    for name, *words in steps:
+        typer.main.get_command(app).commands[name].make_context(name, words)
+    assert [(name, words[1]) for name, *words in steps[:2]] == [
+        ("run", str(tiny_model)),
+        ("run", "re paired"),
+    ]
+    assert steps[2][-2:] == ["--repair", "re paired"]
+    monkeypatch.setattr("mteb_hybrid.repair.strength.GAIN", 2)
+    none = CliRunner().invoke(app, [*command, "--overwrite"], catch_exceptions=False).output
+    assert "No repair needed" in none and "Evaluate both" not in none
+
+
+def test_what_is_no_model_is_told_before_the_texts_are_read(tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = ["repair", str(tmp_path / "empty"), "--texts", str(tmp_path), "-o", "x"]
+    with pytest.raises(ModelError, match=r"neither modules\.json"):
+        CliRunner().invoke(app, command, catch_exceptions=False)

@@ -43,6 +43,8 @@ def demo(
 
     All three settings, in about two minutes. Needs no network: the encoder comes with the extra
     `offline`, the repair with the package.
+
+    Example: mteb-hybrid demo --output-folder my-results
     """
     say(
         "Evaluating on the sample, as it is and repaired: 528 + 1,056 short texts, 2 x 132 subsets "

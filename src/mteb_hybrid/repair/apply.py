@@ -33,10 +33,11 @@ from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
 
 
 class Said(NamedTuple):
-    """What to tell the user."""
+    """What to tell the user, and whether anything was repaired."""
 
     text: str
     warnings: tuple[str, ...] = ()
+    is_repaired: bool = True
 
 
 def vector_repair(name: str) -> VectorRepair:
@@ -63,6 +64,7 @@ def repair_folder(
     held_out: int = 100,
     seed: int = 0,
     name: str | None = None,
+    revision: str | None = None,
     device: str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
@@ -79,6 +81,7 @@ def repair_folder(
         held_out: Texts of each language to judge by.
         seed: Decides which texts are drawn.
         name: Register it under this name.
+        revision: Of the model, on the hub.
         device: A torch device.
         batch_size: Texts per batch.
         overwrite: Whether to replace what is there.
@@ -101,7 +104,7 @@ def repair_folder(
             "--overwrite"
         )
     corpus = read_corpus(texts, per_language, seed)
-    loaded: Any = load_model(source, device=device)
+    loaded: Any = load_model(source, revision, device)
     model, base = sentence_transformer(loaded), loaded.mteb_model_meta
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
     table = f"{_aligned(curve_table(outcome))}\n\n{where_text(outcome)}"
@@ -111,6 +114,7 @@ def repair_folder(
             f"without a loss within languages. {folder} was not written; --directions N repairs "
             "all the same.",
             outcome.warnings,
+            is_repaired=False,
         )
     new = repaired(model, outcome.fitted)
     write_repaired(
@@ -137,6 +141,7 @@ def repair_vectors(
     directions: int | None = None,
     per_language: int = 200,
     seed: int = 0,
+    revision: str | None = None,
     device: str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
@@ -153,6 +158,7 @@ def repair_vectors(
         directions: How many to remove; the default of the repair if None.
         per_language: Texts of each language to fit on.
         seed: Decides which texts are drawn.
+        revision: Of the model, on the hub.
         device: A torch device.
         batch_size: Texts per batch.
         overwrite: Whether to replace what is there.
@@ -170,7 +176,7 @@ def repair_vectors(
                 f"{method} needs translations, and the texts of {corpus.name} are not parallel; "
                 "give a folder of files that are aligned line by line, or choose another method"
             )
-        model = sentence_transformer(load_model(source, device=device))
+        model = sentence_transformer(load_model(source, revision, device))
         sample = encode_texts(model, corpus.fit, "document", batch_size)
         fitted, unit = repair.fit(sample, directions), compares_by_cosine(model)
     spoken = None
