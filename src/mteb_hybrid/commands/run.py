@@ -57,7 +57,8 @@ def run(
     prediction_folder: Annotated[
         Path | None,
         typer.Option(
-            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew."
+            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew. "
+            "Results without rankings there are evaluated again."
         ),
     ] = None,
     merge_by: Annotated[

@@ -32,7 +32,7 @@ def evaluate(
 
     Per-query values are kept beside the results, or below the folder that the environment variable
     ``MTEB_HYBRID_PER_QUERY`` names. A subset without them, or with damaged ones, is evaluated again
-    by the strategy ``only-missing``.
+    by the strategy ``only-missing``; so is one without rankings in `prediction_folder`.
 
     Args:
         model: An MTEB model.
@@ -69,8 +69,9 @@ def evaluate(
     for task in tasks:
         task.merging = merging
         task.per_query_root = root
-    resumes = overwrite_strategy == "only-missing"
-    cache = KeptResults(output_folder, tasks) if resumes else ResultCache(output_folder)
+    cache = ResultCache(output_folder)
+    if overwrite_strategy == "only-missing":
+        cache = KeptResults(output_folder, tasks, prediction_folder)
     folder = Path(cache.get_task_result_path(tasks[0].metadata.name, model.mteb_model_meta)).parent
     for file in folder.rglob("*Retrieval.json"):
         if file.stem in tasks_by_name():
