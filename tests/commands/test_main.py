@@ -147,6 +147,27 @@ def test_a_stopped_run_says_how_to_go_on(tiny_model, monkeypatch, strategy):
     assert result.stderr.endswith(said) is (strategy == "only-missing")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run -m {model} sample --output-folder",
+        "run -m {model} sample --prediction-folder",
+        "demo --output-folder",
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_before_the_model_is_loaded(
+    tiny_model, tmp_path, monkeypatch, command
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mteb_hybrid.models.load.load_model", None)
+    file = tmp_path / "file"
+    file.touch()
+    given = [*command.format(model=tiny_model).split(), str(file / "results")]
+    error = runner.invoke(app, given).exception
+    assert (type(error), error.filename) == (NotADirectoryError, str(file))
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_several_processes_are_told_the_option_alone(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     assert again("--resume") == "the same command with --resume"
@@ -222,6 +243,19 @@ def test_a_stop_while_modules_are_imported_is_quiet(tmp_path, name, status):
     )
     done = process(f"import sys; sys.path.insert(0, {str(tmp_path)!r})", "tasks", "list")
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_a_run_that_is_stopped_while_it_imports_says_how_to_go_on(tiny_model, tmp_path):
+    (tmp_path / "mteb.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
+    )
+    command = ("run", "-m", str(tiny_model), "sample", "--output-folder", str(tmp_path / "new"))
+    done = process(f"import sys; sys.path.insert(0, {str(tmp_path)!r})", *command)
+    assert (done.returncode, done.stdout) == (130, "")
+    first, last = done.stderr.splitlines()
+    assert first == f"{tiny_model}: loading ..."
+    assert last.startswith("mteb-hybrid: stopped; the same command goes on from here: ")
+    assert last.endswith(shlex.join(command))
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

@@ -74,17 +74,18 @@ class KeptResults(ResultCache):
         }
         return result.model_copy(update={"scores": scores})
 
-    def count(self, model: ModelMeta) -> int:
-        """How many of the subsets that are run are there, and will not be evaluated again."""
-        found = 0
+    def there(self, model: ModelMeta) -> dict[str, set[str]]:
+        """By task, the subsets that are there and will not be evaluated again."""
+        found: dict[str, set[str]] = {}
         for name, task in self._tasks.items():
             result = super().load_task_result(name, model)
+            there = set[str]()
             if result is not None and result.dataset_revision == task.metadata.revision:
                 there = _subsets(result) & set(task.hf_subsets)
                 if folder := task.folder_of(model):
                     there -= self._lost(task, folder, there)
                     there -= self._unranked(task, model, there)
-                found += len(there)
+            found[name] = there
         return found
 
     def _lost(self, task: CardTask, folder: Path, there: set[str]) -> set[str]:
