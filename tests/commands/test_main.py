@@ -99,6 +99,19 @@ def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
                 command.make_context("x", words[len(path) :])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        ("tasks new x.jsonl", "human-translated, machine-translated, created, found"),
+        ("export sample -o x", "beir, trec, hub, mteb"),
+    ],
+)
+def test_a_choice_that_is_missing_is_told_in_words(arguments, choices):
+    done = runner.invoke(app, arguments.split())
+    assert done.exit_code == 2
+    assert f"Choose from: {choices}" in " ".join(done.output.replace("│", "").split())
+
+
 @pytest.mark.parametrize("option", [True, False])
 def test_every_argument_and_option_is_explained(option):
     for path, command in commands():
