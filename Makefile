@@ -48,15 +48,17 @@ docs: .venv/ready
 	touch $@
 
 # uv knows where the builds of PyTorch are that fit this machine, with a GPU or without. Where they
-# cannot be reached, pip takes the one that the package index has.
+# cannot be reached, which a dry run finds out without a word, pip takes the package index's.
+TORCH := UV_HTTP_RETRIES=0 $(BIN)/uv pip install --python $(BIN)/python \
+    --constraint constraints.txt --torch-backend auto torch
 .venv/torch: constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 	    'Python 3.11 or newer is needed, as in: make PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
 	$(PIP) uv
-	UV_HTTP_RETRIES=0 $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
-	    --torch-backend auto torch || \
-	    { echo "Those cannot be reached: taking the package index's."; $(PIP) torch; }
+	@{ $(TORCH) --dry-run >/dev/null 2>&1 && $(TORCH); } || { \
+	    echo "PyTorch's own builds cannot be reached from here: installing the package index's."; \
+	    $(PIP) torch; }
 	touch $@
 
 clean:

@@ -90,8 +90,6 @@ def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
     for name in ("pairs.jsonl", "with-negatives.jsonl"):
         Path(name).touch()
     for path, command in commands():
-        if path == ("demo",):
-            continue
         examples = [part for part in command.help.split("\n\n") if part.startswith("Example: ")]
         assert examples, path
         for example in examples:
@@ -99,6 +97,19 @@ def test_every_command_has_an_example_that_can_be_read(tmp_path, monkeypatch):
             assert tuple(words[: len(path)]) == path
             with contextlib.suppress(typer.Exit):
                 command.make_context("x", words[len(path) :])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        ("tasks new x.jsonl", "human-translated, machine-translated, created, found"),
+        ("export sample -o x", "beir, trec, hub, mteb"),
+    ],
+)
+def test_a_choice_that_is_missing_is_told_in_words(arguments, choices):
+    done = runner.invoke(app, arguments.split())
+    assert done.exit_code == 2
+    assert f"Choose from: {choices}" in " ".join(done.output.replace("│", "").split())
 
 
 @pytest.mark.parametrize("option", [True, False])
@@ -147,6 +158,27 @@ def test_a_stopped_run_says_how_to_go_on(tiny_model, monkeypatch, strategy):
     assert result.exit_code == 130
     said = "mteb-hybrid: stopped; the same command goes on from here: mteb-hybrid run -m 'a b'\n"
     assert result.stderr.endswith(said) is (strategy == "only-missing")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run -m {model} sample --output-folder",
+        "run -m {model} sample --prediction-folder",
+        "demo --output-folder",
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_told_before_the_model_is_loaded(
+    tiny_model, tmp_path, monkeypatch, command
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mteb_hybrid.models.load.load_model", None)
+    file = tmp_path / "file"
+    file.touch()
+    given = [*command.format(model=tiny_model).split(), str(file / "results")]
+    error = runner.invoke(app, given).exception
+    assert (type(error), error.filename) == (NotADirectoryError, str(file))
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_several_processes_are_told_the_option_alone(monkeypatch):
@@ -224,6 +256,19 @@ def test_a_stop_while_modules_are_imported_is_quiet(tmp_path, name, status):
     )
     done = process(f"import sys; sys.path.insert(0, {str(tmp_path)!r})", "tasks", "list")
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_a_run_that_is_stopped_while_it_imports_says_how_to_go_on(tiny_model, tmp_path):
+    (tmp_path / "mteb.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n"
+    )
+    command = ("run", "-m", str(tiny_model), "sample", "--output-folder", str(tmp_path / "new"))
+    done = process(f"import sys; sys.path.insert(0, {str(tmp_path)!r})", *command)
+    assert (done.returncode, done.stdout) == (130, "")
+    first, last = done.stderr.splitlines()
+    assert first == f"{tiny_model}: loading ..."
+    assert last.startswith("mteb-hybrid: stopped; the same command goes on from here: ")
+    assert last.endswith(shlex.join(command))
 
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

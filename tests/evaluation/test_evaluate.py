@@ -43,12 +43,16 @@ def test_a_run_says_what_is_there(tmp_path, encoder, capfd):
         evaluate(encoder, {name: subsets}, tmp_path, overwrite_strategy=strategy)
         return capfd.readouterr().err
 
-    assert "subsets" not in said(["en-en", "de-de"])
-    assert ": 2 of 3 subsets are there already; going on\n" in said(["en-en", "de-de", "ar-ar"])
     folder = tmp_path / "results" / "test__hash" / encoder.mteb_model_meta.revision
+    texts = "subsets (104 queries, 192 passages); each is saved in"
+    assert said(["en-en", "de-de"]) == f"{name}: evaluating 2 of 2 {texts} {folder}\n"
+    more = said(["en-en", "de-de", "ar-ar"])
+    assert ": 2 of 3 subsets are there already; going on\n" in more
+    assert f"{name}: evaluating 1 of 3 subsets (" in more
     again = said(["en-en", "ar-ar"])
     assert f"{folder}: all 2 subsets are there already; nothing is evaluated again\n" in again
-    assert "subsets are" not in said(["en-en"], "always")
+    assert "evaluating" not in again
+    assert said(["en-en"], "always").startswith(f"{name}: evaluating 1 of 1 subsets (")
     next(folder.rglob("en-en.parquet")).unlink()
     assert ": 1 of 2 subsets are there already; going on\n" in said(["en-en", "ar-ar"])
 

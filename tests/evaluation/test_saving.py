@@ -365,7 +365,7 @@ def test_predictions_are_whole_and_merged(tmp_path, caplog):
         save_predictions(file, ranking, META, "test", "th-th")
         assert json.loads(file.read_bytes())["th-th"] == {"test": ranking}
         assert file.with_name("predictions.json.damaged").read_bytes() == damage
-    assert "evaluate them again" in caplog.text
+    assert "makes the rankings of the subsets in it again" in caplog.text
     assert_tidy(tmp_path)
 
 
@@ -394,6 +394,45 @@ def test_another_model_is_refused_before_it_encodes(tmp_path, sample_card):
     with pytest.raises(PredictionsError, match=f"predictions of '{META.name}' at"):
         mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path)
     assert not encoder.encoded
+
+
+def test_kept_subsets_without_the_rankings_that_are_asked_for_are_evaluated_again(tmp_path, caplog):
+    file = tmp_path / "rankings" / f"{TASK}_predictions.json"
+
+    def ran(**options):
+        encoder, about = HashEncoder(), len(caplog.messages)
+        evaluate(encoder, {TASK: SUBSETS[:2]}, tmp_path, **options)
+        return len(encoder.encoded), " ".join(caplog.messages[about:])
+
+    def ranked():
+        return {
+            subset: len(by_split["test"])
+            for subset, by_split in json.loads(file.read_bytes()).items()
+            if subset != "mteb_model_meta"
+        }
+
+    ran()
+    assert ran() == (0, "")
+    both, said = ran(prediction_folder=file.parent)
+    assert "rankings of de-de, en-en are missing in " in said
+    whole = ranked()
+    assert set(whole) == set(SUBSETS[:2]) and min(whole.values()) > 1
+    assert ran(prediction_folder=file.parent) == ran() == (0, "")
+    content = json.loads(file.read_bytes())
+    del content["de-de"]
+    file.write_text(json.dumps(content))
+    count, said = ran(prediction_folder=file.parent)
+    assert 0 < count < both and "rankings of de-de are missing in " in said
+    assert ranked() == whole
+    file.write_bytes(file.read_bytes()[:-9])
+    count, said = ran(prediction_folder=file.parent)
+    assert count == both and "set aside as" in said
+    assert ranked() == whole
+    content = json.loads(file.read_bytes())
+    content["mteb_model_meta"]["model_name"] = "test/other"
+    file.write_text(json.dumps(content))
+    with pytest.raises(PredictionsError, match="need a folder of their own"):
+        ran(prediction_folder=file.parent)
 
 
 @pytest.mark.parametrize("again", ["always", "only-missing", "mteb"])

@@ -8,6 +8,7 @@ import tomllib
 import pytest
 
 from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.models.offline import REVISIONS
 from mteb_hybrid.recipes.toml import differences, read_recipe, shipped_recipes, to_toml
 
 METHODS = {"x-x": 1.0, "x-y": 0.0, "hybrid": 0.5}
@@ -225,12 +226,13 @@ def test_what_is_evaluated_is_not_trained_on(good, data, held_out):
     assert f"data 'pairs' has the texts of {held_out}" in said
 
 
-def test_the_offline_model_has_one_revision(good):
-    name = "model.name=mteb-hybrid/multilingual-e5-small-q4"
-    said = refused(good, name)
-    assert "revision of mteb-hybrid/multilingual-e5-small-q4 is '1571" in said
+@pytest.mark.parametrize("name", REVISIONS)
+def test_an_offline_model_has_one_revision(name, good):
+    said = refused(good, f"model.name={name}")
+    assert f"revision of {name} is '{REVISIONS[name]}', not " in said
     assert "remove that key (`--set model.revision=` unsets it)" in said
-    assert read_recipe(good, [name, "model.revision="]).model.revision == "1571fc9827503943"
+    model = read_recipe(good, [f"model.name={name}", "model.revision="]).model
+    assert (model.revision, model.is_offline, model.on_hub) == (REVISIONS[name], True, True)
 
 
 def test_a_folder_that_looks_like_a_name_on_the_hub_is_told_how_it_is_written(

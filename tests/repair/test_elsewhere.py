@@ -1,6 +1,8 @@
-"""A repaired folder in the hands of other programs: MTEB and beir give it the same scores."""
+"""A repaired folder in the hands of other programs: MTEB, beir and onnxruntime find the same."""
 
 import mteb
+import numpy as np
+import onnxruntime
 import pytest
 from beir.datasets.data_loader import GenericDataLoader
 from beir.retrieval.evaluation import EvaluateRetrieval
@@ -8,6 +10,7 @@ from beir.retrieval.models import SentenceBERT
 from beir.retrieval.search.dense import DenseRetrievalExactSearch
 from sentence_transformers import SentenceTransformer
 
+from docs.test_code_blocks import blocks
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.export.beir import export_beir
@@ -15,6 +18,7 @@ from mteb_hybrid.models.load import load_model
 from mteb_hybrid.repair.apply import repair_folder
 from mteb_hybrid.retrieval.views import View
 from mteb_hybrid.sources import load_collection
+from repair.conftest import WORDS
 from repair.test_evaluation import scores_of
 
 TASK = "HybridSampleCrosslingualRetrieval"  # letters that it knows: no ties
@@ -64,3 +68,18 @@ def test_beir_gives_the_same_scores(repaired, tmp_path):
     assert ndcg["NDCG@10"] == pytest.approx(ours["ndcg_at_10"], abs=1e-5)
     assert map_["MAP@100"] == pytest.approx(ours["map_at_100"], abs=1e-5)
     assert recall["Recall@100"] == pytest.approx(ours["recall_at_100"], abs=1e-5)
+
+
+def test_onnxruntime_gives_the_same_vectors(repaired, tmp_path, monkeypatch):
+    """As docs/repair.md exports the model, for more and longer texts than those exported with."""
+    monkeypatch.chdir(tmp_path)
+    model = SentenceTransformer(str(repaired[0]), device="cpu")
+    (export,) = [code for _, code in blocks("docs/repair.md") if "torch.onnx.export" in code]
+    exec(export, {"model": model})  # noqa: S102
+    session = onnxruntime.InferenceSession("repaired.onnx", providers=["CPUExecutionProvider"])
+    words = [word for some in WORDS.values() for word in some]
+    for texts in (["a"], words, [" ".join(words), "haus", "water and fire"]):
+        inputs = model.preprocess([f"query: {text}" for text in texts])
+        given = {part.name: inputs[part.name].numpy() for part in session.get_inputs()}
+        (vectors,) = session.run(["vectors"], given)
+        np.testing.assert_allclose(vectors, model.encode_query(texts), atol=1e-6)

@@ -14,7 +14,9 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Static
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from typer.testing import CliRunner
 
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.export.upstream.submission import _is_mtebs_own
 from mteb_hybrid.models import offline
 from mteb_hybrid.repair import PROJECTION
@@ -112,6 +114,16 @@ def test_a_fit_of_other_weights_is_refused(changed, said, tmp_path):
         shipped_repair(record=record)
 
 
+def test_stored_vectors_of_the_encoder_become_those_of_the_repaired_one(encoder, tmp_path):
+    texts, files = ["a b", "c d e"], (tmp_path / "old.npy", tmp_path / "new.npy")
+    np.save(files[0], encoder.model.encode_document(texts))
+    command = ["repair", MODEL_NAME, "--vectors", str(files[0]), "-o", str(files[1])]
+    said = CliRunner().invoke(app, command, catch_exceptions=False).output
+    assert f"{files[1]}: 2 vectors of 384 numbers, repaired by projection" in said
+    expected = with_shipped_repair(encoder).model.encode_document(texts)
+    np.testing.assert_allclose(np.load(files[1]), expected, atol=1e-6)
+
+
 def test_a_damaged_fit_is_refused(tmp_path):
     raw = bytearray(DIRECTIONS.read_bytes())
     raw[-1] ^= 1
@@ -128,6 +140,7 @@ def test_mteb_knows_it_by_name():
     assert meta.adapted_from == offline.MODEL_NAME
     assert meta.training_datasets == base.training_datasets
     assert len(meta.revision) == 16 and meta.revision != base.revision
+    assert {base.name: base.revision, meta.name: meta.revision} == offline.REVISIONS
     assert not _is_mtebs_own(MODEL_NAME)
     model = mteb.get_model(MODEL_NAME, device="cpu")
     assert model.mteb_model_meta.revision == meta.revision

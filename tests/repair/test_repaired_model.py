@@ -2,18 +2,22 @@
 
 import gzip
 import json
+import shlex
 import subprocess
 import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import typer
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS
@@ -118,7 +122,7 @@ def test_no_repair_needed_says_where_the_bias_sits_too(tiny_model, tmp_path, mon
     assert not (tmp_path / "new").exists()
 
 
-def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch):
+def test_it_is_registered_like_any_other(tiny_model, repaired_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("MTEB_HYBRID_MODELS", str(tmp_path / "models"))
     command = ["models", "add", str(repaired_folder), "--name", "me/repaired"]
     result = CliRunner().invoke(app, command)
@@ -132,6 +136,10 @@ def test_it_is_registered_like_any_other(repaired_folder, tmp_path, monkeypatch)
     vectors = entry.meta.load_model().model.encode_query(["wasser"])
     direct = load_model(str(repaired_folder)).model.encode_query(["wasser"])
     np.testing.assert_array_equal(vectors, direct)
+    old, new = tmp_path / "old.npy", tmp_path / "new.npy"
+    np.save(old, SentenceTransformer(str(tiny_model), device="cpu").encode_query(["wasser"]))
+    repair_vectors("me/repaired", old, new)
+    np.testing.assert_allclose(np.load(new), direct, atol=1e-6)
 
 
 def test_leace_becomes_a_map_with_an_offset(tiny_model, texts, tmp_path):
@@ -262,7 +270,7 @@ def test_vectors_that_cannot_be_repaired(name, write, content, message, repaired
 
 def test_a_model_that_is_not_repaired_has_no_map(tiny_model, tmp_path):
     np.save(tmp_path / "v.npy", np.ones((1, 16)))
-    with pytest.raises(RepairError, match="not the folder of a repaired model"):
+    with pytest.raises(RepairError, match="not a repaired model; name the folder"):
         repair_vectors(str(tiny_model), tmp_path / "v.npy", tmp_path / "new.npy")
 
 
@@ -443,3 +451,32 @@ def test_merge_leaves_out_a_querys_own_document(how, tmp_path, monkeypatch):
     CliRunner().invoke(app, [*command, "o.json", "--ignore-identical-ids"], catch_exceptions=False)
     level = {"d2": 0.8, "e1": 0.5} if how == "none" else {"d2": 0, "e1": 0}
     assert json.loads((tmp_path / "o.json").read_text()) == {"d1": level}
+
+
+def test_the_command_tells_what_to_run_next(tiny_model, texts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["repair", str(tiny_model), "--texts", str(texts), "-o", "re paired"]
+    said = CliRunner().invoke(app, [*command, "--directions", "1"], catch_exceptions=False).output
+    Path("results").mkdir()
+    steps = [
+        shlex.split(step.partition("mteb-hybrid ")[2])
+        for step in said.splitlines()
+        if "mteb-hybrid " in step
+    ]
+    for name, *words in steps:
+        typer.main.get_command(app).commands[name].make_context(name, words)
+    assert [(name, words[1]) for name, *words in steps[:2]] == [
+        ("run", str(tiny_model)),
+        ("run", "re paired"),
+    ]
+    assert steps[2][-2:] == ["--repair", "re paired"]
+    monkeypatch.setattr("mteb_hybrid.repair.strength.GAIN", 2)
+    none = CliRunner().invoke(app, [*command, "--overwrite"], catch_exceptions=False).output
+    assert "No repair needed" in none and "Evaluate both" not in none
+
+
+def test_what_is_no_model_is_told_before_the_texts_are_read(tmp_path):
+    (tmp_path / "empty").mkdir()
+    command = ["repair", str(tmp_path / "empty"), "--texts", str(tmp_path), "-o", "x"]
+    with pytest.raises(ModelError, match=r"neither modules\.json"):
+        CliRunner().invoke(app, command, catch_exceptions=False)

@@ -47,7 +47,7 @@ def _quoted_safely() -> Iterator[None]:
         yield
     except Exception as error:
         if hasattr(error, "format_message"):  # click's, which some versions of typer bring along
-            said = line(error.format_message())
+            said = line(error.format_message().replace("\n\t", " "))  # before each choice
             error.format_message = lambda: said
         raise
 

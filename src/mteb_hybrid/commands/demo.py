@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
+from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.files.safe_text import line
 
 if TYPE_CHECKING:
@@ -43,13 +44,18 @@ def demo(
 
     All three settings, in about two minutes. Needs no network: the encoder comes with the extra
     `offline`, the repair with the package.
+
+    Example: mteb-hybrid demo --output-folder my-results
     """
+    check_writable(output_folder)
     say(
         "Evaluating on the sample, as it is and repaired: 528 + 1,056 short texts, 2 x 132 subsets "
         "...",
         err=True,
     )
-    print(run_demo(output_folder, terminal_width()))
+    with told_when_stopped(goes_on):
+        made = run_demo(output_folder, terminal_width())
+    print(made)
 
 
 def run_demo(output_folder: Path, width: int | None = None) -> str:

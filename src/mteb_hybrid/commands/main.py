@@ -7,9 +7,10 @@ that it is at work when somebody interrupts their import.
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
-from mteb_hybrid.commands.terminal import complain, prepare
+from mteb_hybrid.commands.terminal import complain, prepare, tell_stopped
 
 PRINTING = {"say", "echo", "_write_buffer", "flush"}
 """Functions of ours, typer and rich that write to the terminal."""
@@ -52,6 +53,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             # Importing torch or numpy, an exception may be swallowed, or told as another one;
             # and nothing is unfinished.
+            with suppress(Exception):
+                tell_stopped()
             os._exit(128 + number)
         frame = frame.f_back
     if number == signal.SIGINT:

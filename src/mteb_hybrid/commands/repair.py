@@ -1,12 +1,22 @@
 """The command ``mteb-hybrid repair``."""
 
+import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mteb_hybrid.commands.options import (
+    BatchSizeOption,
+    DataOption,
+    DeviceOption,
+    RevisionOption,
+    checked_model,
+)
 from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.files.safe_text import line
 
 
@@ -23,7 +33,11 @@ class Method(StrEnum):
 
 def repair(
     model: Annotated[
-        str, typer.Argument(help="A model that MTEB knows, one on the hub, or a local folder.")
+        str,
+        typer.Argument(
+            help="A model that MTEB knows, one on the hub, or a local folder.",
+            callback=checked_model,
+        ),
     ],
     output: Annotated[
         Path,
@@ -43,7 +57,7 @@ def repair(
         Path | None,
         typer.Option(
             help="Repair these stored vectors instead: .npy, or .parquet with a column of lists. "
-            "Without --texts, MODEL is a repaired folder.",
+            "Without --texts, MODEL is a repaired folder, or the name of a repaired model.",
             exists=True,
             dir_okay=False,
         ),
@@ -81,45 +95,44 @@ def repair(
     name: Annotated[
         str | None, typer.Option(help="Register the folder as org/name, as `models add` does.")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that holds the collections' files, as for `run`.",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Torch device, such as cuda:0.")] = None,
-    batch_size: Annotated[int, typer.Option(help="Texts per batch.", min=1)] = 32,
+    data: DataOption = None,
+    model_revision: RevisionOption = None,
+    device: DeviceOption = None,
+    batch_size: BatchSizeOption = 32,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
 ) -> None:
     """Repair a model's language bias with a linear map, in minutes and without training.
 
     Writes a folder that plain sentence-transformers loads, unless no repair is needed. How strong
     it is, is chosen on held-out text; the whole curve is shown, and where the bias sat and what is
-    left of it. `mteb-hybrid report results --repair FOLDER` draws both.
+    left of it; what to run next, too.
 
     Example: mteb-hybrid repair intfloat/multilingual-e5-small --texts ntrex -o repaired
     """
-    import os
-
-    from mteb_hybrid.files.places import DATA_VARIABLE
+    if vectors is None and texts is None:
+        raise ValueError("no --texts; give text in several languages to fit on")
     from mteb_hybrid.repair.apply import repair_folder, repair_vectors
 
     if data:
         os.environ[DATA_VARIABLE] = str(data)
-    if vectors is None:
-        if texts is None:
-            raise ValueError("no --texts; give text in several languages to fit on")
-        said = repair_folder(
-            model, output, texts, method.value, directions, per_language, held_out, seed, name,
-            device, batch_size, overwrite,
-        )  # fmt: skip
-    else:
+    if vectors is not None:
         said = repair_vectors(
             model, vectors, output, texts, languages, method.value, directions, per_language, seed,
-            device, batch_size, overwrite,
+            model_revision, device, batch_size, overwrite,
+        )  # fmt: skip
+    elif texts is not None:
+        said = repair_folder(
+            model, output, texts, method.value, directions, per_language, held_out, seed, name,
+            model_revision, device, batch_size, overwrite,
         )  # fmt: skip
     for warning in said.warnings:
         typer.secho(line(f"Warning: {warning}"), err=True, fg=typer.colors.RED, bold=True)
     say(*said.text.split("\n"))
+    if said.is_repaired and vectors is None:
+        where = ["--data", str(data)] if data else []
+        # Never on what it was fitted on.
+        what = "mlqa-r" if texts == "xquad-r" else "xquad-r"
+        for start, one in (("Evaluate both: ", model), ("", name or str(output))):
+            say(f"{start:15}{shlex.join(['mteb-hybrid', 'run', '-m', one, what, *where])}")
+        report = ["mteb-hybrid", "report", "results", "-o", "report.html", "--repair", str(output)]
+        say(f"Compare:       {shlex.join(report)}")

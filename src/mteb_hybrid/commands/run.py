@@ -20,7 +20,7 @@ from mteb_hybrid.commands.options import (
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.files.places import DATA_VARIABLE, check_writable
 
 
 def run(
@@ -57,7 +57,8 @@ def run(
     prediction_folder: Annotated[
         Path | None,
         typer.Option(
-            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew."
+            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew. "
+            "Results without rankings there are evaluated again."
         ),
     ] = None,
     merge_by: Annotated[
@@ -93,14 +94,17 @@ def run(
     for task in selected:
         check_there(tasks_by_name()[task][0])
 
-    from mteb_hybrid import plugin
-    from mteb_hybrid.models.load import load_model
-    from mteb_hybrid.results.table import legend, render, result_rows
-
-    plugin.register()
-    loaded = load_model(model, model_revision, device)
+    for folder in filter(None, [output_folder, prediction_folder]):
+        check_writable(folder)
     resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING
     with told_when_stopped(goes_on) if resumes else nullcontext():
+        say(f"{model}: loading ...", err=True)
+        from mteb_hybrid import plugin
+        from mteb_hybrid.models.load import load_model
+        from mteb_hybrid.results.table import legend, render, result_rows
+
+        plugin.register()
+        loaded = load_model(model, model_revision, device)
         results = evaluate(
             *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
             *(prediction_folder, how),

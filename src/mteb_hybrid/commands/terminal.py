@@ -20,6 +20,7 @@ _PLAIN = {
     **{"“": '"', "”": '"', "’": "'", "\u2067": "", "\u2069": ""},
 }
 _format_warning = warnings.formatwarning
+_told: list[Callable[[], str]] = []
 
 
 def say(*lines: str, err: bool = False) -> None:
@@ -43,11 +44,20 @@ def told_when_stopped(how: Callable[[], str]) -> Iterator[None]:
     Args:
         how: Gives a sentence, asked at that moment.
     """
+    _told.append(how)
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
-        complain(f"stopped; {how()}")
+        tell_stopped()
         raise
+    finally:
+        _told.pop()
+
+
+def tell_stopped() -> None:
+    """Say how to go on, if `told_when_stopped` is at work."""
+    if _told:
+        complain(f"stopped; {_told[-1]()}")
 
 
 def goes_on() -> str:

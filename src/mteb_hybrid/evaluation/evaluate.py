@@ -16,6 +16,8 @@ from mteb_hybrid.repair.merging import Merging
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
 
+    from mteb_hybrid.evaluation.task import CardTask
+
 
 def evaluate(
     model: "MTEBModels",
@@ -28,11 +30,11 @@ def evaluate(
 ) -> Path:
     """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
 
-    How much is there already is said on stderr.
+    What of each task is there already, and what is evaluated now, is said on stderr.
 
     Per-query values are kept beside the results, or below the folder that the environment variable
     ``MTEB_HYBRID_PER_QUERY`` names. A subset without them, or with damaged ones, is evaluated again
-    by the strategy ``only-missing``.
+    by the strategy ``only-missing``; so is one without rankings in `prediction_folder`.
 
     Args:
         model: An MTEB model.
@@ -50,11 +52,12 @@ def evaluate(
     import datasets
     import mteb
     from mteb.cache import ResultCache
+    from mteb.timing import TimingStack
 
     from mteb_hybrid.evaluation.kept import KeptResults
     from mteb_hybrid.evaluation.saving import mend
 
-    # One bar for the tasks and one for each encoding; not one for each of datasets' small steps.
+    # A bar for each encoding; not one for each of datasets' small steps.
     show_progress = sys.stderr.isatty()
     datasets.disable_progress_bars()
     logging.getLogger("mteb").setLevel(logging.WARNING)
@@ -69,31 +72,52 @@ def evaluate(
     for task in tasks:
         task.merging = merging
         task.per_query_root = root
-    resumes = overwrite_strategy == "only-missing"
-    cache = KeptResults(output_folder, tasks) if resumes else ResultCache(output_folder)
+    cache = ResultCache(output_folder)
+    if overwrite_strategy == "only-missing":
+        cache = KeptResults(output_folder, tasks, prediction_folder)
     folder = Path(cache.get_task_result_path(tasks[0].metadata.name, model.mteb_model_meta)).parent
     for file in folder.rglob("*Retrieval.json"):
         if file.stem in tasks_by_name():
             mend(file)
+    there: dict[str, set[str]] = {}
     if isinstance(cache, KeptResults):
-        _say_what_is_there(cache.count(model.mteb_model_meta), selected, folder)
-    mteb.evaluate(
-        model,
-        tasks,
-        cache=cache,
-        encode_kwargs=encode_kwargs,
-        overwrite_strategy=overwrite_strategy,
-        prediction_folder=prediction_folder,
-        show_progress_bar=show_progress,
-    )
+        there = cache.there(model.mteb_model_meta)
+        _say_what_is_there(sum(map(len, there.values())), selected, folder)
+    for task in tasks:
+        timer = TimingStack()
+        left = len(task.hf_subsets) - len(there.get(task.metadata.name, ()))
+        if left and overwrite_strategy in ("only-missing", "always"):
+            task.load_data(timer=timer)
+            _say_what_is_left(task, left, folder)
+        mteb.evaluate(
+            model,
+            task,
+            cache=cache,
+            encode_kwargs=encode_kwargs,
+            overwrite_strategy=overwrite_strategy,
+            prediction_folder=prediction_folder,
+            timer=timer,
+        )
+        if task.data_loaded:
+            task.unload_data()
     return folder
 
 
 def _say_what_is_there(count: int, selected: Mapping[str, Sequence[str]], folder: Path) -> None:
     total = sum(map(len, selected.values()))
     if count == total:
-        said = f"all {total} subsets are there already; nothing is evaluated again"
-    else:
-        said = f"{count} of {total} subsets are there already; going on"
-    if count:
-        print(message(f"{folder}: {said}"), file=sys.stderr, flush=True)
+        _say(f"{folder}: all {total} subsets are there already; nothing is evaluated again")
+    elif count:
+        _say(f"{folder}: {count} of {total} subsets are there already; going on")
+
+
+def _say_what_is_left(task: "CardTask", left: int, folder: Path) -> None:
+    queries, passages = task.count_texts()
+    _say(
+        f"{task.metadata.name}: evaluating {left} of {len(task.hf_subsets)} subsets "
+        f"({queries:,} queries, {passages:,} passages); each is saved in {folder}"
+    )
+
+
+def _say(text: str) -> None:
+    print(message(text), file=sys.stderr, flush=True)

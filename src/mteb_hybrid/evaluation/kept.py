@@ -1,4 +1,4 @@
-"""Resuming a run that keeps values per query: what lacks them is not there yet."""
+"""Resuming a run that keeps values per query, or rankings: what lacks them is not there yet."""
 
 import logging
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from mteb.cache import ResultCache
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
 
+from mteb_hybrid.evaluation.predictions import ranked_subsets
 from mteb_hybrid.evaluation.saving import retire
 from mteb_hybrid.evaluation.task import CardTask
 from mteb_hybrid.results.per_query import is_kept
@@ -25,12 +26,17 @@ class KeptResults(ResultCache):
     Args:
         cache_path: Where MTEB keeps results.
         tasks: The tasks that are run.
+        prediction_folder: Where rankings are to be; None if they are not asked for.
     """
 
-    def __init__(self, cache_path: Path, tasks: Iterable[CardTask]):
+    def __init__(
+        self, cache_path: Path, tasks: Iterable[CardTask], prediction_folder: Path | None = None
+    ):
         super().__init__(cache_path)
+        self._prediction_folder = prediction_folder
         self._tasks = {task.metadata.name: task for task in tasks}
         self._whole: dict[str, set[str]] = {}
+        self._ranked: dict[str, set[str]] = {}
 
     def load_task_result(
         self, task_name: str, model_name: Any, *args: Any, **options: Any
@@ -45,28 +51,41 @@ class KeptResults(ResultCache):
             file = Path(self.get_task_result_path(task_name, model_name))
             retire(file, task.metadata.revision, folder)
             return super().load_task_result(task_name, model_name, *args, **options)
-        lost = self._lost(task, folder, _subsets(result) & set(task.hf_subsets))
+        there = _subsets(result) & set(task.hf_subsets)
+        lost = self._lost(task, folder, there)
+        unranked = self._unranked(task, model_name, there - lost)
+        if lost:
+            LOG.warning(
+                "%s: values per query of %s are missing or damaged in %s; evaluating these again",
+                *(task_name, ", ".join(sorted(lost)), folder),
+            )
+        if unranked:
+            LOG.warning(
+                "%s: rankings of %s are missing in %s; evaluating these again, by MTEB's own path, "
+                "which cuts rankings at 1,000",
+                *(task_name, ", ".join(sorted(unranked)), self._prediction_folder),
+            )
+        lost |= unranked
         if not lost:
             return result
-        LOG.warning(
-            "%s: values per query of %s are missing or damaged in %s; evaluating these again",
-            *(task_name, ", ".join(sorted(lost)), folder),
-        )
         scores = {
             split: [row for row in rows if row["hf_subset"] not in lost]
             for split, rows in result.scores.items()
         }
         return result.model_copy(update={"scores": scores})
 
-    def count(self, model: ModelMeta) -> int:
-        """How many of the subsets that are run are there, and will not be evaluated again."""
-        found = 0
+    def there(self, model: ModelMeta) -> dict[str, set[str]]:
+        """By task, the subsets that are there and will not be evaluated again."""
+        found: dict[str, set[str]] = {}
         for name, task in self._tasks.items():
             result = super().load_task_result(name, model)
+            there = set[str]()
             if result is not None and result.dataset_revision == task.metadata.revision:
                 there = _subsets(result) & set(task.hf_subsets)
-                folder = task.folder_of(model)
-                found += len(there - self._lost(task, folder, there) if folder else there)
+                if folder := task.folder_of(model):
+                    there -= self._lost(task, folder, there)
+                    there -= self._unranked(task, model, there)
+            found[name] = there
         return found
 
     def _lost(self, task: CardTask, folder: Path, there: set[str]) -> set[str]:
@@ -80,6 +99,16 @@ class KeptResults(ResultCache):
         }
         self._whole[name] |= asked - lost
         return lost
+
+    def _unranked(self, task: CardTask, model: ModelMeta, there: set[str]) -> set[str]:
+        """The subsets without the rankings that are asked for."""
+        if self._prediction_folder is None:
+            return set()
+        name = task.metadata.name
+        if name not in self._ranked:  # the file may have hundreds of megabytes
+            file = task._predictions_path(self._prediction_folder)
+            self._ranked[name] = ranked_subsets(file, model, task.card.split)
+        return there - self._ranked[name]
 
 
 def _subsets(result: TaskResult) -> set[str]:

@@ -49,6 +49,27 @@ def _check_model(file: Path, content: Mapping[str, Any], model: "ModelMeta") -> 
         )
 
 
+def ranked_subsets(file: Path, model: "ModelMeta", split: str) -> set[str]:
+    """The subsets of which a file has rankings.
+
+    Args:
+        file: The file of the task; it need not exist. A damaged one is set aside.
+        model: Whose rankings.
+        split: Of which split.
+
+    Raises:
+        PredictionsError: As `check_predictions`.
+    """
+    if not file.exists():
+        return set()
+    with lock(file):
+        content = _read(file)
+    if content is None:
+        return set()
+    _check_model(file, content, model)
+    return {subset for subset, by_split in content.items() if by_split.get(split)}
+
+
 def save_predictions(
     file: Path, predictions: Mapping[str, Any], model: "ModelMeta", split: str, subset: str
 ) -> None:
@@ -88,7 +109,6 @@ def _read(file: Path) -> dict[str, Any] | None:
     set_aside(
         file,
         fault,
-        "For the predictions of the subsets in it, evaluate them again with "
-        "`--overwrite-strategy always`.",
+        "The same `mteb-hybrid run` makes the rankings of the subsets in it again.",
     )
     return None

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import mteb
@@ -29,7 +28,7 @@ from mteb_hybrid.evaluation.salvage import (
 from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.scratch import scratch
+from mteb_hybrid.files.scratch import clean_scratch, scratch
 from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 from mteb_hybrid.results.per_query import set_values_aside
@@ -91,8 +90,9 @@ def loaded_whole(load: Callable[..., TaskResult | None]) -> Callable[..., TaskRe
     ) -> TaskResult | None:
         if _is_ours(task_name, model_name):
             file = Path(self.get_task_result_path(task_name, model_name))
-            for place in (file, file.parent, Path(gettempdir(), SCRATCH)):
+            for place in (file, file.parent):
                 clean(place)  # where all is there, nothing is saved any more
+            clean_scratch()
             mend(file)
             meta = file.with_name(META)
             if file.exists() and not _is_object(meta):

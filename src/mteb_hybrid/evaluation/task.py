@@ -132,6 +132,10 @@ class CardTask(ToldOnce):
         self._vectors, self._evaluated = {}, set()
         self.data_loaded = True
 
+    def count_texts(self) -> list[int]:
+        """How many distinct queries and passages there are, once the data are loaded."""
+        return [sum(map(len, by_language.values())) for by_language in self._units.values()]
+
     def _evaluate_subset(
         self,
         model: "MTEBModels",

@@ -1,6 +1,7 @@
 """Where files lie: the environment variables that name folders, and the user's cache."""
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import platformdirs
 
@@ -49,6 +50,20 @@ def expanded(path: str | Path) -> Path:
         raise DataError(
             f"{path}: no home folder is known for {whose}; write the path in full"
         ) from None
+
+
+def check_writable(folder: Path) -> None:
+    """Find out whether a folder can be written to, or made; nothing is left there.
+
+    Raises:
+        OSError: If it cannot; it names the folder, or the one in which it would be made.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(there)) from None
 
 
 def utf8_fault(path: Path) -> str | None:

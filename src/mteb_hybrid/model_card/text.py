@@ -74,9 +74,9 @@ def card_text(
 
 def base_model(meta: "ModelMeta") -> str | None:
     """The model on the hub that a model was trained from, if it is known."""
-    from mteb_hybrid.models.offline import MODEL_NAME, model_meta
+    from mteb_hybrid.models.offline import REVISIONS, model_meta
 
-    return model_meta().adapted_from if meta.adapted_from == MODEL_NAME else meta.adapted_from
+    return model_meta().adapted_from if meta.adapted_from in REVISIONS else meta.adapted_from
 
 
 def published_name(meta: "ModelMeta") -> str:

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 MODEL_NAME = "mteb-hybrid/multilingual-e5-small-q4"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 REVISION = SHA256[:16]
+REPAIRED_NAME = f"{MODEL_NAME}-repaired"
+"""The model with the repair that comes with the package; `mteb_hybrid.repair.offline` makes it."""
+REVISIONS = {MODEL_NAME: REVISION, REPAIRED_NAME: "b546a3f62d832f4e"}
+"""Of each offline model."""
 
 
 def _read() -> bytes:

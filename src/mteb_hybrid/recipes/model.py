@@ -44,9 +44,9 @@ class Model(Table):
     """The model that training starts from.
 
     Attributes:
-        name: ``org/name`` on the hub, the offline model of this package, or a folder (absolute,
+        name: ``org/name`` on the hub, an offline model of this package, or a folder (absolute,
             or beginning with a dot; then from the current folder, or that of the recipe).
-        revision: Its commit on the hub, 40 hex digits. The offline model has one. A folder needs
+        revision: Its commit on the hub, 40 hex digits. Offline models have one. A folder needs
             none; if it is given, it is compared with `mteb_hybrid.models.contents.folder_hash`.
         pooling: For plain transformers, which say nothing of pooling; refused for others.
         max_seq_length: In tokens; by default the model's own.
@@ -81,28 +81,28 @@ class Model(Table):
 
     @property
     def is_offline(self) -> bool:
-        """Whether it is the model that needs no hub."""
-        from mteb_hybrid.models.offline import MODEL_NAME
+        """Whether it is a model that needs no hub."""
+        from mteb_hybrid.models.offline import REVISIONS
 
-        return self.name == MODEL_NAME
+        return self.name in REVISIONS
 
     @model_validator(mode="before")
     @classmethod
     def _with_the_one_revision(cls, given: Any) -> Any:
-        from mteb_hybrid.models.offline import MODEL_NAME, REVISION
+        from mteb_hybrid.models.offline import REVISIONS
 
-        if isinstance(given, dict) and given.get("name") == MODEL_NAME:
-            return {"revision": REVISION, **given}
+        if isinstance(given, dict) and (name := given.get("name")) in list(REVISIONS):
+            return {"revision": REVISIONS[name], **given}
         return given
 
     @model_validator(mode="after")
     def _is_pinned(self) -> "Model":
         if self.is_offline:
-            from mteb_hybrid.models.offline import REVISION
+            from mteb_hybrid.models.offline import REVISIONS
 
-            if self.revision != REVISION:
+            if self.revision != (expected := REVISIONS[self.name]):
                 raise ValueError(
-                    f"revision of {self.name} is {REVISION!r}, not {self.revision!r}: remove that "
+                    f"revision of {self.name} is {expected!r}, not {self.revision!r}: remove that "
                     "key (`--set model.revision=` unsets it)"
                 )
         elif self.on_hub and not COMMIT.fullmatch(self.revision or ""):

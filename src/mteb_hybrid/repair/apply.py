@@ -10,7 +10,8 @@ from mteb_hybrid.files.lines import lines, text_of
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.models.registry import NAME, add_model, registered
+from mteb_hybrid.models.offline import REPAIRED_NAME
+from mteb_hybrid.models.registry import NAME, add_model, read_entry, registered
 from mteb_hybrid.repair import FOR_MODELS, VECTOR_REPAIRS
 from mteb_hybrid.repair.card import card, curve_table, record
 from mteb_hybrid.repair.encode import encode_texts
@@ -23,6 +24,7 @@ from mteb_hybrid.repair.model import (
     stored_map,
     write_repaired,
 )
+from mteb_hybrid.repair.offline import shipped_repair
 from mteb_hybrid.repair.outcome import fit_model, seconds_text, where_text
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
@@ -31,10 +33,11 @@ from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
 
 
 class Said(NamedTuple):
-    """What to tell the user."""
+    """What to tell the user, and whether anything was repaired."""
 
     text: str
     warnings: tuple[str, ...] = ()
+    is_repaired: bool = True
 
 
 def vector_repair(name: str) -> VectorRepair:
@@ -61,6 +64,7 @@ def repair_folder(
     held_out: int = 100,
     seed: int = 0,
     name: str | None = None,
+    revision: str | None = None,
     device: str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
@@ -77,6 +81,7 @@ def repair_folder(
         held_out: Texts of each language to judge by.
         seed: Decides which texts are drawn.
         name: Register it under this name.
+        revision: Of the model, on the hub.
         device: A torch device.
         batch_size: Texts per batch.
         overwrite: Whether to replace what is there.
@@ -99,7 +104,7 @@ def repair_folder(
             "--overwrite"
         )
     corpus = read_corpus(texts, per_language, seed)
-    loaded: Any = load_model(source, device=device)
+    loaded: Any = load_model(source, revision, device)
     model, base = sentence_transformer(loaded), loaded.mteb_model_meta
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
     table = f"{_aligned(curve_table(outcome))}\n\n{where_text(outcome)}"
@@ -109,6 +114,7 @@ def repair_folder(
             f"without a loss within languages. {folder} was not written; --directions N repairs "
             "all the same.",
             outcome.warnings,
+            is_repaired=False,
         )
     new = repaired(model, outcome.fitted)
     write_repaired(
@@ -135,6 +141,7 @@ def repair_vectors(
     directions: int | None = None,
     per_language: int = 200,
     seed: int = 0,
+    revision: str | None = None,
     device: str | None = None,
     batch_size: int = 32,
     overwrite: bool = False,
@@ -142,7 +149,7 @@ def repair_vectors(
     """Repair stored vectors of passages: by the map of a repaired model, or by a fit on texts.
 
     Args:
-        source: A repaired folder; or, with `texts`, the model that made the vectors.
+        source: A repaired model; or, with `texts`, the model that made the vectors.
         vectors: ``.npy`` or ``.parquet``.
         target: The new file.
         texts: What to fit on, as `read_corpus` takes it.
@@ -151,6 +158,7 @@ def repair_vectors(
         directions: How many to remove; the default of the repair if None.
         per_language: Texts of each language to fit on.
         seed: Decides which texts are drawn.
+        revision: Of the model, on the hub.
         device: A torch device.
         batch_size: Texts per batch.
         overwrite: Whether to replace what is there.
@@ -159,14 +167,7 @@ def repair_vectors(
         RepairError, ModelError, DataError: If model, texts or vectors cannot be used.
     """
     if texts is None:
-        found = stored_map(Path(source)) if Path(source).is_dir() else None
-        if found is None:
-            raise RepairError(
-                f"{source}: not the folder of a repaired model; name one that `mteb-hybrid repair` "
-                "wrote, or give --texts to fit on"
-            )
-        name, map_, unit = found
-        fitted = FittedRepair(vector_repair(name), None, {None: map_})
+        fitted, unit = _repair_of(source)
     else:
         repair = vector_repair(method)
         corpus = read_corpus(texts, per_language, seed)
@@ -175,7 +176,7 @@ def repair_vectors(
                 f"{method} needs translations, and the texts of {corpus.name} are not parallel; "
                 "give a folder of files that are aligned line by line, or choose another method"
             )
-        model = sentence_transformer(load_model(source, device=device))
+        model = sentence_transformer(load_model(source, revision, device))
         sample = encode_texts(model, corpus.fit, "document", batch_size)
         fitted, unit = repair.fit(sample, directions), compares_by_cosine(model)
     spoken = None
@@ -190,6 +191,25 @@ def repair_vectors(
 
     count, width = repair_file(vectors, target, change, overwrite=overwrite)
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
+
+
+def _repair_of(source: str) -> tuple[FittedRepair, bool]:
+    """The repair of a repaired model, and whether a norm follows.
+
+    Raises:
+        RepairError: If it is none.
+    """
+    if source == REPAIRED_NAME:
+        return shipped_repair(), True
+    folder = read_entry(source).folder if source in registered() else Path(source)
+    found = stored_map(folder) if folder.is_dir() else None
+    if found is None:
+        raise RepairError(
+            f"{source}: not a repaired model; name the folder of one that `mteb-hybrid repair` "
+            f"wrote, or as it is registered, or {REPAIRED_NAME}, or give --texts to fit on"
+        )
+    name, map_, unit = found
+    return FittedRepair(vector_repair(name), None, {None: map_}), unit
 
 
 def _as_fitted(fitted: FittedRepair, languages: list[str] | None) -> list[str] | None:

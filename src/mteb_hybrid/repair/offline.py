@@ -24,8 +24,9 @@ from mteb_hybrid.repair.vector_repair import FittedRepair, without
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+    from sentence_transformers import SentenceTransformer
 
-MODEL_NAME = f"{offline.MODEL_NAME}-repaired"
+MODEL_NAME = offline.REPAIRED_NAME
 WIDTH = 384
 DIRECTIONS = Path(__file__).with_name("offline.safetensors")
 RECORD = DIRECTIONS.with_suffix(".json")
@@ -61,6 +62,16 @@ def shipped_repair(directions: Path = DIRECTIONS, record: Path = RECORD) -> Fitt
         )
     basis = load(raw)["directions"].astype(np.float64)
     return FittedRepair(PROJECTION, len(basis), {None: without(basis)})
+
+
+def load_repaired_encoder(device: str | None = None) -> SentenceTransformer:
+    """The repaired encoder, as `mteb_hybrid.models.offline.load_offline_encoder` gives the other.
+
+    Raises:
+        ImportError, ValueError: As that.
+        RepairError: As `shipped_repair`.
+    """
+    return repaired(offline.load_offline_encoder(device), shipped_repair())
 
 
 def with_shipped_repair(

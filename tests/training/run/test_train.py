@@ -331,9 +331,16 @@ def test_frozen_parameters_stay(recipe_file, tmp_path, tiny_model):
     assert not (before[other] == after[other]).all()
 
 
-@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "",
+        "model.freeze=['2.linear']",
+        "model.lora={r=2, alpha=4, target_modules=['query', 'value']}",
+    ],
+)
 def test_a_repaired_model_is_trained_and_its_map_too_unless_frozen(
-    frozen, recipe_file, tiny_model, tmp_path
+    how, recipe_file, tiny_model, tmp_path
 ):
     model = SentenceTransformer(str(tiny_model), device="cpu")
     words = {"de": ["haus", "hund", "baum"], "en": ["house", "dog", "tree"]}
@@ -341,12 +348,12 @@ def test_a_repaired_model_is_trained_and_its_map_too_unless_frozen(
     new = repaired(model, fitted)
     new.save_pretrained(str(tmp_path / "repaired"))
     overrides = [*SHORT, f"model.name={(tmp_path / 'repaired').as_posix()}"]
-    overrides += ["model.freeze=['2.linear']"] if frozen else []
+    overrides += [how] if how else []
     train(read_recipe(recipe_file, overrides), tmp_path / "run")
     trained = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
     map_ = trained[2].linear.weight.detach().numpy()
-    assert np.allclose(map_, fitted.maps[None].matrix, atol=1e-6) == frozen
-    name = "0.model.embeddings.word_embeddings.weight"
+    assert np.allclose(map_, fitted.maps[None].matrix, atol=1e-6) == bool(how)
+    name = "0.model.encoder.layer.0.attention.self.query.weight"
     assert not np.array_equal(*(x.state_dict()[name].numpy() for x in (new, trained)))
 
 

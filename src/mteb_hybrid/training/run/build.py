@@ -11,11 +11,12 @@ from sentence_transformers.util import is_sentence_transformer_model
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.models.load import open_folder
-from mteb_hybrid.models.offline import load_offline_encoder
+from mteb_hybrid.models.offline import REPAIRED_NAME, load_offline_encoder
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Lora, Model
 from mteb_hybrid.recipes.places import data_path, model_folder
 from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.repair.offline import load_repaired_encoder
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
@@ -92,7 +93,8 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
 
 def _load(wanted: Model, local_files_only: bool) -> SentenceTransformer:
     if wanted.is_offline:
-        return load_offline_encoder()
+        is_repaired = wanted.name == REPAIRED_NAME
+        return load_repaired_encoder() if is_repaired else load_offline_encoder()
     folder = None if wanted.on_hub else model_folder(wanted)
     if folder and wanted.revision and wanted.revision != (found := folder_hash(folder)):
         raise ModelError(
