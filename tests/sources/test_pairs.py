@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.test_task_pairs import pairs_card
@@ -38,6 +38,7 @@ def test_lines_of_two_pairs(made):
 
 
 @given(st.dictionaries(st.sampled_from(["sw-en", "en-ta", "ta-sw"]), st.integers(1, 4), min_size=1))
+@settings(deadline=None, max_examples=15)
 def test_a_view_searches_its_own_pair(sample_card, tmp_path_factory, sizes):
     """Every pair is read alone, too: there it is all that there is."""
 
@@ -51,8 +52,6 @@ def test_a_view_searches_its_own_pair(sample_card, tmp_path_factory, sizes):
 
     collection, views = read(sizes)
     assert len(views) == 2 * len(sizes)
-    assert not task_views(pairs_card(sample_card, tmp_path_factory.mktemp("p"), {
-        "sw-en": SWAHILI}), Setting.MULTILINGUAL)  # fmt: skip
     for pair in sizes:
         alone, two = read([pair])
         for name, view in two.items():
