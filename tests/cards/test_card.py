@@ -8,8 +8,11 @@ import pytest
 from mteb_hybrid.cards.card import CardError, read_card
 from mteb_hybrid.cards.catalogue import card_folder, task_cards
 from mteb_hybrid.cards.formats.lines import LinesSource
+from mteb_hybrid.cards.formats.pairs import PairsSource
 from mteb_hybrid.cards.tables import File
+from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources import READERS
 
 GOOD = card_folder() / "sample.toml"
@@ -27,7 +30,7 @@ def test_every_card_is_found():
     found = task_cards()
     assert {card.file for card in found.values()} == set(card_folder().glob("*.toml"))
     assert {"XQuADR", "MLQAR", "XQuADRContext", "MLQARContext", "HybridSample"} <= set(found)
-    assert {"XTD10", "NTREX128"} <= set(found)
+    assert {"XTD10", "NTREX128", "Tatoeba", "TICO19", "TICO19First300"} <= set(found)
     assert [name for name, card in found.items() if card.kind == "sample"] == ["HybridSample"]
 
 
@@ -149,6 +152,13 @@ def test_a_card_of_lines(tmp_path):
             "source.settings",
             "unknown key; remove it",
         ),
+        ('path = "toy"', 'path = "toy"\nlines = 0', "source.lines", "greater than or equal to 1"),
+        (
+            'path = "toy"',
+            'path = "toy"\nmade_from = "https://example.org/"',
+            "source",
+            "remove it, or url",
+        ),
         ('path = "toy"', "", "source.path", "missing key; add it"),
         ('file = "groups.txt"', "", "source.groups.file", "missing key"),
         (
@@ -164,6 +174,76 @@ def test_a_card_of_lines(tmp_path):
 def test_bad_cards_of_lines_are_refused(tmp_path, old, new, key, said):
     with pytest.raises(CardError) as refused:
         read_card(lines_card(tmp_path, old, new))
+    assert "mine.toml" in str(refused.value)
+    assert f"key '{key}'" in str(refused.value)
+    assert said in str(refused.value)
+
+
+PAIRS = f"""[source]
+format = "pairs"
+path = "toy"
+repository = "toy/toy"
+revision = "1.0.0"
+
+[[source.pairs]]
+sw = {{ file = "a.sw", sha256 = "{SHA}" }}
+EN = {{ file = "a.en", sha256 = "{SHA}" }}
+
+[[source.pairs]]
+en = {{ file = "b.en", sha256 = "{SHA}" }}
+ta = {{ file = "b.ta", sha256 = "{SHA}" }}
+
+"""
+THREE = """[languages]
+en.code = "eng-Latn"
+sw.code = "swh-Latn"
+ta.code = "tam-Taml"
+"""
+
+
+def pairs_card(tmp_path, old="", new=""):
+    text = GOOD.read_text(encoding="utf-8")
+    start, end = text.index("[source]"), text.index("[metadata]")
+    whole = text[:start] + PAIRS + text[end : text.index("[languages")] + THREE
+    assert old in whole
+    file = tmp_path / "mine.toml"
+    file.write_text(whole.replace(old, new, 1), encoding="utf-8")
+    return file
+
+
+def test_a_card_of_pairs(tmp_path):
+    card = read_card(pairs_card(tmp_path))
+    assert isinstance(card.source, PairsSource)
+    assert [list(pair) for pair in card.source.pairs] == [["sw", "en"], ["en", "ta"]]
+    assert {file.file for file in card.source.further_files()} == {"a.sw", "a.en", "b.en", "b.ta"}
+    assert list(task_views(card, Setting.CROSSLINGUAL)) == ["en-sw", "en-ta", "sw-en", "ta-en"]
+    assert card_settings(card) == (Setting.CROSSLINGUAL,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "said"),
+    [
+        ("sw.code", "te.code", "(whole card)", "there is no language of 'en-sw' in the card; add"),
+        ("ta.code", 'te.code = "tel-Telu"\nta.code', "(whole card)", "languages.te: no pair of"),
+        ("ta = {", "sw = {", "source.pairs", "the pair of en and sw is there twice; remove one"),
+        (f'EN = {{ file = "a.en", sha256 = "{SHA}" }}\n', "", "source.pairs.0", "at least 2 items"),
+        ("EN = {", "SW = {", "source.pairs.0", "'sw' and 'SW' are both 'sw'; keep one"),
+        ("EN = {", "English = {", "source.pairs.0.English", "unknown language 'English'"),
+        ('file = "b.en"', 'file = "../b.en"', "source.pairs.1.en.file", "lies outside of"),
+        ('revision = "1', 'settings = []\nrevision = "1', "source.settings", "unknown key; remove"),
+        (
+            '[[source.pairs]]\nen',
+            '[source.known_faults]\nblank_texts = 1\n[[source.pairs]]\nen',
+            "source",
+            "lie beside the card, so correct the files",
+        ),
+        ('ta.code = "tam-Taml"', f'ta = {{code = "tam-Taml", file = "x", sha256 = "{SHA}"}}',
+         "(whole card)", "languages.ta.file: this format has none; remove it"),
+    ],
+)  # fmt: skip
+def test_bad_cards_of_pairs_are_refused(tmp_path, old, new, key, said):
+    with pytest.raises(CardError) as refused:
+        read_card(pairs_card(tmp_path, old, new))
     assert "mine.toml" in str(refused.value)
     assert f"key '{key}'" in str(refused.value)
     assert said in str(refused.value)

@@ -2,8 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
-from mteb_hybrid.cards.tasks import card_settings, task_name, tasks_by_name
+from mteb_hybrid.cards.tasks import (
+    card_settings,
+    collection_tasks,
+    same_texts,
+    task_name,
+    tasks_by_name,
+)
 from mteb_hybrid.evaluation.select import SelectionError, select_tasks
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries, views
@@ -59,6 +66,45 @@ def test_task_names(sample_card):
     assert task_name(sample_card, Setting.MULTILINGUAL) == "HybridSampleMultilingualRetrieval"
     names = list(tasks_by_name())
     assert names[-1] == "HybridSampleMultilingualRetrieval", "samples stand last"
+
+
+def test_collections_of_the_same_texts():
+    """Their tasks go together: a model that was trained on one was trained on the other."""
+    editions = [
+        f"TICO19{edition}{setting}Retrieval"
+        for edition in ("First300", "")
+        for setting in ("Crosslingual", "Multilingual")
+    ]
+    assert collection_tasks("tico-19") == collection_tasks("tico-19-300") == editions
+    with_context = collection_tasks("xquad-r-context")
+    assert with_context == collection_tasks("xquad-r")
+    assert {"XQuADRetrieval", "XQuADRMonolingualRetrieval"} < set(with_context)
+    assert collection_tasks("tatoeba") == ["Tatoeba", "TatoebaCrosslingualRetrieval"]
+    assert set(collection_tasks("miracl")).isdisjoint(collection_tasks("xtd10"))
+
+
+def test_own_collections_in_one_folder_are_told_apart(sample_card, tmp_path):
+    """By their files where they list some, which `tasks new` does; by their folder else."""
+
+    def card(name, **source):
+        fields = {"path": ".", "repository": "own/x", "revision": "1.0.0", "url": None} | source
+        languages = {x: {"code": c} for x, c in (("en", "eng-Latn"), ("de", "deu-Latn"))}
+        if fields["format"] == "beir":
+            languages.pop("de")
+        made = {"name": "Toy", "source": fields, "languages": languages}
+        found = TaskCard.model_validate(sample_card.model_dump() | made)
+        found._file = tmp_path / f"{name}.toml"
+        return found
+
+    def listed(digit):
+        return [{"file": "x.jsonl", "sha256": digit * 64}]
+
+    one, two = (card("a", format="parallel", texts=listed(digit)) for digit in "01")
+    assert same_texts(one, card("c", format="parallel", texts=listed("0") + listed("2")))
+    assert not same_texts(one, two)
+    folder = card("a", format="beir", path="x")
+    assert same_texts(folder, card("b", format="beir", path="x"))
+    assert not same_texts(folder, card("b", format="beir", path="y"))
 
 
 def test_settings_that_a_collection_has(sample_card):

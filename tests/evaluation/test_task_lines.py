@@ -17,7 +17,7 @@ CODES = {"en": "eng-Latn", "de": "deu-Latn", "fr": "fra-Latn"}
 MTEB_SCORE = re.compile(r"(nauc_)?(ndcg|map|recall|precision|mrr|hit_rate)_at_\d+|accuracy")
 
 
-def lines_card(sample_card, folder, contents, groups=None):
+def lines_card(sample_card, folder, contents, groups=None, lines=None):
     """A card beside files with these bytes, one per language, and one of groups."""
 
     def written(file, content):
@@ -26,6 +26,8 @@ def lines_card(sample_card, folder, contents, groups=None):
         return {"file": file, "sha256": hashlib.sha256(content).hexdigest()}
 
     source = {"format": "lines", "path": "toy", "repository": "toy/toy", "revision": "1.0.0"}
+    if lines is not None:
+        source["lines"] = lines
     if groups is not None:
         source["groups"] = written("groups.txt", groups)
     languages = {
@@ -125,7 +127,9 @@ def test_the_own_text_is_nowhere(toy, tmp_path):
     assert 0 < sum(found) < len(found)
 
 
-@pytest.mark.parametrize(("name", "lines"), [("XTD10", 1000), ("NTREX128", 1997)])
+@pytest.mark.parametrize(
+    ("name", "lines"), [("XTD10", 1000), ("NTREX128", 1997), ("TICO19First300", 300)]
+)
 def test_real_collections_through_mteb(name, lines, real_data):
     task = mteb.get_task(f"{name}MultilingualRetrieval", hf_subsets=["zh-multi"])
     task.load_data()

@@ -16,11 +16,13 @@ from markdown_it import MarkdownIt
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 
+from evaluation.test_task_pairs import pairs_card
 from export.conftest import GuidedEncoder, files
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.export.hub import export_hub
 from mteb_hybrid.export.hub_card import hub_card
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries, views
+from mteb_hybrid.sources import load_collection
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,22 @@ def test_mteb_s_own_loader(exported, sample, name):
         assert found["id"][:] == expected["id"].to_list()
         assert found["text"][:] == expected["text"].to_list()
     assert data["relevant_docs"] == qrels
+
+
+def test_pairs_search_their_own_texts_through_mteb_s_loader(sample_card, tmp_path):
+    contents = {"sw-en": (b"a\nb\n", b"A\nB\n"), "ta-en": (b"c\n", b"C\n")}
+    card = pairs_card(sample_card, tmp_path, contents)
+    collection = load_collection(card)
+    export_hub(collection, card, tmp_path / "hub")
+    for view in (View("sw", ("en",)), View("en", ("ta",))):
+        folder = str(tmp_path / "hub")
+        data = RetrievalDatasetLoader(folder, None, split="test", config=view.name).load()
+        queries, qrels = view_queries(collection, view)
+        assert data["corpus"]["id"][:] == view_passages(collection, view)["id"].to_list()
+        assert data["queries"]["id"][:] == queries["id"].to_list()
+        assert data["relevant_docs"] == qrels
+    corpora = {name for name in files(tmp_path / "hub") if name.startswith("corpus")}
+    assert corpora == {f"corpus/{x}.parquet" for x in ("en-sw", "en-ta", "sw-en", "ta-en")}
 
 
 def test_mteb_s_own_task_gives_our_scores(exported, sample, sample_card, evaluate):

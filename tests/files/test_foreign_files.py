@@ -183,6 +183,18 @@ def per_language(form, english, german):
     return card, english
 
 
+def pair_of_files(english, german):
+    def card(folder, content):
+        (folder / "toy").mkdir()
+        pair = {}
+        for short, written in (("en", content or english), ("de", german)):
+            (folder / "toy" / short).write_bytes(written)
+            pair[short] = {"file": short, "sha256": sha(written)}
+        return source_card(folder, {"format": "pairs", "pairs": [pair]}, CODES), folder / "toy/en"
+
+    return card, english
+
+
 def one_file(form, key, content):
     def card(folder, written):
         (folder / "toy").mkdir()
@@ -228,6 +240,7 @@ def miracl_file(name):
 
 SOURCES = {
     "lines": per_language("lines", b"a cat\na dog\n", b"Katze\nHund\n"),
+    "pairs": pair_of_files(b"a cat\na dog\n", b"Katze\nHund\n"),
     "lareqa": per_language("lareqa", LAREQA, LAREQA),
     "captions": one_file("captions", "captions", CAPTIONS),
     "parallel": one_file("parallel", "texts", ROWS),

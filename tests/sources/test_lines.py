@@ -11,8 +11,8 @@ from mteb_hybrid.sources import load_collection
 
 @pytest.fixture
 def made(tmp_path, sample_card):
-    def make(groups=None, **contents):
-        return load_collection(lines_card(sample_card, tmp_path, contents, groups))
+    def make(groups=None, lines=None, **contents):
+        return load_collection(lines_card(sample_card, tmp_path, contents, groups, lines))
 
     return make
 
@@ -105,6 +105,35 @@ def test_bad_groups_are_refused(made, groups, said):
         made(groups, en=b"a\nb\n", de=b"A\nB\n")
 
 
+def test_the_first_lines(made):
+    """What comes after them is not looked at, but for the checksum of the file."""
+    collection = made(b"x\ny\nx\n", 2, en=b"a\nb\nc\n", de=b"A\nB\n \nD\n")
+    assert collection.passages.rows() == [
+        ("en:1", "a", "en", "x"),
+        ("en:2", "b", "en", "y"),
+        ("de:1", "A", "de", "x"),
+        ("de:2", "B", "de", "y"),
+    ]
+    assert judged(collection) == {"en:1": ["de:1"], "en:2": ["de:2"], "de:1": ["en:1"],
+                                  "de:2": ["en:2"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("short", ["de", "groups"])
+def test_fewer_lines_than_the_card_reads_are_refused(made, short):
+    contents = {"en": b"a\nb\nc\n", "de": b"A\nB\nC\n", "groups": b"x\ny\nz\n"}
+    contents[short] = contents[short][:4]
+    said = rf"{short}\.txt: 2 lines; expected at least 3, as source\.lines of the card says"
+    with pytest.raises(DataError, match=said):
+        made(lines=3, **contents)
+
+
+def test_a_small_edition_is_read_of_whole_files(sample_card, tmp_path):
+    card = lines_card(sample_card, tmp_path, {"en": b"a\nb\n", "de": b"A\nB\n"}, lines=1)
+    (tmp_path / "toy" / "de.txt").write_bytes(b"A\nC\n")
+    with pytest.raises(DataError, match=r"de\.txt: altered or cut short"):
+        load_collection(card)
+
+
 def test_an_altered_file_of_groups_is_refused(sample_card, tmp_path):
     card = lines_card(sample_card, tmp_path, {"en": b"a\n", "de": b"A\n"}, groups=b"x\n")
     (tmp_path / "toy" / "groups.txt").write_bytes(b"y\n")
@@ -113,7 +142,13 @@ def test_an_altered_file_of_groups_is_refused(sample_card, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "languages", "lines", "repeats"), [("XTD10", 11, 1000, 12), ("NTREX128", 22, 1997, 20)]
+    ("name", "languages", "lines", "repeats"),
+    [
+        ("XTD10", 11, 1000, 12),
+        ("NTREX128", 22, 1997, 20),
+        ("TICO19", 34, 3071, 147),
+        ("TICO19First300", 36, 300, 48),
+    ],
 )
 def test_real_collections(name, languages, lines, repeats, real_data):
     collection = load_collection(task_cards()[name])
@@ -128,6 +163,9 @@ def test_real_collections(name, languages, lines, repeats, real_data):
         group = dict(collection.passages.select("id", "group").iter_rows())
         assert group["en:1"] == "COCO_train2014_000000061844.jpg"
         assert text["zh:1"] == "棒球大联盟联赛上，匹兹堡海盗队的球员穿过本垒"
+    elif name.startswith("TICO19"):
+        assert text["en:1"] == "about how long have these symptoms been going on?"
+        assert text["sw:300"].startswith("Kukitokea ARDS, kuchomeka kusikodhibitiwa")
     else:
         assert text["en:1"] == "Welsh AMs worried about 'looking like muppets'"
         assert text["zh:1"] == "威尔士国民议会议员(AM)担心“看起来像笨蛋”"

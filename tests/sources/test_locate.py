@@ -103,6 +103,31 @@ def test_no_such_file_and_no_server(sample_card, served, cache):
         locate(card(sample_card, "http://127.0.0.1:9/"), "en")
 
 
+def test_files_that_the_user_makes(sample_card, cache, tmp_path, monkeypatch):
+    fields = card(sample_card, None).model_dump()
+    fields["source"]["made_from"] = "https://example.org/memories/"
+    made = TaskCard.model_validate(fields)
+    made._file = tmp_path / "toy.toml"
+    assert made.source.origin == "https://example.org/memories/"
+    for find in (check_there, lambda found: locate(found, "en")):
+        with pytest.raises(
+            DataError,
+            match=r"^toy/toy-r/en\.json: cannot be downloaded as it is\. "
+            r"Make it of https://example\.org/memories/.*set MTEB_HYBRID_DATA to",
+        ):
+            find(made)  # fmt: skip
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
+    folder = tmp_path / "toy" / "toy-r"
+    folder.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"en\.json: no such file\. Make it of https://example"):
+        check_there(made)
+    (folder / "en.json").write_bytes(CONTENT + b" ")
+    with pytest.raises(DataError, match=r"en\.json: altered or cut short.* Make it of https://ex"):
+        locate(made, "en")
+    (folder / "en.json").write_bytes(CONTENT)
+    assert locate(made, "en") == folder / "en.json"
+
+
 def test_offline_nothing_is_asked(sample_card, served, cache, monkeypatch):
     _, url, handler = served
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -3,6 +3,7 @@
 import csv
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,11 @@ def test_one_language(collection, model):
 def test_refused(collection, options, message):
     with pytest.raises(ValueError, match=message):
         ParallelRetrievalEvaluator(collection, **options)
+
+
+def test_pairs_with_texts_of_their_own_are_refused(collection):
+    with pytest.raises(ValueError, match="make no pool of all languages; evaluate on a collection"):
+        ParallelRetrievalEvaluator(replace(collection, paired=True))
 
 
 def test_a_row_of_csv_per_call(collection, model, tmp_path):

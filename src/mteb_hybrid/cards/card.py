@@ -123,6 +123,25 @@ class TaskCard(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _languages_of_its_subsets(self) -> "TaskCard":
+        subsets = self.source.subsets
+        if subsets is None:
+            return self
+        found = {f"{x}-{y}": (x, y) for x in self.languages for y in self.languages if x != y}
+        if unknown := sorted(subsets - found.keys()):
+            raise ValueError(
+                f"source.pairs: there is no language of {unknown[0]!r} in the card; add a "
+                "[languages.XX] table, or remove the pair"
+            )
+        used = {x for subset in subsets for x in found[subset]}
+        if idle := [x for x in self.languages if x not in used]:
+            raise ValueError(
+                f"languages.{idle[0]}: no pair of source.pairs is in this language; add one, or "
+                "remove the language"
+            )
+        return self
+
     @property
     def file(self) -> Path:
         """The card's own file."""

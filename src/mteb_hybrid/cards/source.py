@@ -64,6 +64,11 @@ class AnySource(Strict):
         return ALL_SETTINGS
 
     @property
+    def subsets(self) -> frozenset[str] | None:
+        """The only subsets that the collection has in its settings; None if it has them all."""
+        return None
+
+    @property
     def parallel(self) -> bool:
         """Whether passages are translations of each other, each judged.
 
@@ -91,17 +96,28 @@ class FileSource(AnySource):
 
     Attributes:
         path: Folder of the files: below the data folder and the cache for files that have a
-            `url`, else beside the card.
+            `url` or are `made_from` others, else beside the card.
         url: Public folder that the files are downloaded from.
+        made_from: Public folder of what the user makes the files of, where none has them as they
+            are read; they are looked for in the data folder alone.
     """
 
     path: FolderInside
     url: FolderAddress | None = None
+    made_from: FolderAddress | None = None
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.url and self.made_from:
+            raise ValueError(
+                "made_from is for files that cannot be downloaded as they are; remove it, or url"
+            )
+        return self
 
     @property
     def origin(self) -> str:
         """Where the texts come from, in words."""
-        return self.url or super().origin
+        return self.url or self.made_from or super().origin
 
     def has_url(self) -> bool:
         """Whether files are downloaded from a public folder."""

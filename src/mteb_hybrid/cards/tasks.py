@@ -2,17 +2,44 @@
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.cards.source import FileSource
 from mteb_hybrid.cards.translations import digest, provenance, translations
 from mteb_hybrid.retrieval.views import Setting, View, views
 
 
 def collection_tasks(name: str) -> list[str]:
-    """The MTEB tasks of a collection, and those that it is adapted from."""
-    card = collection_card(name)
-    return [
-        *card.metadata.adapted_from,
-        *(task_name(card, setting) for setting in card_settings(card)),
-    ]
+    """The MTEB tasks on the texts of a collection.
+
+    They are its own, those of other cards of the same texts, and those that these are adapted from.
+    """
+    own = collection_card(name)
+    found = [card for card in collections().values() if same_texts(card, own)]
+    return list(
+        dict.fromkeys(
+            task
+            for card in found
+            for task in (
+                *card.metadata.adapted_from,
+                *(task_name(card, setting) for setting in card_settings(card)),
+            )
+        )
+    )
+
+
+def same_texts(one: TaskCard, other: TaskCard) -> bool:
+    """Whether two collections have a file in common; or, if they list none, folder or data set."""
+    return not _texts(one).isdisjoint(_texts(other))
+
+
+def _texts(card: TaskCard) -> set[str]:
+    source = card.source
+    own = (language.sha256 for language in card.languages.values())
+    further = (file.sha256 for file in source.further_files())
+    if listed := {sha256 for sha256 in (*own, *further) if sha256}:
+        return listed
+    if isinstance(source, FileSource):
+        return {str(card.file.parent / source.path)}
+    return {source.repository}
 
 
 def task_name(card: TaskCard, setting: Setting) -> str:
@@ -63,6 +90,8 @@ def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
     of_one = setting is Setting.MULTILINGUAL and len(card.languages) == 1
     if setting in card.source.settings and not of_one:
         found = views(setting, tuple(card.languages))
+        if (own := card.source.subsets) is not None:
+            found = {name: view for name, view in found.items() if name in own}
     if setting is Setting.CROSSLINGUAL:
         found |= translated_views(card)
     return {name: view for name, view in found.items() if name not in card.source.empty_subsets}

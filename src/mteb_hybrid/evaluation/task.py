@@ -68,7 +68,8 @@ class CardTask(ToldOnce):
     per_query_root: Path | None = None
     merging: Merging | None = None
     _views: dict[str, View]
-    _pools: dict[tuple[str, ...], Pool]
+    _paired: bool
+    _pools: dict[str, Pool]
     _groups: dict[str, str]
     _passage_groups: dict[str, str]
     _units: dict[PromptType, dict[str, tuple[str, ...]]]
@@ -93,22 +94,22 @@ class CardTask(ToldOnce):
             if self.setting is Setting.CROSSLINGUAL:
                 collection = with_translated_queries(collection, self.card)
             self._views = task_views(self.card, self.setting)
-            self._pools = {}
-            corpora: dict[tuple[str, ...], Dataset] = {}
+            self._paired, self._pools = collection.paired, {}
+            shared: dict[object, tuple[Dataset, Pool]] = {}
             self.dataset = {}
             for subset in self.hf_subsets:
                 view = self._views[subset]
                 languages = view.passage_languages
-                if languages not in corpora:
+                key = subset if collection.paired else languages
+                if key not in shared:
                     passages = view_passages(collection, view)
-                    corpora[languages] = _texts(passages)
-                    self._pools[languages] = Pool(
-                        passages["id"].to_list(), passages["language"].to_list(), languages
-                    )
+                    ids, spoken = passages["id"].to_list(), passages["language"].to_list()
+                    shared[key] = _texts(passages), Pool(ids, spoken, languages)
+                corpus, self._pools[subset] = shared[key]
                 queries, qrels = view_queries(collection, view)
                 self.dataset[subset] = {
                     self.card.split: {
-                        "corpus": corpora[languages],
+                        "corpus": corpus,
                         "queries": _texts(queries),
                         "relevant_docs": qrels,
                         "top_ranked": None,
@@ -119,10 +120,10 @@ class CardTask(ToldOnce):
             if self.keeps_rankings:
                 self._passage_groups |= collection.passages.select("id", "group").iter_rows()
             used = [self._views[subset] for subset in self.hf_subsets]
-            spoken = {view.query_language for view in used}
+            asked = {view.query_language for view in used}
             pooled = {language for view in used for language in view.passage_languages}
             self._units = {
-                PromptType.query: _units(collection.queries, spoken),
+                PromptType.query: _units(collection.queries, asked),
                 PromptType.document: _units(collection.passages, pooled),
             }
             self._probes = {
@@ -213,10 +214,11 @@ class CardTask(ToldOnce):
                     model=model.mteb_model_meta.name,
                 )
             shared = self._vectors[checked]
+            own = tuple(dict.fromkeys(texts))
             if shared is None:
-                own = tuple(dict.fromkeys(texts))
                 return TextVectors(model.mteb_model_meta.name).get(texts, [own], encoder(hf_subset))
-            units = [self._units[prompt_type][language] for language in languages]
+            known = self._units[prompt_type]
+            units = [own] if self._paired else [known[language] for language in languages]
             return shared.get(texts, units, encoder(hf_subset))
 
         queries, corpus = data_split["queries"], data_split["corpus"]
@@ -229,7 +231,7 @@ class CardTask(ToldOnce):
             )
         with timer("Scoring", split=hf_split, subset=hf_subset):
             qrels = {id_: data_split["relevant_docs"][id_] for id_ in queries["id"][:]}
-            pool = self._pools[view.passage_languages]
+            pool = self._pools[hf_subset]
             counter = RankCounter(
                 *(pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids),
                 depth=self._depth(pool),
@@ -268,7 +270,7 @@ class CardTask(ToldOnce):
             the pool: passages below count as not found (``map``) or as rank k+1 (the others).
         """
         view = self._views[hf_subset]
-        pool = self._pools[view.passage_languages]
+        pool = self._pools[hf_subset]
         ranks = ranks_of_run(
             *(results, qrels, pool, view.query_language, self.ignore_identical_ids),
             depth=self._depth(pool),

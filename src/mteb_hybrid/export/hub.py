@@ -4,6 +4,7 @@ The layout is that of MTEB's ``RetrievalDatasetLoader`` (mteb 2.26): every subse
 ``SUBSET-corpus`` (id, text), ``SUBSET-queries`` (id, text) and ``SUBSET-qrels`` (query-id,
 corpus-id, score). A config is a list of files, so texts are stored once per language and judgments
 once per pair of languages, and the pool of all languages is the list of all corpora.
+Where every pair of languages has texts of its own, the corpora are stored once per subset.
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.export.hub_card import Config, Counts, hub_card
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.retrieval.views import Setting, View, view_passages
 
 # datasets takes plain strings and 32-bit scores for what MTEB casts to; polars would write others.
 TEXTS = pa.schema([(name, pa.string()) for name in ("id", "text", "language", "group")])
@@ -51,14 +52,19 @@ def export_hub(
             for language in collection.languages:
                 rows = table.filter(language=language)
                 counts[language][kind] = len(rows)
-                _write(rows, TEXTS, part / _file(kind, language))
+                if kind == "queries" or not collection.paired:
+                    _write(rows, TEXTS, part / _file(kind, language))
+        if collection.paired:
+            for view in task_views(card, Setting.CROSSLINGUAL).values():
+                (file,) = _pool(view, collection.paired)
+                _write(view_passages(collection, view), TEXTS, part / file)
         for pair, rows in pairs.items():
             _write(rows, QRELS, part / _file("qrels", *pair))
-        text = hub_card(card, _configs(card, pairs), counts)
+        text = hub_card(card, _configs(card, pairs, collection.paired), counts)
         (part / "README.md").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _configs(card: TaskCard, pairs: Pairs) -> list[Config]:
+def _configs(card: TaskCard, pairs: Pairs, paired: bool) -> list[Config]:
     """Names of configs and the files that each consists of."""
     configs: list[Config] = []
     for setting in Setting:
@@ -66,9 +72,8 @@ def _configs(card: TaskCard, pairs: Pairs) -> list[Config]:
             query = view.query_language
             judged = [(query, x) for x in view.passage_languages if (query, x) in pairs]
             if judged:
-                pool = [_file("corpus", language) for language in view.passage_languages]
                 configs += [
-                    (f"{view.name}-corpus", pool),
+                    (f"{view.name}-corpus", _pool(view, paired)),
                     (f"{view.name}-queries", [_file("queries", query)]),
                     (f"{view.name}-qrels", [_file("qrels", *pair) for pair in judged]),
                 ]
@@ -90,6 +95,11 @@ def _pairs(collection: Collection) -> Pairs:
         for y in collection.languages
         if (x, y) in found
     }
+
+
+def _pool(view: View, paired: bool) -> list[str]:
+    own = (view.query_language,) if paired else ()
+    return [_file("corpus", *own, language) for language in view.passage_languages]
 
 
 def _file(kind: str, *languages: str) -> str:

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from mteb_hybrid.cards.catalogue import collection_card
-from mteb_hybrid.cards.source import FileSource
 from mteb_hybrid.cards.tables import EachLanguageOnce, LanguageCode
-from mteb_hybrid.cards.tasks import collection_tasks
+from mteb_hybrid.cards.tasks import collection_tasks, same_texts
 from mteb_hybrid.languages.codes import iso_language, macrolanguage
 from mteb_hybrid.recipes.batches import Batches
 from mteb_hybrid.recipes.data import Data
@@ -87,21 +86,15 @@ def _check_held_out(recipe: Recipe) -> None:
     if recipe.evaluation is None:
         return
     held_out = recipe.evaluation.collection
-    texts = _texts(held_out)
+    texts = collection_card(held_out)
     for data in recipe.data:
-        same = data.format == "collection" and _texts(data.path) == texts
+        same = data.format == "collection" and same_texts(collection_card(data.path), texts)
         shared = set(data.tasks() or ()) & set(collection_tasks(held_out))
         if same or shared:
             raise ValueError(
                 f"data {data.name!r} has the texts of {held_out}, which evaluation.collection "
                 "holds out: never train on what is evaluated, choose another of the two"
             )
-
-
-def _texts(collection: str) -> str:
-    """What two collections of the same texts have in common."""
-    source = collection_card(collection).source
-    return source.path if isinstance(source, FileSource) else source.repository
 
 
 def _check_steps(recipe: Recipe) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mteb_hybrid.cards.tasks import collection_tasks
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models import offline
 from mteb_hybrid.repair.model import repaired
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MODEL_NAME = offline.REPAIRED_NAME
 WIDTH = 384
+FITTED_ON = "tico-19"
 DIRECTIONS = Path(__file__).with_name("offline.safetensors")
 RECORD = DIRECTIONS.with_suffix(".json")
 
@@ -99,7 +101,7 @@ def _load_for_mteb(
 def model_meta() -> ModelMeta:
     """Describe the repaired encoder to MTEB.
 
-    The texts of the fit are in no task of MTEB, so the training data are those of the encoder. The
+    Its training data are those of the encoder, and the collections of the texts of the fit. The
     revision is a hash of the encoder's weights and of the fit.
     """
     from mteb.models import ModelMeta
@@ -114,5 +116,6 @@ def model_meta() -> ModelMeta:
             "revision": hashlib.sha256(weights.encode()).hexdigest()[:16],
             "n_parameters": (base.n_parameters or 0) + WIDTH**2,
             "adapted_from": base.name,
+            "training_datasets": {*(base.training_datasets or ()), *collection_tasks(FITTED_ON)},
         }
     )

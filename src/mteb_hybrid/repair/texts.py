@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from mteb_hybrid.cards.catalogue import collections
-from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.cards.tasks import collection_tasks
 from mteb_hybrid.files.lines import content, decoded, lines, text_of
 from mteb_hybrid.files.parquet import read_parquet
 from mteb_hybrid.languages.codes import language_tag, one_name_each
@@ -93,9 +93,8 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
     elif path.is_file():
         rows, parallel = _table(path), False
     elif source in collections():
-        card = collections()[source]
-        rows, parallel = _collection(load_collection(card))
-        tasks = tuple(name for name, (other, _) in tasks_by_name().items() if other is card)
+        rows, parallel = _collection(load_collection(source))
+        tasks = tuple(collection_tasks(source))
     else:
         raise RepairError(
             f"{source}: neither a folder, nor a file, nor a collection"

@@ -25,6 +25,8 @@ class Collection:
             for a passage that was judged and found not relevant, 2 and more for graded judgments).
             None where a query's group says it all: every passage of it is relevant, other than
             the query itself. Written out, these are 18 million rows for XM3600.
+        paired: Whether every pair of languages has texts of its own: the pool of a view then has
+            only passages of the groups that there are in the query language.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Collection:
     passages: pl.DataFrame
     queries: pl.DataFrame
     qrels: pl.DataFrame | None
+    paired: bool = False
 
     def __post_init__(self) -> None:
         """Check the tables.
@@ -122,7 +125,7 @@ class Collection:
             queries = queries.filter(pl.col("group").is_in(groups.gather(drawn).implode()))
         qrels = qrels.join(queries, left_on="query_id", right_on="id", how="semi")
         ordered = tuple(language for language in self.languages if language in languages)
-        return Collection(self.name, ordered, passages, queries, qrels)
+        return Collection(self.name, ordered, passages, queries, qrels, self.paired)
 
     def _refuse(self, what: str, rows: pl.DataFrame, fault: str) -> None:
         if not rows.is_empty():

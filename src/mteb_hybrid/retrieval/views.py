@@ -51,7 +51,11 @@ def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
 
 def view_passages(collection: Collection, view: View) -> pl.DataFrame:
     """The pool of a view: rows of `Collection.passages`, in their order."""
-    return collection.passages.filter(pl.col("language").is_in(list(view.passage_languages)))
+    pool = collection.passages.filter(pl.col("language").is_in(list(view.passage_languages)))
+    if collection.paired:
+        asked = collection.passages.filter(language=view.query_language)
+        pool = pool.join(asked, on="group", how="semi", maintain_order="left")
+    return pool
 
 
 def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrels]:

@@ -12,7 +12,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, parallel
+from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, pairs, parallel
 
 READERS = {
     "beir": beir.read,
@@ -21,6 +21,7 @@ READERS = {
     "lines": lines.read,
     "miracl": miracl.read,
     "mteb": mteb_task.read,
+    "pairs": pairs.read,
     "parallel": parallel.read,
 }
 

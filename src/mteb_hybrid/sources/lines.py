@@ -9,6 +9,7 @@ A byte order mark, and the carriage returns of Windows, are no part of a text. B
 refused: they may be a lost translation, or a line too many, after which all others are misaligned.
 """
 
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -33,21 +34,23 @@ def read(card: TaskCard) -> Collection:
 
     Raises:
         DataError: If a file is missing, altered or not UTF-8, has a blank line, or has another
-            number of lines than the first language's.
+            number of lines than the first language's, or fewer than the card reads.
     """
+    source = card.source
+    most = source.lines if isinstance(source, LinesSource) else None
     files = {language: locate(card, language) for language in card.languages}
     left_out = LeftOut(card.title, card.source.known_faults)
-    texts = {language: _lines(file, left_out) for language, file in files.items()}
+    texts = {language: read_lines(file, left_out, most) for language, file in files.items()}
     first = next(iter(files))
     count = len(texts[first])
     groups = [str(number) for number in range(1, count + 1)]
-    if isinstance(card.source, LinesSource) and card.source.groups:
-        file = locate_file(card, card.source.groups)
-        groups = _lines(file, NOTHING)
-        _check_length(file, len(groups), count, f"one group for every line of {files[first]}")
+    if isinstance(source, LinesSource) and source.groups:
+        file = locate_file(card, source.groups)
+        groups = read_lines(file, NOTHING, most)
+        check_length(file, len(groups), count, f"one group for every line of {files[first]}")
     rows = []
     for language, file in files.items():
-        _check_length(file, len(texts[language]), count, f"as many as {files[first]}")
+        check_length(file, len(texts[language]), count, f"as many as {files[first]}")
         rows += [
             (f"{language}:{number}", text, language, group)
             for number, (text, group) in enumerate(zip(texts[language], groups, strict=True), 1)
@@ -64,8 +67,18 @@ def read(card: TaskCard) -> Collection:
     )
 
 
-def _lines(file: Path, left_out: LeftOut) -> list[str]:
-    found = [text_of(where, line) for where, line in lines([file])]
+def read_lines(file: Path, left_out: LeftOut = NOTHING, most: int | None = None) -> list[str]:
+    """The lines of a file, none of them blank.
+
+    Args:
+        file: The file.
+        left_out: Which blank lines are known; they stay where they are.
+        most: How many lines are read, from the first; all if None.
+
+    Raises:
+        DataError: If it is not UTF-8, is empty, has fewer lines than that, or a blank one.
+    """
+    found = [text_of(where, line) for where, line in islice(lines([file]), most)]
     if not found:
         raise DataError(f"{file}: is empty; expected a text on every line.")
     for number, line in enumerate(found, 1):
@@ -75,10 +88,20 @@ def _lines(file: Path, left_out: LeftOut) -> list[str]:
                 "with its number from the files of all languages, or give it a text."
                 f"{left_out.more('blank_texts')}"
             )
+    if most is not None and len(found) < most:
+        raise DataError(
+            f"{file}: {len(found)} lines; expected at least {most}, as source.lines of the card "
+            "says. Correct the card, or get the whole file."
+        )
     return found
 
 
-def _check_length(file: Path, found: int, expected: int, why: str) -> None:
+def check_length(file: Path, found: int, expected: int, why: str) -> None:
+    """Refuse a file that has another number of lines than the one that it is aligned with.
+
+    Raises:
+        DataError: If it has.
+    """
     if found != expected:
         raise DataError(
             f"{file}: {found} lines; expected {expected}, {why}. Lines of one number must belong "

@@ -28,8 +28,8 @@ def locate_file(card: TaskCard, entry: File) -> Path:
     """One file of a collection, with the right checksum.
 
     Looked for in the folder that the environment variable ``MTEB_HYBRID_DATA`` names, else in the
-    user's cache, to which it is downloaded first if need be. A card without a URL has its files
-    beside it.
+    user's cache, to which it is downloaded first if need be. Files that the user makes are in that
+    folder alone, and a card without any address has its files beside it.
 
     Args:
         card: The collection's card.
@@ -68,12 +68,20 @@ def check_there(card: TaskCard) -> None:
 
 def _place(card: TaskCard, source: FileSource, entry: File) -> tuple[Path, str] | None:
     """Where a file has to be, and what to do if it is not; None if it is downloaded."""
-    if source.url is None:
+    if source.url is None and source.made_from is None:
         return beside(card, source, entry.file), f"Put it there, or correct {card.file}."
     folder = os.environ.get(DATA_VARIABLE)
-    if not folder:
+    if source.made_from:
+        remedy = f"Make it of {source.made_from}, see {source.path} in tasks/README.md."
+        if not folder:
+            raise DataError(
+                f"{source.path}/{entry.file}: cannot be downloaded as it is. {remedy} Then set "
+                f"{DATA_VARIABLE} to the folder that holds it."
+            )
+    elif not folder:
         return None
-    remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
+    else:
+        remedy = f"Put the published file there, or unset {DATA_VARIABLE} to download it."
     return Path(folder) / source.path / entry.file, remedy
 
 

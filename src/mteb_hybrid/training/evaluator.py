@@ -112,6 +112,11 @@ class ParallelRetrievalEvaluator(BaseEvaluator):
         write_csv: bool = True,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        if collection.paired:
+            raise ValueError(
+                f"{collection.name}: its pairs of languages have texts of their own, which make no "
+                "pool of all languages; evaluate on a collection that is parallel"
+            )
         self.name = name or re.sub(r"\W+", "-", collection.name.lower()).strip("-")
         self.csv_file = f"Parallel-Retrieval_evaluation_{self.name}_results.csv"
         known = {language: language for language in collection.languages}

@@ -13,6 +13,7 @@ from mteb_hybrid.cards.formats.lareqa import LareqaSource
 from mteb_hybrid.cards.formats.lines import LinesSource
 from mteb_hybrid.cards.formats.miracl import MiraclSource
 from mteb_hybrid.cards.formats.mteb_task import MtebSource
+from mteb_hybrid.cards.formats.pairs import PairsSource
 from mteb_hybrid.cards.formats.parallel import ParallelSource
 
 Source = Annotated[
@@ -22,6 +23,7 @@ Source = Annotated[
     | LinesSource
     | MiraclSource
     | MtebSource
+    | PairsSource
     | ParallelSource,
     Field(discriminator="format"),
 ]

@@ -1,6 +1,8 @@
 """``format = "lines"``: line-aligned text."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from mteb_hybrid.cards.source import FileSource, SettingName
 from mteb_hybrid.cards.tables import File
@@ -12,10 +14,12 @@ class LinesSource(FileSource):
     Attributes:
         groups: A file with one group per line: lines of a group say the same. By default the
             lines of one number are a group.
+        lines: How many lines of every file are read, from the first; all if None.
     """
 
     format: Literal["lines"]
     groups: File | None = None
+    lines: Annotated[int, Field(ge=1)] | None = None
     candidates: ClassVar[str] = "line"
     leaves_out: ClassVar[tuple[str, ...]] = ("blank_texts",)
     queries_are_passages: ClassVar[bool] = True
