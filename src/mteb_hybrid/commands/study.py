@@ -1,0 +1,197 @@
+"""The commands ``mteb-hybrid study``: research questions, run and answered."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.terminal import again, complain, goes_on, say, told_when_stopped
+from mteb_hybrid.files.places import DATA_VARIABLE
+
+if TYPE_CHECKING:
+    from mteb_hybrid.studies.plan import Run
+    from mteb_hybrid.studies.study import Study
+
+study_app = typer.Typer(
+    no_args_is_help=True,
+    help="Run and answer research questions: models, trained and repaired in several ways, with "
+    "several seeds, on several collections. What is trained and evaluated is kept in a store by "
+    "what made it, and shared by all studies.",
+)
+
+
+class BudgetName(StrEnum):
+    """How much is run."""
+
+    SMOKE = "smoke"
+    SMALL = "small"
+    PAPER = "paper"
+
+
+class Models(StrEnum):
+    """What becomes of weights."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="A TOML file, or one of `mteb-hybrid study list`.")
+]
+BudgetOption = Annotated[
+    BudgetName,
+    typer.Option(
+        help="smoke tries it on the sample; small is for real data and two cores; paper, for the "
+        "published models and data."
+    ),
+]
+StoreOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="Where models and results are kept.")
+]
+ConditionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this condition, as `study show` names it; may be repeated."),
+]
+SeedOption = Annotated[list[int] | None, typer.Option(help="Only this seed; may be repeated.")]
+
+
+@study_app.command("list")
+def list_studies() -> None:
+    """List the studies that ship with the package.
+
+    Example: mteb-hybrid study list
+    """
+    from mteb_hybrid.studies.catalogue import read_study, shipped_studies
+
+    for name, file in shipped_studies().items():
+        study = read_study(file)
+        say(f"{name}: {study.title} ({', '.join(study.budgets)})")
+
+
+@study_app.command("show")
+def show_study(study: StudyArgument) -> None:
+    """Describe a study: its question, conditions, claims and budgets.
+
+    Example: mteb-hybrid study show monolingual-degradation
+    """
+    from mteb_hybrid.studies.catalogue import read_study
+    from mteb_hybrid.studies.describe import described
+
+    say(*described(read_study(study)))
+
+
+@study_app.command("run")
+def run_study(
+    study: StudyArgument,
+    budget: BudgetOption,
+    store: StoreOption = Path("study-runs"),
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Runs side by side, in processes of one thread each; a single one uses all.",
+        ),
+    ] = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show data, models, steps and hours, and neither train nor evaluate."
+        ),
+    ] = False,
+    condition: ConditionOption = None,
+    seed: SeedOption = None,
+    models: Annotated[
+        Models,
+        typer.Option(
+            help="Remove the weights of a run once this study has all of its results; whoever "
+            "needs them later trains it again."
+        ),
+    ] = Models.KEEP,
+    data: DataOption = None,
+) -> None:
+    """Train, repair and evaluate what a study compares, as far as it is not there yet.
+
+    Can be stopped at any time, in any way: the same command goes on, and given again at the end it
+    does nothing. Every run has a log, in logs/ of the store. Training needs the extra `train`.
+
+    Example: mteb-hybrid study run monolingual-degradation --budget paper --dry-run
+
+    Example: mteb-hybrid study run monolingual-degradation --budget small --jobs 2
+    """
+    from mteb_hybrid.studies.catalogue import find_study
+    from mteb_hybrid.studies.order import works
+    from mteb_hybrid.studies.progress import unfinished
+    from mteb_hybrid.studies.store import Store
+
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    read, runs = _runs(study, budget, condition, seed)
+    kept, all_works = Store(store), works(runs)
+    left = unfinished(all_works, kept)
+    if dry_run:
+        from mteb_hybrid.studies.dry_run import dry_run as show
+
+        show(read, budget.value, all_works, left, kept, jobs)
+        return
+    kept.ask(find_study(study).stem, budget.value, runs)
+    done = len(all_works) - len(left)
+    if left:
+        there = f", {done} of them complete" if done else ""
+        say(f"{read.title}, {budget}: {len(all_works)} runs{there}")
+        for work in left:
+            if kept.is_removed(work.run):
+                say(f"{work.label}: its weights were removed; they are made again")
+        from mteb_hybrid.studies.told import Told
+
+        with told_when_stopped(goes_on):
+            failed = Told(find_study(study), budget.value, kept, jobs).run(
+                all_works, left, remove=models is Models.REMOVE
+            )
+        if failed:
+            complain(f"{failed} of {len(all_works)} runs failed; mend that, and go on: {again()}")
+            raise typer.Exit(1)
+    else:
+        say(f"All {len(all_works)} runs are complete; nothing to do.")
+        if models is Models.REMOVE:
+            for work in all_works:
+                kept.remove_weights(work.run.key)
+    where = "" if store == Path("study-runs") else f" --store {store}"
+    say(f"Read the answer: mteb-hybrid study report {study} --budget {budget}{where}")
+
+
+def _runs(
+    study: str, budget: BudgetName, conditions: list[str] | None, seeds: list[int] | None
+) -> "tuple[Study, list[Run]]":
+    """A study, and the runs of it that were asked for."""
+    from mteb_hybrid.languages.near import did_you_mean
+    from mteb_hybrid.studies.catalogue import find_study, read_study
+    from mteb_hybrid.studies.plan import runs
+
+    read = read_study(study)
+    if budget.value not in read.budgets:
+        raise ValueError(
+            f"{find_study(study)}: has no budget {budget.value!r}; it has {', '.join(read.budgets)}"
+        )
+    found = runs(read, budget.value)
+    names = dict.fromkeys(name for one in read.conditions for name in one.names)
+    for name in conditions or ():
+        if name not in names:
+            raise ValueError(
+                f"--condition {name}: the study has none of that name{did_you_mean(name, names)} "
+                f"It has {', '.join(names)}"
+            )
+    known = read.budgets[budget.value].seeds
+    for seed in seeds or ():
+        if seed not in known:
+            raise ValueError(f"--seed {seed}: the budget has the seeds {known}")
+    return read, [
+        run
+        for run in found
+        if (not conditions or run.condition in conditions)
+        and (not seeds or run.seed in (None, *seeds))
+    ]
