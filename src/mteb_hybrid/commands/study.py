@@ -1,18 +1,21 @@
 """The commands ``mteb-hybrid study``: research questions, run and answered."""
 
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mteb_hybrid.commands.options import DataOption
+from mteb_hybrid.commands.options import DataOption, terminal_width
 from mteb_hybrid.commands.terminal import again, complain, goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE
 
 if TYPE_CHECKING:
+    from mteb_hybrid.studies.order import Work
     from mteb_hybrid.studies.plan import Run
+    from mteb_hybrid.studies.store import Store
     from mteb_hybrid.studies.study import Study
 
 study_app = typer.Typer(
@@ -21,6 +24,9 @@ study_app = typer.Typer(
     "several seeds, on several collections. What is trained and evaluated is kept in a store by "
     "what made it, and shared by all studies.",
 )
+
+
+STORE = Path("study-runs")
 
 
 class BudgetName(StrEnum):
@@ -87,7 +93,7 @@ def show_study(study: StudyArgument) -> None:
 def run_study(
     study: StudyArgument,
     budget: BudgetOption,
-    store: StoreOption = Path("study-runs"),
+    store: StoreOption = STORE,
     jobs: Annotated[
         int,
         typer.Option(
@@ -134,11 +140,9 @@ def run_study(
     kept, all_works = Store(store), works(runs)
     left = unfinished(all_works, kept)
     if dry_run:
-        from mteb_hybrid.studies.dry_run import dry_run as show
-
-        show(read, budget.value, all_works, left, kept, jobs)
+        _dry_run(f"{read.title}, {budget}", all_works, left, kept, jobs)
         return
-    kept.ask(find_study(study).stem, budget.value, runs)
+    kept.ask(_name(study), budget.value, runs)
     done = len(all_works) - len(left)
     if left:
         there = f", {done} of them complete" if done else ""
@@ -160,8 +164,93 @@ def run_study(
         if models is Models.REMOVE:
             for work in all_works:
                 kept.remove_weights(work.run.key)
-    where = "" if store == Path("study-runs") else f" --store {store}"
-    say(f"Read the answer: mteb-hybrid study report {study} --budget {budget}{where}")
+    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+
+
+@study_app.command("status")
+def study_status(
+    study: StudyArgument,
+    budget: BudgetOption,
+    store: StoreOption = STORE,
+    condition: ConditionOption = None,
+    seed: SeedOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show how far a study is: the runs, what they cost, what is missing, and how to go on.
+
+    Example: mteb-hybrid study status monolingual-degradation --budget small
+    """
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    from mteb_hybrid.studies.plan import runs as all_runs
+    from mteb_hybrid.studies.status import outdated, states, table
+    from mteb_hybrid.studies.store import Store
+
+    read, runs = _runs(study, budget, condition, seed)
+    kept = Store(store)
+    found = states(runs, kept)
+    print(table(found, kept, terminal_width()))
+    missing = [state for state in found if state.missing]
+    say("", f"{len(found) - len(missing)} of {len(found)} runs are complete.")
+    old = outdated(_name(study), budget, all_runs(read, budget.value), kept)
+    if old:
+        say(
+            f"{len(old)} earlier runs are of another version of this study, its recipes or data "
+            f"({', '.join(old[:5])}{', ...' if len(old) > 5 else ''}); they are not used."
+        )
+    if missing:
+        say(f"Go on: {_command('run', study, budget, store)}")
+    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+
+
+@study_app.command("report")
+def report_study(
+    study: StudyArgument,
+    budget: BudgetOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the report; an earlier one goes.")
+    ],
+    store: StoreOption = STORE,
+    data: DataOption = None,
+) -> None:
+    """Answer a study from the results in its store: words, tables and figures, in one folder.
+
+    It can be written before all runs are complete, and says what is missing. The same results give
+    the same bytes. Needs the extra `report`.
+
+    Example: mteb-hybrid study report monolingual-degradation --budget small -o answer
+    """
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    from mteb_hybrid.studies.report import write_report
+
+    read, _ = _runs(study, budget, None, None)
+    say(f"{write_report(read, study, budget.value, store, output)}: {read.title}")
+
+
+def _dry_run(
+    title: str, works: "list[Work]", left: "list[Work]", store: "Store", jobs: int
+) -> None:
+    from mteb_hybrid.studies.dry_run import DryRun
+
+    if jobs > 1:
+        import torch
+
+        torch.set_num_threads(1)
+    say(title)
+    for what, how in DryRun(works, left, store, jobs).lines():
+        say(f"  {what:<12} {how}")
+
+
+def _name(study: str) -> str:
+    return Path(study).stem
+
+
+def _command(name: str, study: str, budget: BudgetName, store: Path) -> str:
+    words = ["mteb-hybrid", "study", name, study, "--budget", budget.value]
+    if store != STORE:
+        words += ["--store", str(store)]
+    return shlex.join(words)
 
 
 def _runs(

@@ -1,6 +1,7 @@
 """One run of a study: the model is trained, or repaired, or loaded as it is; then evaluated."""
 
 import gc
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -76,6 +77,7 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
             with store.costed(run.key, "training"):
                 train(recipe, folder, resume=True)
             tell("training")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # larger than the model
     except RunFolderError as error:
         raise StudyError(
             f"{error}. In the store of a study: remove {folder}, and the same command trains it "

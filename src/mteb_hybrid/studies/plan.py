@@ -74,7 +74,7 @@ class Run:
         if self.trained:
             of = {key: value for key, value in settings.items() if key not in WORDS}
             of["languages"] = list(map(list, settings["languages"].items()))  # their order counts
-            of["contents"] = [data_content(data) for data in self.recipe.data]
+            of["data_revisions"] = [data_content(data) for data in self.recipe.data]
         else:
             of = {"model": {key: value for key, value in model.items() if key in OF_UNTRAINED}}
         if self.repair:
