@@ -51,8 +51,7 @@ def test_all_is_made_and_told(whole):
     found = load_results(store.results)
     kept = {(e.model, e.revision) for e in found.evaluations}
     assert kept == {(run.model_name, run.key) for run in first.values()}
-    means = {e.revision: e.values("map")[:2].tolist() for e in found.evaluations}
-    assert len({tuple(mean) for mean in means.values()}) == 4
+    assert len({e.scores["de-de"]["map"] for e in found.evaluations}) == 4
     assert found.per_query["revision"].n_unique() == 4
     for run in first.values():
         made = json.loads((store.path / "made" / f"{run.key}.json").read_bytes())
@@ -64,10 +63,14 @@ def test_all_is_made_and_told(whole):
 
 def test_what_is_there_is_not_made_again(whole):
     store, first, _ = whole
-    files = {file: file.stat().st_mtime_ns for file in store.path.rglob("*")}
+    files = _times(store.path)
     for run in first.values():
         perform(run, store, pytest.fail)
-    assert {file: file.stat().st_mtime_ns for file in store.path.rglob("*")} == files
+    assert _times(store.path) == files
+
+
+def _times(folder):
+    return {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 
 
 def test_an_edited_model_is_refused(store, whole):
@@ -114,7 +117,7 @@ def test_removed_weights_are_trained_again_for_another_test(store, whole):
     store.remove_weights(run.key)
     assert store.is_removed(run) and not store.has_model(run) and store.missing(run) == {}
     perform(run, store, pytest.fail)  # its results are all there
-    test = run.tests[0].model_copy(update={"query_languages": ["sw"]})
+    test = run.tests[0].model_copy(update={"query_languages": ["es"]})
     more = replace(run, tests=(*run.tests, test))
     said = []
     perform(more, store, said.append)
@@ -134,7 +137,7 @@ def test_where_no_repair_is_needed_the_model_itself_is_evaluated(store, whole, m
     assert outcome["hash"] is None and "No repair needed" in outcome["said"]
     found = {e.revision: e for e in load_results(store.results).evaluations}
     base = found[whole[1]["untrained"].key]
-    assert found[run.key].values("map")[:2].tolist() == base.values("map")[:2].tolist()
+    assert str(found[run.key].scores) == str(base.scores)
 
 
 def test_another_process_is_not_waited_for(whole):
