@@ -128,7 +128,7 @@ def repair(
     for warning in said.warnings:
         typer.secho(line(f"Warning: {warning}"), err=True, fg=typer.colors.RED, bold=True)
     say(*said.text.split("\n"))
-    if said.is_repaired and vectors is None:
+    if said.folder:
         where = ["--data", str(data)] if data else []
         # Never on what it was fitted on.
         what = "mlqa-r" if texts == "xquad-r" else "xquad-r"

@@ -1,0 +1,149 @@
+"""What a study runs: each model of each condition and seed, and what makes it what it is."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.recipes.toml import read_recipe, without_paths
+from mteb_hybrid.studies.content import data_content, model_content, texts_content
+from mteb_hybrid.studies.study import Budget, BudgetName, Condition, Study, Test
+
+WORDS = ("name", "title", "description")
+"""Keys of a recipe that change nothing of what it trains."""
+
+OF_UNTRAINED = (
+    *("name", "revision", "files", "pooling", "max_seq_length"),
+    *("query_prompt", "passage_prompt"),
+)
+"""Keys of a recipe's model that change what the untrained model is."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A repair of a model's vectors.
+
+    Attributes:
+        method: Of `mteb_hybrid.repair.VECTOR_REPAIRS`.
+        texts: What it is fitted on.
+    """
+
+    method: str
+    texts: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model that is made, if it is, and evaluated.
+
+    Attributes:
+        start: What tables call the model that it starts from.
+        condition: Name of the condition, with its value if one varies.
+        seed: None if it is not trained.
+        language: The query language that it is for; None for all.
+        recipe: How it is trained, and what it starts from.
+        trained: Whether it is trained.
+        repair: How it is repaired afterwards.
+        value: What varies, if something does.
+        tests: What it is evaluated on.
+    """
+
+    start: str
+    condition: str
+    seed: int | None
+    language: str | None
+    recipe: Recipe
+    trained: bool
+    repair: Repair | None
+    value: float | str | None
+    tests: tuple[Test, ...]
+
+    @cached_property
+    def made(self) -> dict[str, Any]:
+        """All that decides what the model is, and no path of the machine; `key` is its hash."""
+        settings = without_paths(self.recipe).settings()
+        model = settings["model"]
+        if not self.recipe.model.on_hub:
+            model["files"] = model_content(self.recipe.model.name)
+        if self.trained:
+            of = {key: value for key, value in settings.items() if key not in WORDS}
+            of["languages"] = list(map(list, settings["languages"].items()))  # their order counts
+            of["data_revisions"] = [data_content(data) for data in self.recipe.data]
+        else:
+            of = {"model": {key: value for key, value in model.items() if key in OF_UNTRAINED}}
+        if self.repair:
+            texts = [PurePath(self.repair.texts).name, texts_content(self.repair.texts)]
+            of["repair"] = {"method": self.repair.method, "texts": texts}
+        return of
+
+    @cached_property
+    def key(self) -> str:
+        """Short hash of `made`: names its folder, and is the revision of its results."""
+        text = json.dumps(self.made, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def model_name(self) -> str:
+        """What results are filed under: the same for the same `key`, whichever study asks."""
+        start = re.sub(r"[^\w.-]+|__+", "-", PurePath(self.recipe.model.name).name, flags=re.ASCII)
+        return f"studies/{start.strip('-_.') or 'model'}"
+
+    @property
+    def base(self) -> "Run":
+        """The same, unrepaired."""
+        return replace(self, repair=None)
+
+    def selected(self) -> dict[str, list[str]]:
+        """Tasks and subsets that it is evaluated on."""
+        found: dict[str, list[str]] = {}
+        for test in self.tests:
+            asked = test.query_languages
+            if self.language:
+                asked = [self.language]
+            for task, subsets in select_tasks(
+                test.tasks, test.settings, asked, test.passage_languages
+            ).items():
+                found[task] = list(dict.fromkeys([*found.get(task, []), *subsets]))
+        return found
+
+
+def runs(study: Study, budget: BudgetName) -> list[Run]:
+    """The runs of a study at a budget, in the order of its card.
+
+    Raises:
+        CardError: If a recipe does not exist, or refuses what the study sets.
+    """
+    chosen = study.budgets[budget]
+    return [
+        run
+        for start, recipe in chosen.recipes.items()
+        for condition in study.conditions
+        for run in _of_condition(start, recipe, condition, chosen)
+    ]
+
+
+def _of_condition(start: str, recipe: str, condition: Condition, budget: Budget) -> Iterator[Run]:
+    repair = Repair(condition.repair, budget.texts or "") if condition.repair else None
+    key, values = next(iter(condition.vary.items()), ("", [None]))
+    languages = budget.asked_languages if condition.each_language else [None]
+    for name, value in zip(condition.names, values, strict=True):
+        varied = [f"{key}={json.dumps(value)}"] if value is not None else []
+        settings = [*budget.set, *condition.set, *varied]
+        for seed in budget.seeds if condition.trained else [None]:
+            own = [f"training.seed={seed}"] if seed is not None else []
+            for language in languages:
+                whole = read_recipe(recipe, [*settings, *own])
+                if language is not None:
+                    out = {*whole.languages} - {budget.pivot, language}
+                    without = [f"languages.{code}=" for code in sorted(out)]
+                    whole = read_recipe(recipe, [*settings, *own, *without])
+                yield Run(
+                    *(start, name, seed, language, whole, condition.trained, repair, value),
+                    tests=tuple(budget.tests),
+                )
