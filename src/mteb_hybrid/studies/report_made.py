@@ -1,0 +1,100 @@
+"""How the results of a study were made: commands, models, data, versions, and what is missing."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from mteb_hybrid.cards.tasks import data_revision
+from mteb_hybrid.files.safe_text import code_block
+from mteb_hybrid.model_card.markdown import Markdown
+from mteb_hybrid.recipes.toml import without_paths
+from mteb_hybrid.results.cells import NONE, short_revision
+from mteb_hybrid.studies.answer import Answer, Verdict
+from mteb_hybrid.studies.evidence import Evidence, Trial
+from mteb_hybrid.studies.plan import Run
+
+Rows = tuple[list[str], list[list[str]]]
+
+
+def commands(name: str, budget: str) -> Markdown:
+    """What to run, as a block of code."""
+    study = f"{shlex.quote(PurePath(name).name)} --budget {budget} --store STORE"
+    lines = f"mteb-hybrid study run {study}\nmteb-hybrid study report {study} -o REPORT"
+    return Markdown(code_block(lines, "bash"))
+
+
+def starts(evidence: Evidence) -> Rows:
+    """The models that conditions start from, and the recipes that train them."""
+    body = {}
+    for run in _runs(evidence):
+        model = without_paths(run.recipe).model
+        row = [run.start, model.name, model.revision or NONE, run.recipe.name]
+        body[tuple(row)] = row
+    return ["start", "model", "revision", "recipe"], list(body.values())
+
+
+def data(evidence: Evidence) -> Rows:
+    """What models were trained, repaired and evaluated on, with the revisions."""
+    body: dict[tuple[str, ...], list[str]] = {}
+    for run in _runs(evidence):
+        rows = []
+        if run.trained:
+            shown = without_paths(run.recipe).data
+            rows = [
+                ["training", part.path, NONE, revision]
+                for part, revision in zip(shown, run.made["data_revisions"], strict=True)
+            ]
+        if run.repair:
+            texts, revision = run.made["repair"]["texts"]
+            rows.append(["repair", PurePath(texts).name, NONE, revision])
+        body.update({tuple(row): row for row in rows})
+    for test in evidence.tests.values():
+        revision = data_revision(test.card, test.setting)
+        body.update({tuple(row): row for row in [["test", test.card.title, test.task, revision]]})
+    head = ["data", "collection", "task", "revision"]
+    order = ("training", "repair", "test")
+    rows = sorted(body.values(), key=lambda row: order.index(row[0]))
+    return head, [[*row[:3], short_revision(row[3])] for row in rows]
+
+
+def versions(evidence: Evidence) -> str:
+    """The versions that results were made with, as far as they say it."""
+    mteb = {version for e in evidence.evaluations.values() for version in e.mteb_versions}
+    return f"MTEB {' and '.join(sorted(mteb))}"
+
+
+def model_runs(evidence: Evidence) -> Rows:
+    """Every run, and what its results are filed under."""
+    body = [
+        [*_names(trial), run.language or "all", run.model_name, run.key]
+        for trial in evidence.trials
+        for run in trial.runs
+    ]
+    head = ["start", "condition", "seed", "query languages", "model", "key of the results"]
+    return head, body
+
+
+def not_run(evidence: Evidence, found: Sequence[Answer]) -> list[str]:
+    """What the report lacks: runs, what the budget leaves out, and claims that nothing tests."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for gap in evidence.gaps:
+        run = gap.run
+        parts = [run.condition, f"seed {run.seed}" if run.seed is not None else "", run.start]
+        parts.append(f"queries in {run.language}" if run.language else "")
+        who = ", ".join(part for part in parts if part)
+        tasks.setdefault((who, gap.why), []).append(gap.task)
+    lines = [f"{who}: {', '.join(names)}: {why}." for (who, why), names in tasks.items()]
+    lines += evidence.study.budgets[evidence.budget].not_run
+    for answer in found:
+        if answer.verdict is Verdict.NOT_TESTABLE:
+            where = f" ({answer.start}, {answer.test.card.title})" if answer.test else ""
+            lines.append(f"Claim {answer.number}{where}, not testable: {answer.why}.")
+    return lines
+
+
+def _runs(evidence: Evidence) -> list[Run]:
+    return [run for trial in evidence.trials for run in trial.runs]
+
+
+def _names(trial: Trial) -> list[str]:
+    return [trial.start, trial.condition, NONE if trial.seed is None else str(trial.seed)]
