@@ -7,24 +7,32 @@ import numpy as np
 import polars as pl
 
 from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
-from mteb_hybrid.results.per_query import write_per_query
+from mteb_hybrid.results.per_query import DATA
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.evidence import results_folder
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.study import Study
 
-QUESTIONS = 40
+QUESTIONS = 24
 MEASURES = {
     Setting.MONOLINGUAL: ("map",),
     Setting.CROSSLINGUAL: ("map",),
     Setting.MULTILINGUAL: ("map", "rank_distance"),
+}
+MULTILINGUAL = {
+    "tasks": ["sample"],
+    "settings": ["multilingual"],
+    "query_languages": ["en", "de", "ru"],
 }
 BUDGET = {
     "recipes": {"e5": "e5-small-offline-hybrid"},
     "set": ["evaluation="],
     "seeds": [1, 2, 3],
     "texts": "sample",
-    "tests": [{"tasks": ["sample"]}],
+    "tests": [
+        MULTILINGUAL | {"settings": ["monolingual", "multilingual"]},
+        MULTILINGUAL | {"settings": ["crosslingual"], "passage_languages": ["en", "de", "ru"]},
+    ],
 }
 STUDY = {
     "title": "What alpha | costs",
@@ -64,7 +72,7 @@ STUDY = {
     ],
     "budgets": {"small": BUDGET},
 }
-SKILL = {"untrained": 0.3, "repaired": 0.5, "alpha 0.0": 0.58, "alpha 0.5": 0.6, "alpha 1.0": 0.5}
+SKILL = {"untrained": 0.3, "repaired": 0.5, "alpha 0.0": 0.56, "alpha 0.5": 0.6, "alpha 1.0": 0.5}
 
 
 def study_of(budget=None, **changes) -> Study:
@@ -75,11 +83,16 @@ def study_of(budget=None, **changes) -> Study:
 
 def skill(run, task, view, measure, question):
     """One value, the same in every run of the tests: by condition, seed, language and question."""
-    key = [ord(c) for c in f"{task}{view.name}{measure}"]
-    noise = np.random.default_rng([*key, question]).uniform(-0.1, 0.1)
-    own = np.random.default_rng([*key, question, run.seed or 0]).uniform(-0.01, 0.01)
-    value = SKILL.get(run.condition, 0.55) + noise + own + 0.002 * (run.seed or 0)
+    noise = uniform(task, view.name, measure, question)
+    own = uniform(run.condition, run.seed, view.name, question)
+    trained = 0.001 * uniform(run.condition, run.seed) if run.seed else 0
+    value = SKILL.get(run.condition, 0.55) + 0.1 * noise + 0.02 * own + trained
     return 900 * (1 - value) if measure == "rank_distance" else value
+
+
+def uniform(*key):
+    """A number between -1 and 1, always the same for a key."""
+    return np.random.default_rng(list(repr(key).encode())).uniform(-1, 1)
 
 
 def write_runs(store, study, budget="small", *, value=skill, only=lambda run: True, **options):
@@ -91,26 +104,39 @@ def write_runs(store, study, budget="small", *, value=skill, only=lambda run: Tr
 
 
 def write_run(
-    store, run, *, value=skill, subsets=None, revision=None, per_query=True, measures=None
+    store, run, *, value=skill, subsets=None, revision=None, per_query=True, values_on=None
 ):
-    """Write the results of one run: values per query, and their means as MTEB has them."""
+    """Write the results of one run: values per query, and their means as MTEB has them.
+
+    Args:
+        store: Where.
+        run: Of which run.
+        value: The value of a query.
+        subsets: Only these.
+        revision: Of the data; by default today's.
+        per_query: Whether to keep values per query.
+        values_on: Revision of the data that these are on.
+    """
     folder = results_folder(store, run)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     meta = {"name": run.model_name, "revision": run.key}
     (folder / "model_meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    tasks = tasks_by_name()
     for task, selected in run.selected().items():
-        card, setting = tasks_by_name()[task]
+        card, setting = tasks[task]
+        views = task_views(card, setting)
         on = revision or data_revision(card, setting)
         rows = []
         for subset in selected:
             if subsets is not None and subset not in subsets:
                 continue
-            view = task_views(card, setting)[subset]
-            asked = (measures or MEASURES)[setting]
-            values = _values(run, task, view, asked, value)
+            view = views[subset]
+            values = _values(run, task, view, MEASURES[setting], value)
             if per_query:
-                write_per_query(values, folder, task, on)
+                file = folder / f"{task}.per_query" / f"{subset}.parquet"
+                file.parent.mkdir(exist_ok=True)
+                values.write_parquet(file, metadata={DATA: values_on or on})
             known = values.filter(pl.col("value").is_not_nan())
             means = dict(known.group_by("measure").agg(pl.col("value").mean()).iter_rows())
             rows.append({"hf_subset": subset, "mteb_version": "2.26.24", **means})

@@ -1,12 +1,13 @@
 """What a store has of a study: evaluations on today's data, and what is missing or set apart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.results.cells import short_revision
 from mteb_hybrid.results.evaluation import Evaluation
@@ -68,6 +69,7 @@ class Evidence:
         subsets: Subsets that a run is evaluated on, by the run's query language and by task.
         evaluations: Those that count, by key of the run and task.
         gaps: All that is planned and does not count.
+        packages: Versions of packages that trained, by name, as far as the runs say it.
     """
 
     study: Study
@@ -77,6 +79,7 @@ class Evidence:
     subsets: Mapping[str | None, Mapping[str, Sequence[str]]]
     evaluations: Mapping[tuple[str, str], Evaluation]
     gaps: tuple[Gap, ...]
+    packages: Mapping[str, Sequence[str]]
 
     @cached_property
     def collections(self) -> dict[str, dict[Setting, Tested]]:
@@ -181,6 +184,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         subsets=subsets,
         evaluations=evaluations,
         gaps=tuple(gaps),
+        packages=_packages(store, {key for key, _ in evaluations}),
     )
 
 
@@ -190,22 +194,31 @@ def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], E
     there = [folder for folder in folders.values() if any(folder.glob("*Retrieval.json"))]
     if not there:
         return {}
-    found = results_of(read_result_files(there)).evaluations
     keys = {folder.resolve(): key for key, folder in folders.items()}
-    for evaluation in found:
-        key = keys.get(evaluation.folder)
-        if key is not None and evaluation.revision != key:
+    files = [file for file in read_result_files(there) if file.path.parent in keys]
+    for file in files:
+        if file.model.revision != keys[file.path.parent]:
             raise ResultError(
-                f"{evaluation.folder}: says that it holds results of {evaluation.model}, revision "
-                f"{evaluation.revision}; expected those of the run {key}, which the folder is "
-                "named after. Move it away, and run the study again."
+                f"{file.path.parent}: says that it holds results of {file.model.name}, revision "
+                f"{file.model.revision}; expected those of the run {keys[file.path.parent]}, which "
+                "the folder is named after. Move it away, and run the study again."
             )
-    return {(keys[e.folder], e.task): e for e in found if e.folder in keys}
+    return {(keys[e.folder], e.task): e for e in results_of(files).evaluations}
 
 
 def results_folder(store: Path, run: Run) -> Path:
     """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
     return store / "results" / run.model_name.replace("/", "__").replace(" ", "_") / run.key
+
+
+def _packages(store: Path, keys: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for key in keys:
+        file = store / "runs" / key / "versions.json"
+        for part in json_file(file, list) if file.is_file() else ():
+            for package, version in {"python": part["python"], **part["packages"]}.items():
+                found.setdefault(package, set()).add(version)
+    return {package: sorted(found[package]) for package in sorted(found)}
 
 
 def _why_not(
@@ -228,8 +241,8 @@ def _why_not(
     if missing := [subset for subset in asked if subset not in evaluation.scores]:
         more = ", …" if len(missing) > 3 else ""
         return f"{len(missing)} of {len(asked)} subsets not run: {', '.join(missing[:3])}{more}"
-    known = revisions[evaluation.folder].get(evaluation.task, evaluation.dataset_revision)
-    if known != evaluation.dataset_revision:
+    known = revisions[evaluation.folder].get(evaluation.task, "")
+    if known not in ("", evaluation.current_revision):
         return f"set apart: values per query on revision {short_revision(known)} of the data"
     return ""
 

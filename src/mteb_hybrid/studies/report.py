@@ -17,7 +17,15 @@ from mteb_hybrid.studies.answer import Answer, answers
 from mteb_hybrid.studies.evidence import Evidence, find
 from mteb_hybrid.studies.report_csv import claims_csv, results_csv
 from mteb_hybrid.studies.report_figures import curves, forest, trade_off
-from mteb_hybrid.studies.report_made import commands, data, model_runs, not_run, starts, versions
+from mteb_hybrid.studies.report_made import (
+    commands,
+    conditions,
+    data,
+    model_runs,
+    not_run,
+    starts,
+    versions,
+)
 from mteb_hybrid.studies.report_tables import Table, tables
 from mteb_hybrid.studies.report_words import (
     LEGEND,
@@ -90,7 +98,8 @@ def _page(evidence: Evidence, name: str, found: list[Answer], folder: Path) -> s
         table_legend=TABLE_LEGEND,
         not_run=not_run(evidence, found),
         commands=commands(name, evidence.budget),
-        starts=Markdown(markdown(*starts(evidence), labels=4)),
+        starts=Markdown(markdown(*starts(evidence), labels=5)),
+        conditions=Markdown(markdown(*conditions(evidence), labels=2)),
         data=Markdown(markdown(*data(evidence), labels=4)),
         versions=versions(evidence),
         runs=_folded("Every run, and the key of its results", *model_runs(evidence), labels=6),

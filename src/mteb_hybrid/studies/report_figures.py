@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from mteb_hybrid.report.figures import shorten, styled
 from mteb_hybrid.report.style import INK, MARKERS, MUTED, PAPER, SERIES
@@ -172,10 +173,12 @@ def _scatter(both: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
         colour = SERIES[number % len(SERIES)]
         marker = MARKERS[(number + number // len(SERIES)) % len(MARKERS)]
         axes.plot(*np.transpose(points), marker, color=colour, alpha=0.8, label=shorten(name))
-    axes.set_xlabel("map in the pool of all languages (higher is better)")
+    axes.set_xlabel("map in the pool (higher is better)")
     axes.set_ylabel("rank distance (lower is better)")
     if all(distance > 0 for points in both.values() for _, distance in points):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
     axes.grid(visible=True, axis="both")
     figure.legend(loc="outside upper left", labelspacing=0.35)
     return figure
@@ -200,6 +203,7 @@ def _claims(
         parts = [part(answer) for name, part in _PARTS.items() if several[name]]
         labels.append(shorten(", ".join([str(answer.number), *parts]), 24))
     axes.axvline(0, color=INK, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=True)

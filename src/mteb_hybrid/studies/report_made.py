@@ -12,25 +12,42 @@ from mteb_hybrid.results.cells import NONE, short_revision
 from mteb_hybrid.studies.answer import Answer, Verdict
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.plan import Run
+from mteb_hybrid.studies.study import Budget
 
 Rows = tuple[list[str], list[list[str]]]
 
 
 def commands(name: str, budget: str) -> Markdown:
     """What to run, as a block of code."""
-    study = f"{shlex.quote(PurePath(name).name)} --budget {budget} --store STORE"
+    study = f"{shlex.quote(PurePath(name).name)} --budget {budget}"
     lines = f"mteb-hybrid study run {study}\nmteb-hybrid study report {study} -o REPORT"
     return Markdown(code_block(lines, "bash"))
 
 
 def starts(evidence: Evidence) -> Rows:
     """The models that conditions start from, and the recipes that train them."""
+    overrides = ", ".join(map(_without_path, _budget(evidence).set)) or NONE
     body = {}
     for run in _runs(evidence):
         model = without_paths(run.recipe).model
-        row = [run.start, model.name, model.revision or NONE, run.recipe.name]
+        row = [run.start, model.name, model.revision or NONE, run.recipe.name, overrides]
         body[tuple(row)] = row
-    return ["start", "model", "revision", "recipe"], list(body.values())
+    return ["start", "model", "revision", "recipe", "overrides"], list(body.values())
+
+
+def conditions(evidence: Evidence) -> Rows:
+    """What is done to a model in each condition."""
+    body = []
+    for condition in evidence.study.conditions:
+        key, values = next(iter(condition.vary.items()), ("", [None]))
+        for name, value in zip(condition.names, values, strict=True):
+            said = ["trained" if condition.trained else "as it is"]
+            said += ["a model for each query language"] * condition.each_language
+            said += map(_without_path, condition.set)
+            said += [f"{key}={value}"] * bool(key)
+            said += [f"repaired: {condition.repair}"] * bool(condition.repair)
+            body.append([name, ", ".join(said)])
+    return ["condition", "what is done"], body
 
 
 def data(evidence: Evidence) -> Rows:
@@ -60,7 +77,10 @@ def data(evidence: Evidence) -> Rows:
 def versions(evidence: Evidence) -> str:
     """The versions that results were made with, as far as they say it."""
     mteb = {version for e in evidence.evaluations.values() for version in e.mteb_versions}
-    return f"MTEB {' and '.join(sorted(mteb))}"
+    every = {"evaluated with mteb": sorted(mteb)} | {
+        f"trained with {package}": found for package, found in evidence.packages.items()
+    }
+    return "; ".join(f"{name} {' and '.join(found)}" for name, found in every.items())
 
 
 def model_runs(evidence: Evidence) -> Rows:
@@ -84,12 +104,23 @@ def not_run(evidence: Evidence, found: Sequence[Answer]) -> list[str]:
         who = ", ".join(part for part in parts if part)
         tasks.setdefault((who, gap.why), []).append(gap.task)
     lines = [f"{who}: {', '.join(names)}: {why}." for (who, why), names in tasks.items()]
-    lines += evidence.study.budgets[evidence.budget].not_run
+    lines += _budget(evidence).not_run
     for answer in found:
         if answer.verdict is Verdict.NOT_TESTABLE:
             where = f" ({answer.start}, {answer.test.card.title})" if answer.test else ""
             lines.append(f"Claim {answer.number}{where}, not testable: {answer.why}.")
     return lines
+
+
+def _budget(evidence: Evidence) -> Budget:
+    return evidence.study.budgets[evidence.budget]
+
+
+def _without_path(override: str) -> str:
+    """An override of a recipe that names no folder of the machine."""
+    key, _, value = override.partition("=")
+    text = value.strip("\"'")
+    return f"{key}={PurePath(text).name}" if text[:1] in ("/", ".", "~") else override
 
 
 def _runs(evidence: Evidence) -> list[Run]:
