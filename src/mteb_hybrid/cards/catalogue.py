@@ -13,7 +13,7 @@ from mteb_hybrid.languages.near import did_you_mean
 PACKAGE = Path(__file__).parents[1]
 
 
-def card_folder(kind: Literal["tasks", "models"] = "tasks") -> Path:
+def card_folder(kind: Literal["tasks", "models", "studies"] = "tasks") -> Path:
     """Folder of the cards: inside an installed package, else at the root of the checkout.
 
     Raises:

@@ -42,6 +42,11 @@ def data_revision(card: TaskCard, setting: Setting) -> str:
     return revision
 
 
+def keeps_rankings(card: TaskCard, setting: Setting) -> bool:
+    """Whether the top of rankings is kept, to compare those of parallel queries."""
+    return setting is Setting.MULTILINGUAL and card.source.parallel
+
+
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:
     """The card and setting behind every task name; benchmarks before samples."""
     return {

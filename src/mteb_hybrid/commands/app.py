@@ -20,6 +20,7 @@ from mteb_hybrid.commands.models import models_app
 from mteb_hybrid.commands.repair import repair
 from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.study import study_app
 from mteb_hybrid.commands.submit import submit
 from mteb_hybrid.commands.table import table
 from mteb_hybrid.commands.tasks import tasks_app
@@ -65,6 +66,7 @@ app = typer.Typer(
 )
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
+app.add_typer(study_app, name="study")
 
 
 def _version(wanted: bool) -> None:
@@ -99,7 +101,7 @@ for command in (
     merge,
 ):
     app.command()(command)
-for group in (app, tasks_app, models_app):
+for group in (app, tasks_app, models_app, study_app):
     for info in group.registered_commands:
         # Where a docstring breaks its lines, a terminal need not.
         paragraphs = inspect.getdoc(info.callback) or ""

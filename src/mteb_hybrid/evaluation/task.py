@@ -21,7 +21,7 @@ from mteb.types import PromptType
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
-from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
+from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.model_key import model_key
 from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
@@ -303,7 +303,7 @@ class CardTask(ToldOnce):
     @property
     def keeps_rankings(self) -> bool:
         """Whether the top of rankings is kept, to compare those of parallel queries."""
-        return self.setting is Setting.MULTILINGUAL and self.card.source.parallel
+        return keeps_rankings(self.card, self.setting)
 
 
 def task_classes(cards: Mapping[str, TaskCard] | None = None) -> list[type[CardTask]]:

@@ -18,8 +18,12 @@ _TOLD: set[Path] = set()
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
+class LockedError(OSError):
+    """Another process holds a lock that was not to be waited for."""
+
+
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of a file or folder; wait for another process that holds it, and say so.
 
     For what is read, changed and written back. A file that is only written needs none: of two
@@ -31,13 +35,17 @@ def lock(path: Path) -> Iterator[None]:
         path: What is locked, there or not; its folder is made if need be. The lock itself is the
             file ``.NAME.lock`` beside it, which goes when it is let go; what a killed process
             leaves, the next that locks takes away.
+        wait: Whether to wait.
+
+    Raises:
+        LockedError: If another process holds it, and it is not waited for.
     """
     from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
     file = lock_file(path)
     held = FileLock(file, poll_interval=0.1)
-    locked = _acquire(held, path)
+    locked = _acquire(held, path, wait)
     try:
         yield
     finally:
@@ -49,7 +57,7 @@ def lock(path: Path) -> Iterator[None]:
             held.release()
 
 
-def _acquire(held: "FileLock", path: Path) -> bool:
+def _acquire(held: "FileLock", path: Path, wait: bool) -> bool:
     """Wait for a lock; False where the file system has none, as some of clusters."""
     from filelock import Timeout
 
@@ -57,6 +65,9 @@ def _acquire(held: "FileLock", path: Path) -> bool:
         try:
             held.acquire(timeout=0.3)  # what takes a moment is not worth a word
         except Timeout:
+            if not wait:
+                said = "another process is at work on it"
+                raise LockedError(errno.EWOULDBLOCK, said, str(path)) from None
             if path not in _TOLD:  # where two take turns, once
                 LOG.warning("%s: another process is at work on it; waiting for that to end", path)
                 _TOLD.add(path)

@@ -4,20 +4,18 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import card_folder
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.places import located
 from mteb_hybrid.recipes.recipe import Recipe
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -63,7 +61,8 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise CardError("\n".join(_explain(error.errors()[:20], str(file), where))) from None
+        said = explain(error.errors(), Recipe, str(file), "models/README.md", where)
+        raise CardError(said) from None
     return located(recipe, None if file in shipped_recipes().values() else file.parent, given)
 
 
@@ -112,57 +111,6 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
         return text
-
-
-def _explain(problems: Sequence["ErrorDetails"], file: str, where: Mapping[str, str]) -> list[str]:
-    """One line per key; alternatives that were tried for a value share theirs."""
-    lines: dict[str, list[str]] = {}
-    for problem in problems:
-        key, known = _resolve(problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            meant = did_you_mean(key.rpartition(".")[2], known)
-            said = f"unknown key{meant} Expected one of {', '.join(known)}"
-        elif problem["type"] == "missing":
-            said = "missing key; add it (see models/README.md)"
-        else:
-            said = str(problem.get("ctx", {}).get("error") or problem["msg"])
-            if not isinstance(problem["input"], dict) and repr(problem["input"]) not in said:
-                said += f"; found {repr(problem['input'])[:200]}"
-        below = (override for given, override in where.items() if given.startswith(f"{key}."))
-        by = where.get(key) or (next(below, None) if problem["type"] == "extra_forbidden" else None)
-        start = f"{by or file}: " + (f"key {key[:200]!r}: " if key else "")
-        lines.setdefault(start, []).append(said)
-    return [start + "; or: ".join(dict.fromkeys(said)) for start, said in lines.items()]
-
-
-def _resolve(place: Sequence[str | int]) -> tuple[str, list[str]]:
-    """The dotted key of an error, and the keys that are known beside it.
-
-    Beyond the keys, pydantic's place names the alternatives of a type, which are left out.
-    """
-    model: type[BaseModel] | None = Recipe
-    keys: list[str] = []
-    known: list[str] = []
-    for part in place:
-        if isinstance(part, int):
-            keys.append(str(part))
-        elif model is None:
-            # Languages are the one table with free keys; "[key]" marks an error in the key itself.
-            if keys[-1] == "languages" and part != "[key]":
-                keys.append(part)
-            break
-        else:
-            keys.append(part)
-            known = list(model.model_fields)
-            field = model.model_fields.get(part)
-            model = None if field is None else _model_in(field.annotation)
-    return ".".join(keys), known
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

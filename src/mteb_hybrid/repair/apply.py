@@ -1,7 +1,7 @@
 """Fit a repair and apply it: to a model, as a new folder, or to stored vectors."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,15 +26,19 @@ from mteb_hybrid.repair.model import (
 from mteb_hybrid.repair.outcome import fit_model, seconds_text, where_text
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
-from mteb_hybrid.repair.texts import read_corpus
+from mteb_hybrid.repair.texts import Corpus, read_corpus
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
+
+if TYPE_CHECKING:
+    from mteb.models import MTEBModels
 
 
 class Said(NamedTuple):
-    """What to tell the user."""
+    """What to tell the user, and the folder of a repaired model if one was written."""
 
     text: str
     warnings: tuple[str, ...] = ()
+    folder: Path | None = None
 
 
 def vector_repair(name: str) -> VectorRepair:
@@ -100,6 +104,42 @@ def repair_folder(
         )
     corpus = read_corpus(texts, per_language, seed)
     loaded: Any = load_model(source, device=device)
+    said = repair_model(
+        *(loaded, folder, corpus, repair, directions, held_out, batch_size),
+        name=name or folder.resolve().name,
+        overwrite=overwrite,
+    )
+    if name and said.folder:
+        add_model(folder, name, replace=overwrite)
+        return said._replace(text=f"{said.text}, registered as {name}")
+    return said
+
+
+def repair_model(
+    loaded: "MTEBModels",
+    folder: Path,
+    corpus: Corpus,
+    repair: VectorRepair,
+    directions: int | None = None,
+    held_out: int = 100,
+    batch_size: int = 32,
+    *,
+    name: str,
+    overwrite: bool = False,
+) -> Said:
+    """As `repair_folder`, of a model that is loaded.
+
+    Args:
+        loaded: A model of MTEB; its metadata say what it is.
+        folder: Where the repaired model goes.
+        corpus: What to fit on.
+        repair: A repair that needs no language at use.
+        directions: How many to remove; chosen on held-out text if None.
+        held_out: Texts of each language to judge by.
+        batch_size: Texts per batch.
+        name: What its card calls it.
+        overwrite: Whether to replace what is there.
+    """
     model, base = sentence_transformer(loaded), loaded.mteb_model_meta
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
     table = f"{_aligned(curve_table(outcome))}\n\n{where_text(outcome)}"
@@ -115,14 +155,12 @@ def repair_folder(
         new,
         folder,
         record(outcome, str(base.name), base.revision),
-        card(outcome, str(base.name), name or folder.resolve().name),
+        card(outcome, str(base.name), name),
         repaired_meta(base, new, corpus.tasks, folder.resolve().name),
         overwrite=overwrite,
     )
-    if name:
-        add_model(folder, name, replace=overwrite)
-    called = f", registered as {name}" if name else ""
-    return Said(f"{table}\n\n{seconds_text(outcome)}\n{folder}{called}", outcome.warnings)
+    said = f"{table}\n\n{seconds_text(outcome)}\n{folder}"
+    return Said(said, outcome.warnings, folder)
 
 
 def repair_vectors(

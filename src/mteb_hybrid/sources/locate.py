@@ -66,6 +66,31 @@ def check_there(card: TaskCard) -> None:
             _check_is_file(*place)
 
 
+def is_there(card: TaskCard) -> bool | None:
+    """Whether the files that a card lists are at hand; nothing is downloaded.
+
+    Returns:
+        None where that cannot be told: of texts that are loaded from a hub, and of archives.
+    """
+    source = card.source
+    if not isinstance(source, FileSource) or getattr(source, "passages", None):
+        return None
+    own = [one.model_dump(exclude={"code"}) for one in card.languages.values() if one.file]
+    entries = [*map(File.model_validate, own), *source.further_files()]
+    if any(isinstance(entry, Archive) for entry in entries):
+        return None
+    for entry in entries:
+        place = _place(card, source, entry)
+        file = place[0] if place else _cached(source, entry)
+        if not file.is_file():
+            return False
+    return True
+
+
+def _cached(source: FileSource, entry: File) -> Path:
+    return inside(cache_folder(), f"{source.path}/{source.revision}/{entry.file}")
+
+
 def _place(card: TaskCard, source: FileSource, entry: File) -> tuple[Path, str] | None:
     """Where a file has to be, and what to do if it is not; None if it is downloaded."""
     if source.url is None:
@@ -110,7 +135,7 @@ def _checked(file: Path, remedy: str, entry: File) -> Path:
 
 def _download(source: FileSource, entry: File) -> Path:
     url = f"{source.url}{entry.published_as or entry.file}"
-    file = inside(cache_folder(), f"{source.path}/{source.revision}/{entry.file}")
+    file = _cached(source, entry)
     remedy = (
         f"Check the connection and try again, or set {DATA_VARIABLE} to a folder that holds "
         f"{source.path}/{entry.file}."

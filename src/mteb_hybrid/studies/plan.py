@@ -2,20 +2,27 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
-from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.recipes.recipe import Recipe
-from mteb_hybrid.recipes.toml import read_recipe
+from mteb_hybrid.recipes.toml import read_recipe, without_paths
+from mteb_hybrid.studies.content import data_content, model_content, texts_content
 from mteb_hybrid.studies.study import Budget, BudgetName, Condition, Study, Test
 
 WORDS = ("name", "title", "description")
 """Keys of a recipe that change nothing of what it trains."""
+
+OF_UNTRAINED = (
+    *("name", "revision", "files", "pooling", "max_seq_length"),
+    *("query_prompt", "passage_prompt"),
+)
+"""Keys of a recipe's model that change what the untrained model is."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +66,19 @@ class Run:
 
     @cached_property
     def made(self) -> dict[str, Any]:
-        """All that decides what the model is; `key` is its hash."""
-        settings = self.recipe.settings()
+        """All that decides what the model is, and no path of the machine; `key` is its hash."""
+        settings = without_paths(self.recipe).settings()
+        model = settings["model"]
+        if not self.recipe.model.on_hub:
+            model["files"] = model_content(self.recipe.model.name)
         if self.trained:
             of = {key: value for key, value in settings.items() if key not in WORDS}
-            of["data_revisions"] = [content_of(data.path) for data in self.recipe.data]
+            of["languages"] = list(map(list, settings["languages"].items()))  # their order counts
+            of["data_revisions"] = [data_content(data) for data in self.recipe.data]
         else:
-            of = {"model": settings["model"]}
+            of = {"model": {key: value for key, value in model.items() if key in OF_UNTRAINED}}
         if self.repair:
-            texts = [self.repair.texts, content_of(self.repair.texts)]
+            texts = [PurePath(self.repair.texts).name, texts_content(self.repair.texts)]
             of["repair"] = {"method": self.repair.method, "texts": texts}
         return of
 
@@ -80,9 +91,13 @@ class Run:
     @property
     def model_name(self) -> str:
         """What results are filed under: the same for the same `key`, whichever study asks."""
-        return (
-            f"studies/{self.recipe.name if self.trained else self.recipe.model.name.split('/')[-1]}"
-        )
+        start = re.sub(r"[^\w.-]+|__+", "-", PurePath(self.recipe.model.name).name, flags=re.ASCII)
+        return f"studies/{start.strip('-_.') or 'model'}"
+
+    @property
+    def base(self) -> "Run":
+        """The same, unrepaired."""
+        return replace(self, repair=None)
 
     def selected(self) -> dict[str, list[str]]:
         """Tasks and subsets that it is evaluated on."""
@@ -98,22 +113,12 @@ class Run:
         return found
 
 
-def content_of(name: str) -> str:
-    """What stands for the content of a collection, a file, or the files of a folder."""
-    if name in (cards := collections()):
-        source = cards[name].source
-        return f"{source.revision}+{source.known_faults.digest}"
-    path = Path(name)
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        if file.is_file():
-            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
 def runs(study: Study, budget: BudgetName) -> list[Run]:
-    """The runs of a study at a budget, those that others need before these."""
+    """The runs of a study at a budget, in the order of its card.
+
+    Raises:
+        CardError: If a recipe does not exist, or refuses what the study sets.
+    """
     chosen = study.budgets[budget]
     return [
         run
@@ -126,21 +131,19 @@ def runs(study: Study, budget: BudgetName) -> list[Run]:
 def _of_condition(start: str, recipe: str, condition: Condition, budget: Budget) -> Iterator[Run]:
     repair = Repair(condition.repair, budget.texts or "") if condition.repair else None
     key, values = next(iter(condition.vary.items()), ("", [None]))
-    asked = dict.fromkeys(code for test in budget.tests for code in test.query_languages)
-    languages = (
-        [code for code in asked if code != budget.pivot] if condition.each_language else [None]
-    )
+    languages = budget.asked_languages if condition.each_language else [None]
     for name, value in zip(condition.names, values, strict=True):
         varied = [f"{key}={json.dumps(value)}"] if value is not None else []
+        settings = [*budget.set, *condition.set, *varied]
         for seed in budget.seeds if condition.trained else [None]:
+            own = [f"training.seed={seed}"] if seed is not None else []
             for language in languages:
-                own = [f"training.seed={seed}"] if seed is not None else []
-                whole = read_recipe(recipe, [*budget.set, *condition.set, *varied, *own])
+                whole = read_recipe(recipe, [*settings, *own])
                 if language is not None:
-                    pair = {budget.pivot, language}
-                    out = [f"languages.{code}=" for code in whole.languages if code not in pair]
-                    whole = read_recipe(recipe, [*budget.set, *condition.set, *varied, *own, *out])
+                    out = {*whole.languages} - {budget.pivot, language}
+                    without = [f"languages.{code}=" for code in sorted(out)]
+                    whole = read_recipe(recipe, [*settings, *own, *without])
                 yield Run(
-                    start, name, seed, language, whole, condition.trained, repair, value,
-                    tuple(budget.tests),
-                )  # fmt: skip
+                    *(start, name, seed, language, whole, condition.trained, repair, value),
+                    tests=tuple(budget.tests),
+                )

@@ -148,6 +148,12 @@ class Budget(Table):
     tests: Annotated[list[Test], Field(min_length=1)]
     not_run: Strings
 
+    @property
+    def asked_languages(self) -> list[str]:
+        """The query languages that tests name, but for the pivot."""
+        asked = dict.fromkeys(code for test in self.tests for code in test.query_languages)
+        return [code for code in asked if code != self.pivot]
+
 
 class Study(Table):
     """A research question and the experiment that answers it, in ``studies/NAME.toml``.
@@ -182,4 +188,11 @@ class Study(Table):
             for name, budget in self.budgets.items():
                 if budget.texts is None:
                     raise ValueError(f"budgets.{name}.texts: a condition is repaired; say on what")
+        if any(condition.each_language for condition in self.conditions):
+            for name, budget in self.budgets.items():
+                if not budget.asked_languages:
+                    raise ValueError(
+                        f"budgets.{name}.tests: a condition trains each_language; name the "
+                        "query_languages in a test"
+                    )
         return self

@@ -1,0 +1,286 @@
+"""The commands ``mteb-hybrid study``: research questions, run and answered."""
+
+import os
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mteb_hybrid.commands.options import DataOption, terminal_width
+from mteb_hybrid.commands.terminal import again, complain, goes_on, say, told_when_stopped
+from mteb_hybrid.files.places import DATA_VARIABLE
+
+if TYPE_CHECKING:
+    from mteb_hybrid.studies.order import Work
+    from mteb_hybrid.studies.plan import Run
+    from mteb_hybrid.studies.store import Store
+    from mteb_hybrid.studies.study import Study
+
+study_app = typer.Typer(
+    no_args_is_help=True,
+    help="Run and answer research questions: models, trained and repaired in several ways, with "
+    "several seeds, on several collections. What is trained and evaluated is kept in a store by "
+    "what made it, and shared by all studies.",
+)
+
+
+STORE = Path("study-runs")
+
+
+class BudgetName(StrEnum):
+    """How much is run."""
+
+    SMOKE = "smoke"
+    SMALL = "small"
+    PAPER = "paper"
+
+
+class Models(StrEnum):
+    """What becomes of weights."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="A TOML file, or one of `mteb-hybrid study list`.")
+]
+BudgetOption = Annotated[
+    BudgetName,
+    typer.Option(
+        help="smoke tries it on the sample; small is for real data and two cores; paper, for the "
+        "published models and data."
+    ),
+]
+StoreOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="Where models and results are kept.")
+]
+ConditionOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this condition, as `study show` names it; may be repeated."),
+]
+SeedOption = Annotated[list[int] | None, typer.Option(help="Only this seed; may be repeated.")]
+
+
+@study_app.command("list")
+def list_studies() -> None:
+    """List the studies that ship with the package.
+
+    Example: mteb-hybrid study list
+    """
+    from mteb_hybrid.studies.catalogue import read_study, shipped_studies
+
+    for name, file in shipped_studies().items():
+        study = read_study(file)
+        say(f"{name}: {study.title} ({', '.join(study.budgets)})")
+
+
+@study_app.command("show")
+def show_study(study: StudyArgument) -> None:
+    """Describe a study: its question, conditions, claims and budgets.
+
+    Example: mteb-hybrid study show monolingual-degradation
+    """
+    from mteb_hybrid.studies.catalogue import read_study
+    from mteb_hybrid.studies.describe import described
+
+    say(*described(read_study(study)))
+
+
+@study_app.command("run")
+def run_study(
+    study: StudyArgument,
+    budget: BudgetOption,
+    store: StoreOption = STORE,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Runs side by side, in processes of one thread each; a single one uses all.",
+        ),
+    ] = 1,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show data, models, steps and hours, and neither train nor evaluate."
+        ),
+    ] = False,
+    condition: ConditionOption = None,
+    seed: SeedOption = None,
+    models: Annotated[
+        Models,
+        typer.Option(
+            help="Remove the weights of a run once this study has all of its results; whoever "
+            "needs them later trains it again."
+        ),
+    ] = Models.KEEP,
+    data: DataOption = None,
+) -> None:
+    """Train, repair and evaluate what a study compares, as far as it is not there yet.
+
+    Can be stopped at any time, in any way: the same command goes on, and given again at the end it
+    does nothing. Every run has a log, in logs/ of the store. Training needs the extra `train`.
+
+    Example: mteb-hybrid study run monolingual-degradation --budget paper --dry-run
+
+    Example: mteb-hybrid study run monolingual-degradation --budget small --jobs 2
+    """
+    from mteb_hybrid.studies.catalogue import find_study
+    from mteb_hybrid.studies.order import works
+    from mteb_hybrid.studies.progress import unfinished
+    from mteb_hybrid.studies.store import Store
+
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    read, runs = _runs(study, budget, condition, seed)
+    kept, all_works = Store(store), works(runs)
+    left = unfinished(all_works, kept)
+    if dry_run:
+        _dry_run(f"{read.title}, {budget}", all_works, left, kept, jobs)
+        return
+    kept.ask(_name(study), budget.value, runs)
+    done = len(all_works) - len(left)
+    if left:
+        there = f", {done} of them complete" if done else ""
+        say(f"{read.title}, {budget}: {len(all_works)} runs{there}")
+        for work in left:
+            if kept.is_removed(work.run):
+                say(f"{work.label}: its weights were removed; they are made again")
+        from mteb_hybrid.studies.told import Told
+
+        with told_when_stopped(goes_on):
+            failed = Told(find_study(study), budget.value, kept, jobs).run(
+                all_works, left, remove=models is Models.REMOVE
+            )
+        if failed:
+            complain(f"{failed} of {len(all_works)} runs failed; mend that, and go on: {again()}")
+            raise typer.Exit(1)
+    else:
+        say(f"All {len(all_works)} runs are complete; nothing to do.")
+        if models is Models.REMOVE:
+            for work in all_works:
+                kept.remove_weights(work.run.key)
+    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+
+
+@study_app.command("status")
+def study_status(
+    study: StudyArgument,
+    budget: BudgetOption,
+    store: StoreOption = STORE,
+    condition: ConditionOption = None,
+    seed: SeedOption = None,
+    data: DataOption = None,
+) -> None:
+    """Show how far a study is: the runs, what they cost, what is missing, and how to go on.
+
+    Example: mteb-hybrid study status monolingual-degradation --budget small
+    """
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    from mteb_hybrid.studies.plan import runs as all_runs
+    from mteb_hybrid.studies.status import outdated, states, table
+    from mteb_hybrid.studies.store import Store
+
+    read, runs = _runs(study, budget, condition, seed)
+    kept = Store(store)
+    found = states(runs, kept)
+    print(table(found, kept, terminal_width()))
+    missing = [state for state in found if state.missing]
+    say("", f"{len(found) - len(missing)} of {len(found)} runs are complete.")
+    old = outdated(_name(study), budget, all_runs(read, budget.value), kept)
+    if old:
+        say(
+            f"{len(old)} earlier runs are of another version of this study, its recipes or data "
+            f"({', '.join(old[:5])}{', ...' if len(old) > 5 else ''}); they are not used."
+        )
+    if missing:
+        say(f"Go on: {_command('run', study, budget, store)}")
+    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+
+
+@study_app.command("report")
+def report_study(
+    study: StudyArgument,
+    budget: BudgetOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the report; an earlier one goes.")
+    ],
+    store: StoreOption = STORE,
+    data: DataOption = None,
+) -> None:
+    """Answer a study from the results in its store: words, tables and figures, in one folder.
+
+    It can be written before all runs are complete, and says what is missing. The same results give
+    the same bytes. Needs the extra `report`.
+
+    Example: mteb-hybrid study report monolingual-degradation --budget small -o answer
+    """
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    from mteb_hybrid.studies.report import write_report
+
+    read, _ = _runs(study, budget, None, None)
+    say(f"{write_report(read, study, budget.value, store, output)}: {read.title}")
+
+
+def _dry_run(
+    title: str, works: "list[Work]", left: "list[Work]", store: "Store", jobs: int
+) -> None:
+    from mteb_hybrid.studies.dry_run import DryRun
+
+    if jobs > 1:
+        import torch
+
+        torch.set_num_threads(1)
+    say(title)
+    for what, how in DryRun(works, left, store, jobs).lines():
+        say(f"  {what:<12} {how}")
+
+
+def _name(study: str) -> str:
+    return Path(study).stem
+
+
+def _command(name: str, study: str, budget: BudgetName, store: Path) -> str:
+    words = ["mteb-hybrid", "study", name, study, "--budget", budget.value]
+    if store != STORE:
+        words += ["--store", str(store)]
+    return shlex.join(words)
+
+
+def _runs(
+    study: str, budget: BudgetName, conditions: list[str] | None, seeds: list[int] | None
+) -> "tuple[Study, list[Run]]":
+    """A study, and the runs of it that were asked for."""
+    from mteb_hybrid.languages.near import did_you_mean
+    from mteb_hybrid.studies.catalogue import find_study, read_study
+    from mteb_hybrid.studies.plan import runs
+
+    read = read_study(study)
+    if budget.value not in read.budgets:
+        raise ValueError(
+            f"{find_study(study)}: has no budget {budget.value!r}; it has {', '.join(read.budgets)}"
+        )
+    found = runs(read, budget.value)
+    names = dict.fromkeys(name for one in read.conditions for name in one.names)
+    for name in conditions or ():
+        if name not in names:
+            raise ValueError(
+                f"--condition {name}: the study has none of that name{did_you_mean(name, names)} "
+                f"It has {', '.join(names)}"
+            )
+    known = read.budgets[budget.value].seeds
+    for seed in seeds or ():
+        if seed not in known:
+            raise ValueError(f"--seed {seed}: the budget has the seeds {known}")
+    return read, [
+        run
+        for run in found
+        if (not conditions or run.condition in conditions)
+        and (not seeds or run.seed in (None, *seeds))
+    ]

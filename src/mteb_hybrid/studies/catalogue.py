@@ -1,0 +1,118 @@
+"""Studies as files: found by name, read, and checked against the recipes and tasks they name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.cards.catalogue import card_folder, collections
+from mteb_hybrid.evaluation.select import SelectionError
+from mteb_hybrid.files.documents import read_toml
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.recipes.explain import explain
+from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.studies.study import Budget, Study
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The studies that ship with the package, by name."""
+    return {file.stem: file for file in sorted(card_folder("studies").glob("*.toml"))}
+
+
+def find_study(source: str | Path) -> Path:
+    """The file of a study.
+
+    Args:
+        source: A TOML file, or the name of a study that ships with the package.
+
+    Raises:
+        CardError: If there is none.
+    """
+    file = Path(source)
+    if file.is_file():
+        return file
+    shipped = shipped_studies()
+    if str(source) not in shipped:
+        beside = [str(other) for other in sorted(file.parent.glob("*.toml"))]
+        raise CardError(
+            f"no study {str(source)!r}: neither a TOML file nor one of those that ship with the "
+            f"package{did_you_mean(str(source), [*beside, *shipped])} There are "
+            f"{', '.join(shipped)}"
+        )
+    return shipped[str(source)]
+
+
+def read_study(source: str | Path) -> Study:
+    """Read and check a study, with all recipes and tasks that it names.
+
+    Recipes and texts that are files lie at the place that is given, or beside the study.
+
+    Args:
+        source: A TOML file, or the name of a study that ships with the package.
+
+    Raises:
+        CardError: If there is no such study; if it is not TOML, lacks a key, has an unknown one
+            or a bad value; if it names a recipe, task or condition that does not exist; or if a
+            recipe refuses what it sets.
+    """
+    file = find_study(source)
+    try:
+        content = read_toml(file)
+    except DataError as error:
+        raise CardError(str(error)) from None
+    try:
+        study = Study.model_validate(_beside(content, file.parent))
+    except ValidationError as error:
+        said = explain(error.errors(), Study, str(file), "studies/README.md")
+        raise CardError(said) from None
+    for name, budget in study.budgets.items():
+        _check(study, name, budget, f"{file}: budgets.{name}")
+    return study
+
+
+def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A study in which files that lie beside it are named from here."""
+    budgets = content.get("budgets")
+    if not isinstance(budgets, Mapping):
+        return content
+    found = {}
+    for name, budget in budgets.items():
+        if isinstance(budget, dict):
+            recipes, texts = budget.get("recipes"), budget.get("texts")
+            if isinstance(recipes, dict):
+                placed = {start: _placed(recipe, folder) for start, recipe in recipes.items()}
+                budget = {**budget, "recipes": placed}
+            if texts is not None:
+                budget = {**budget, "texts": _placed(texts, folder)}
+        found[name] = budget
+    return {**content, "budgets": found}
+
+
+def _placed(name: Any, folder: Path) -> Any:
+    if not isinstance(name, str) or not name or Path(name).exists():
+        return name
+    return str(folder / name) if (folder / name).exists() else name
+
+
+def _check(study: Study, name: Any, budget: Budget, where: str) -> None:
+    """What one file alone cannot tell: whether recipes, tasks and texts are there, and fit."""
+    one_seed = budget.model_copy(update={"seeds": budget.seeds[:1]})
+    for condition in study.conditions:
+        alone = study.model_copy(
+            update={"conditions": [condition], "budgets": {**study.budgets, name: one_seed}}
+        )
+        try:
+            for run in runs(alone, name):
+                run.selected()
+        except SelectionError as error:
+            raise CardError(f"{where}.tests: {error}") from None
+        except (CardError, DataError) as error:
+            raise CardError(f"{where}, condition {condition.name!r}: {error}") from None
+    if budget.texts and budget.texts not in collections() and not Path(budget.texts).exists():
+        raise CardError(
+            f"{where}.texts: {budget.texts!r} is neither a collection nor a file or folder"
+            f"{did_you_mean(budget.texts, collections())}"
+        )

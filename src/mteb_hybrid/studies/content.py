@@ -1,0 +1,80 @@
+"""What stands for the content of data and models, so that a run knows them from those of yesterday.
+
+Of what is not at hand, `ABSENT` stands: a plan can be made of it, and nothing run.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.files import places
+from mteb_hybrid.files.whole import write_text
+from mteb_hybrid.models.contents import folder_hash
+from mteb_hybrid.models.offline import MODEL_NAME
+from mteb_hybrid.recipes.data import Data
+from mteb_hybrid.recipes.places import data_path
+
+ABSENT = "not at hand"
+
+LARGE = 2**26
+"""Bytes from which on the hash of a file is kept in the user's cache."""
+
+
+def data_content(data: Data) -> str:
+    """Of training data."""
+    if data.format == "collection":
+        return _collection(data.path)
+    try:
+        path = data_path(data.path)
+    except CardError:
+        return ABSENT
+    return _of_files(path, path.rglob("*") if path.is_dir() else [path])
+
+
+def texts_content(name: str) -> str:
+    """Of what a repair is fitted on: a folder's texts, a file, or a collection."""
+    path = Path(name)
+    if not path.exists():
+        return _collection(name) if name in collections() else ABSENT
+    return _of_files(path, path.glob("*.txt") if path.is_dir() else [path])
+
+
+def model_content(name: str) -> str:
+    """Of the model that is no name on the hub."""
+    if name == MODEL_NAME:
+        return "of the package"
+    return folder_hash(Path(name)) if Path(name).is_dir() else ABSENT
+
+
+def _collection(name: str) -> str:
+    source = collections()[name].source
+    return f"{source.revision}+{source.known_faults.digest}"
+
+
+def _of_files(root: Path, files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file():
+            stat = file.stat()
+            stamp = (str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            name = file.relative_to(root) if root.is_dir() else Path(file.name)
+            digest.update(f"{name.as_posix()}\0{_of_file(*stamp)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _of_file(path: str, size: int, changed: int, touched: int) -> str:
+    kept = None
+    if size >= LARGE:
+        stamp = hashlib.sha256(f"{path}\0{size}\0{changed}\0{touched}".encode())
+        kept = places.cache_folder() / "digests" / f"file-{stamp.hexdigest()[:32]}"
+        if kept.is_file():
+            return kept.read_text(encoding="utf-8")
+    with Path(path).open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if kept:
+        write_text(kept, found)
+    return found

@@ -1,0 +1,213 @@
+"""What a study would do: its data, models, steps and hours. Nothing is downloaded or written."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.recipes.places import model_folder
+from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.sources import load_collection
+from mteb_hybrid.sources.locate import is_there
+from mteb_hybrid.studies.content import ABSENT, data_content
+from mteb_hybrid.studies.order import Work
+from mteb_hybrid.studies.probe import Speed, probe
+from mteb_hybrid.studies.progress import TRAINING, duration, steps
+from mteb_hybrid.studies.store import Store
+
+REPAIR_TEXTS = 300
+"""Texts of each language that a repair encodes, to fit and to judge."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a study would do.
+
+    Attributes:
+        works: All its works.
+        left: Those that are not complete.
+        store: Where these are kept.
+        jobs: How many would be done side by side.
+    """
+
+    works: Sequence[Work]
+    left: Sequence[Work]
+    store: Store
+    jobs: int
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """What, and how it is."""
+        done = len(self.works) - len(self.left)
+        trained = sum(work.run.trained and not work.run.repair for work in self.works)
+        repaired = sum(work.run.repair is not None for work in self.works)
+        yield (
+            "runs",
+            f"{len(self.works)}, of which {trained} are trained and {repaired} repaired; "
+            f"{done} are complete",
+        )
+        yield from self._models()
+        yield from self._data()
+        yield from self._steps()
+        yield from self._hours()
+
+    def _models(self) -> Iterator[tuple[str, str]]:
+        found = {
+            (model.name, model.revision): model
+            for model in (work.run.recipe.model for work in self.works)
+        }
+        for (name, revision), model in found.items():
+            if model.is_offline:
+                how = "of the extra `offline`"
+            elif model.on_hub:
+                how = "downloaded from the hub, unless it is there already"
+            else:
+                model_folder(model)
+                how = "a folder"
+            yield "model", f"{name} {revision or ''}: {how}".replace(" :", ":")
+
+    def _data(self) -> Iterator[tuple[str, str]]:
+        recipes = {work.run.key: work.run.recipe for work in self.works if work.run.trained}
+        parts = {(data.format, data.path): data for r in recipes.values() for data in r.data}
+        for (format_, path), data in parts.items():
+            if format_ == "collection":
+                yield "trained on", _collection(collections()[path])
+            else:
+                there = data_content(data) != ABSENT
+                how = "at hand" if there else f"not at hand: put it below {DATA_VARIABLE}"
+                yield "trained on", f"{path} ({format_}): {how}"
+        for texts in dict.fromkeys(w.run.repair.texts for w in self.works if w.run.repair):
+            card = collections().get(texts)
+            yield "repaired on", _collection(card) if card else f"{texts}: at hand"
+        for name in self._tested:
+            yield "tested on", _collection(collections()[name])
+
+    @cached_property
+    def _tested(self) -> dict[str, dict[str, set[str]]]:
+        """By collection: the languages of queries and of passages that all works encode."""
+        found: dict[str, dict[str, set[str]]] = {}
+        for work in self.works:
+            _add_languages(work, found)
+        return found
+
+    def _steps(self) -> Iterator[tuple[str, str]]:
+        by_length: dict[str, int] = {}
+        for work in self.works:
+            if work.run.trained and not work.run.repair:
+                training, size = work.run.recipe.training, work.run.recipe.batches.size
+                length = (
+                    f"{training.max_steps:,} steps of {size} pairs"
+                    if training.max_steps
+                    else f"{training.epochs:g} epochs in batches of {size} pairs"
+                )
+                by_length[length] = by_length.get(length, 0) + 1
+        for length, count in by_length.items():
+            yield "training", f"{length}, {count} times"
+        for name, languages in self._tested.items():
+            texts = _texts(collections()[name], languages)
+            how = "unknown: its files are elsewhere" if texts is None else f"{texts:,} texts"
+            yield "encoding", f"{name}: {how}, for each run that is tested in all languages"
+
+    def _hours(self) -> Iterator[tuple[str, str]]:
+        speeds: dict[str, Speed | None] = {}
+        total, unknown = 0.0, set[str]()
+        notes: dict[str, None] = {}
+        for work in self.left:
+            recipe, trains = work.run.recipe, TRAINING in steps(work, self.store)
+            key = _shape(recipe, trains=trains)
+            if key not in speeds:
+                speeds[key] = probe(recipe, self._some_texts, trains=trains)
+            speed = speeds[key]
+            if speed is None:
+                unknown.add(recipe.model.name)
+                continue
+            notes |= dict.fromkeys(speed.notes)
+            seconds, left_out = self._seconds(work, speed)
+            total += seconds
+            unknown |= left_out
+        wall = f", {duration(total / self.jobs)} with --jobs {self.jobs}" if self.jobs > 1 else ""
+        least = "at least " if unknown else ""
+        yield "time left", f"{least}{duration(total)} on this device{wall}; ranking comes on top"
+        yield from (("  note", note) for note in notes)
+        if unknown:
+            yield "  unknown", f"not in it: {', '.join(sorted(unknown))}"
+
+    def _seconds(self, work: Work, speed: Speed) -> tuple[float, set[str]]:
+        run, unknown = work.run, set()
+        left = steps(work, self.store)
+        seconds = 0.0
+        if TRAINING in left:
+            if run.recipe.training.max_steps:
+                seconds += run.recipe.training.max_steps * speed.step
+            else:
+                unknown.add("epochs of training")
+        if run.repair and "repair" in left:
+            card = collections().get(run.repair.texts)
+            seconds += speed.text * REPAIR_TEXTS * len(card.languages if card else ())
+        found: dict[str, dict[str, set[str]]] = {}
+        _add_languages(work, found, set(left))
+        for name, languages in found.items():
+            texts = _texts(collections()[name], languages)
+            if texts is None:
+                unknown.add(name)
+            else:
+                seconds += texts * speed.text
+        return seconds, unknown
+
+    @cached_property
+    def _some_texts(self) -> list[str]:
+        for name in (*self._tested, "sample"):
+            card = collections()[name]
+            if is_there(card):
+                passages = load_collection(card).passages["text"]
+                return passages.gather_every(max(1, len(passages) // 48)).to_list()
+        return []
+
+
+def _shape(recipe: Recipe, *, trains: bool) -> str:
+    """What decides how long a step takes."""
+    kept = {"model": recipe.model, "batches": recipe.batches.size, "loss": recipe.training.loss}
+    return str((kept, recipe.data, trains) if trains else recipe.model.name)
+
+
+def _collection(card: TaskCard) -> str:
+    there = is_there(card)
+    how = {True: "at hand", False: "not at hand", None: "loaded when it is needed"}[there]
+    return f"{card.file.stem} {card.source.revision}: {how}, from {card.source.origin}"
+
+
+def _add_languages(
+    work: Work, found: dict[str, dict[str, set[str]]], tasks: set[str] | None = None
+) -> None:
+    known = tasks_by_name()
+    for task, subsets in work.run.selected().items():
+        if tasks is not None and task not in tasks:
+            continue
+        card, setting = known[task]
+        views = task_views(card, setting)
+        sides = found.setdefault(card.file.stem, {"queries": set(), "passages": set()})
+        for subset in subsets:
+            sides["queries"].add(views[subset].query_language)
+            sides["passages"].update(views[subset].passage_languages)
+
+
+def _texts(card: TaskCard, languages: Mapping[str, set[str]]) -> int | None:
+    """Distinct texts to encode; None if they are not at hand."""
+    if not is_there(card):
+        return None
+    try:
+        collection = load_collection(card)
+    except DataError:
+        return None
+    counts = (
+        table.filter(pl.col("language").is_in(list(languages[side])))
+        .group_by("language")
+        .agg(pl.col("text").n_unique())["text"]
+        for side, table in (("queries", collection.queries), ("passages", collection.passages))
+    )
+    return sum(sum(count.to_list()) for count in counts)

@@ -1,0 +1,145 @@
+"""How fast this device is: a step of training and some encoding, with a recipe's own model.
+
+A model that is not at hand is taken to be slower than the offline encoder by as much as it has more
+parameters beside its embeddings, as MTEB's metadata have them.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from mteb_hybrid.models.offline import MODEL_NAME
+from mteb_hybrid.recipes.data import Data
+from mteb_hybrid.recipes.model import Model
+from mteb_hybrid.recipes.recipe import Recipe
+
+TEXTS = 48
+"""Texts that are encoded."""
+
+STAND_IN = Data(name="sample", format="collection", path="sample")
+"""What is trained on where the data are not at hand."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How long a recipe takes on this device.
+
+    Attributes:
+        step: Seconds of a training step.
+        text: Seconds per text that is encoded.
+        notes: What was measured instead, where the real thing is not at hand.
+    """
+
+    step: float
+    text: float
+    notes: tuple[str, ...] = ()
+
+
+def probe(recipe: Recipe, texts: Sequence[str], *, trains: bool) -> Speed | None:
+    """Measure how fast a recipe's model is.
+
+    Args:
+        recipe: The recipe.
+        texts: Some texts that are encoded later.
+        trains: Whether a step is measured too.
+
+    Returns:
+        The speed; None if neither the model nor what is known of it is at hand.
+    """
+    from mteb_hybrid.training.run.build import load_model
+
+    notes: list[str] = []
+    ratio = 1.0
+    try:
+        model = load_model(recipe, local_files_only=True)
+    except (OSError, ValueError):
+        found = _ratio(recipe.model.name)
+        if found is None:
+            return None
+        ratio = found
+        notes.append(
+            f"{recipe.model.name} is not at hand: taken to be {ratio:.1f} times as slow as the "
+            "offline encoder, as it has so many times its parameters beside the embeddings"
+        )
+        recipe = recipe.model_copy(update={"model": _offline(recipe.model)})
+        model = load_model(recipe, local_files_only=True)
+    step = _step(recipe, model, notes) if trains else 0.0
+    model.eval()
+    some = list(texts[:TEXTS])
+    model.encode(some[:4], batch_size=32)
+    began = time.perf_counter()
+    model.encode(some, batch_size=32)
+    text = (time.perf_counter() - began) / len(some)
+    return Speed(step * ratio, text * ratio, tuple(notes))
+
+
+def _offline(model: Model) -> Model:
+    return Model(
+        name=MODEL_NAME,
+        max_seq_length=model.max_seq_length,
+        query_prompt=model.query_prompt,
+        passage_prompt=model.passage_prompt,
+        freeze=["embeddings.word_embeddings"],
+    )
+
+
+def _ratio(name: str) -> float | None:
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    wanted, known = MODEL_REGISTRY.get(name), MODEL_REGISTRY["intfloat/multilingual-e5-small"]
+    sizes = [(one.n_parameters, one.n_embedding_parameters) for one in (wanted, known) if one]
+    if len(sizes) < 2 or any(None in size for size in sizes):
+        return None
+    own, other = ((total or 0) - (embedding or 0) for total, embedding in sizes)
+    return own / other
+
+
+def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:
+    """Seconds of a step forwards and backwards, on real batches where the data are at hand."""
+    from transformers import PrinterCallback
+
+    from mteb_hybrid.training.batches.callback import HybridBatchCallback
+    from mteb_hybrid.training.run.build import load_data, make_arguments
+    from mteb_hybrid.training.run.loss import make_loss
+    from mteb_hybrid.training.run.precision import choose_precision
+    from mteb_hybrid.training.run.trainer import RunTrainer
+
+    try:
+        data = load_data(recipe)
+    except (OSError, ValueError):
+        notes.append("training data are not at hand: a step was measured on the sample's texts")
+        recipe = recipe.model_copy(update={"data": [STAND_IN]})
+        data = load_data(recipe)
+    plan, size = recipe.batches, min(recipe.batches.size, len(data) // 2)
+    recipe = recipe.model_copy(
+        update={"batches": plan.model_copy(update={"size": size}), "evaluation": None}
+    )
+    with TemporaryDirectory() as folder:
+        precision = choose_precision(recipe.training.precision).name
+        trainer = RunTrainer(
+            model=model,
+            args=make_arguments(recipe, Path(folder), precision),
+            train_dataset=data,
+            loss=make_loss(recipe, model),
+            callbacks=[
+                HybridBatchCallback(
+                    plan.alpha,
+                    method=plan.method,
+                    language_weights=plan.language_weights,
+                    crosslingual=plan.crosslingual,
+                    languages=tuple(recipe.languages),
+                )
+            ],
+        )
+        trainer.remove_callback(PrinterCallback)
+        times = []
+        for number, batch in enumerate(trainer.get_train_dataloader()):
+            began = time.perf_counter()
+            trainer.training_step(trainer.model, batch)
+            times.append(time.perf_counter() - began)
+            if number == 1:
+                break
+    return min(times) * plan.size / size * plan.gradient_accumulation

@@ -1,0 +1,163 @@
+"""The store of studies: trained models, results and costs, each kept by what made it.
+
+``runs/KEY`` is the folder of a training run, or has a repaired model; ``results`` are MTEB's;
+``made/KEY.json`` says what made it, ``costs/KEY.json`` what it cost, ``logs/KEY.log`` what it said,
+``studies/NAME.BUDGET.json`` what a study has asked for. Reads neither mteb nor torch.
+"""
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mteb_hybrid.cards.tasks import data_revision, keeps_rankings, tasks_by_name
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import write_json
+from mteb_hybrid.results.per_query import is_kept
+from mteb_hybrid.studies.plan import Run
+
+FINISHED = "model_meta.json"
+"""What a training run writes last."""
+
+REPAIRED = "repaired.json"
+"""What came of a repair, written last."""
+
+
+class StudyError(ValueError):
+    """A study that cannot be run. The message gives the remedy."""
+
+
+class Store:
+    """A store.
+
+    Args:
+        path: Its folder; it need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.results = path / "results"
+
+    def run(self, key: str) -> Path:
+        """The folder of a run."""
+        return self.path / "runs" / key
+
+    def model(self, key: str) -> Path:
+        """The folder of its model."""
+        return self.run(key) / "model"
+
+    def log(self, key: str) -> Path:
+        """Its log."""
+        return self.path / "logs" / f"{key}.log"
+
+    def has_model(self, run: Run) -> bool:
+        """Whether a trained or repaired model is there; the untrained is nowhere."""
+        last = REPAIRED if run.repair else FINISHED
+        return (self.run(run.key) / last).is_file()
+
+    def missing(self, run: Run) -> dict[str, list[str]]:
+        """Tasks and subsets that are not evaluated, or whose values per query are not whole."""
+        folder = self.results / run.model_name.replace("/", "__") / run.key
+        tasks, found = tasks_by_name(), {}
+        for task, subsets in run.selected().items():
+            card, setting = tasks[task]
+            revision, rankings = data_revision(card, setting), keeps_rankings(card, setting)
+            there = _evaluated(folder / f"{task}.json", card.split, revision)
+            left = [
+                subset
+                for subset in subsets
+                if subset not in there or not is_kept(folder, task, subset, rankings, revision)
+            ]
+            if left:
+                found[task] = left
+        return found
+
+    def begin(self, run: Run) -> None:
+        """Write what makes a run."""
+        if not (file := self.path / "made" / f"{run.key}.json").is_file():
+            write_json(file, run.made)
+
+    def costs(self, key: str) -> dict[str, dict[str, float]]:
+        """Seconds, and seconds of all cores, of the steps that a run has had so far."""
+        try:
+            found: dict[str, dict[str, float]] = json_file(self._costs(key), dict)
+        except (DataError, OSError):
+            return {}
+        return found
+
+    @contextmanager
+    def costed(self, key: str, step: str) -> Iterator[None]:
+        """Add what a step costs to the costs of a run."""
+        began, cpu = time.monotonic(), time.process_time()
+        try:
+            yield
+        finally:
+            known = self.costs(key)
+            old = known.get(step, {})
+            spent = {
+                "seconds": time.monotonic() - began,
+                "cpu_seconds": time.process_time() - cpu,
+            }
+            summed = {name: round(old.get(name, 0) + more, 1) for name, more in spent.items()}
+            write_json(self._costs(key), known | {step: summed})
+
+    def _costs(self, key: str) -> Path:
+        return self.path / "costs" / f"{key}.json"
+
+    def remove_weights(self, key: str) -> None:
+        """Take away a run's model, and what it could be made of without training again."""
+        folder = self.run(key)
+        with lock(folder):
+            for last in (FINISHED, REPAIRED):  # first: what is half removed is not finished
+                (folder / last).unlink(missing_ok=True)
+            for name in ("model", "checkpoints", "adapter"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+
+    def has_weights(self, key: str) -> bool:
+        """Whether any weights are kept of a run, of a training that is not finished too."""
+        return any((self.run(key) / name).is_dir() for name in ("model", "checkpoints"))
+
+    def is_removed(self, run: Run) -> bool:
+        """Whether its training or repair has ended, and its weights were removed."""
+        made = {"training", "repair"} & self.costs(run.key).keys()
+        return bool(made) and not self.has_weights(run.key)
+
+    def asked(self, study: str, budget: str) -> dict[str, dict[str, Any]]:
+        """The runs that a study has had, by key, those of its earlier versions too."""
+        file = self._asked(study, budget)
+        return json_file(file, dict) if file.is_file() else {}
+
+    def ask(self, study: str, budget: str, runs: Iterable[Run]) -> None:
+        """Note which runs a study has, for `asked`."""
+        file = self._asked(study, budget)
+        with lock(file):
+            known = self.asked(study, budget)
+            now = known | {
+                run.key: {
+                    "start": run.start,
+                    "condition": run.condition,
+                    "seed": run.seed,
+                    "language": run.language,
+                }
+                for run in runs
+            }
+            if now != known:
+                write_json(file, now)
+
+    def _asked(self, study: str, budget: str) -> Path:
+        return self.path / "studies" / f"{study}.{budget}.json"
+
+
+def _evaluated(file: Path, split: str, revision: str) -> set[str]:
+    """Subsets of a result file; none if it is damaged, or on another revision of the data."""
+    try:
+        content = json_file(file, dict)
+        if content["dataset_revision"] != revision:
+            return set()
+        return {row["hf_subset"] for row in content["scores"][split]}
+    except (DataError, OSError, KeyError, TypeError):
+        return set()
