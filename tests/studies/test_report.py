@@ -204,15 +204,23 @@ def test_results_on_other_data_alone_are_none(tmp_path):
 
 
 def test_what_is_missing_is_said(tmp_path):
-    study = study_of({"tests": [MULTILINGUAL], "not_run": ["BUCC: it cannot be had."]})
-    write_runs(tmp_path, study, only=lambda run: run.condition != "repaired" and run.seed != 3)
+    pairs = {"tasks": ["sample"], "settings": ["crosslingual"], "query_languages": ["en"]}
+    pairs["passage_languages"] = ["de"]
+    study = study_of({"tests": [MULTILINGUAL, pairs], "not_run": ["BUCC: it cannot be had."]})
+    for run in runs(study, "small"):
+        if run.condition in ("untrained", "alpha 1.0") or run.seed == 1:
+            write_run(tmp_path, run)
+    write_run(tmp_path, run, subsets=["en-multi", "en-de"])
     page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
-    task = "HybridSampleMultilingualRetrieval"
-    assert f"- repaired, e5: {task}: not run.\n" in page
-    assert f"- alpha 0.5, seed 3, e5: {task}: not run.\n" in page
+    assert "- e5, repaired: not run.\n" in page
+    assert "- e5, alpha 0.5, seeds 2 and 3: not run.\n" in page
+    assert (
+        "- e5, alpha 1.0, seed 3: HybridSampleMultilingualRetrieval: 2 of 3 subsets not run: "
+        "de-multi, ru-multi.\n"
+    ) in page
     assert "- BUCC: it cannot be had.\n" in page
     assert "- Claim 3, not testable: no test of this budget is monolingual.\n" in page
-    assert "Still missing: alpha 0.5, seed 3; alpha 1.0, seed 3." in page
+    assert "Still missing: alpha 0.5, seed 2; alpha 0.5, seed 3; alpha 1.0, seed 3." in page
 
 
 def test_results_of_another_run_in_its_folder_are_refused(tmp_path):

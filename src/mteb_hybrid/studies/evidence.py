@@ -16,6 +16,7 @@ from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
+from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
 
@@ -208,13 +209,13 @@ def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], E
 
 def results_folder(store: Path, run: Run) -> Path:
     """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
-    return store / "results" / run.model_name.replace("/", "__").replace(" ", "_") / run.key
+    return Store(store).results / run.model_name.replace("/", "__") / run.key
 
 
 def _packages(store: Path, keys: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for key in keys:
-        file = store / "runs" / key / "versions.json"
+        file = Store(store).run(key) / "versions.json"
         for part in json_file(file, list) if file.is_file() else ():
             for package, version in {"python": part["python"], **part["packages"]}.items():
                 found.setdefault(package, set()).add(version)

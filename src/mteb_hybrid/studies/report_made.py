@@ -96,20 +96,37 @@ def model_runs(evidence: Evidence) -> Rows:
 
 def not_run(evidence: Evidence, found: Sequence[Answer]) -> list[str]:
     """What the report lacks: runs, what the budget leaves out, and claims that nothing tests."""
-    tasks: dict[tuple[str, str], list[str]] = {}
-    for gap in evidence.gaps:
-        run = gap.run
-        parts = [run.condition, f"seed {run.seed}" if run.seed is not None else "", run.start]
-        parts.append(f"queries in {run.language}" if run.language else "")
-        who = ", ".join(part for part in parts if part)
-        tasks.setdefault((who, gap.why), []).append(gap.task)
-    lines = [f"{who}: {', '.join(names)}: {why}." for (who, why), names in tasks.items()]
+    lines = _gaps(evidence)
     lines += _budget(evidence).not_run
     for answer in found:
         if answer.verdict is Verdict.NOT_TESTABLE:
             where = f" ({answer.start}, {answer.test.card.title})" if answer.test else ""
             lines.append(f"Claim {answer.number}{where}, not testable: {answer.why}.")
     return lines
+
+
+def _gaps(evidence: Evidence) -> list[str]:
+    """A line for all seeds of a condition that lack the same for the same reason."""
+    lacks: dict[tuple[str, str, str | None, int | None], dict[str, list[str]]] = {}
+    for gap in evidence.gaps:
+        run = gap.run
+        of = lacks.setdefault((run.start, run.condition, run.language, run.seed), {})
+        of.setdefault(gap.why, []).append(gap.task)
+    seeds: dict[tuple[str, ...], list[str]] = {}
+    for (start, condition, language, seed), whys in lacks.items():
+        for why, tasks in whys.items():
+            asked = evidence.subsets[language]
+            which = f" {', '.join(tasks)}:" if len(tasks) < len(asked) else ""
+            who = f"{start}, {condition}" + (f", queries in {language}" if language else "")
+            found = seeds.setdefault((who, which, why), [])
+            found += [str(seed)] if seed is not None else []
+    return [f"{who}{_seeds(found)}:{which} {why}." for (who, which, why), found in seeds.items()]
+
+
+def _seeds(names: Sequence[str]) -> str:
+    if len(names) < 2:
+        return f", seed {names[0]}" if names else ""
+    return f", seeds {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _budget(evidence: Evidence) -> Budget:
