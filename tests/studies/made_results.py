@@ -104,7 +104,15 @@ def write_runs(store, study, budget="small", *, value=skill, only=lambda run: Tr
 
 
 def write_run(
-    store, run, *, value=skill, subsets=None, revision=None, per_query=True, values_on=None
+    store,
+    run,
+    *,
+    value=skill,
+    subsets=None,
+    revision=None,
+    per_query=True,
+    values_on=None,
+    wrong_hits=0,
 ):
     """Write the results of one run: values per query, and their means as MTEB has them.
 
@@ -116,6 +124,7 @@ def write_run(
         revision: Of the data; by default today's.
         per_query: Whether to keep values per query.
         values_on: Revision of the data that these are on.
+        wrong_hits: By how much the share of queries with a right first passage is not theirs.
     """
     folder = results_folder(store, run)
     shutil.rmtree(folder, ignore_errors=True)
@@ -139,6 +148,8 @@ def write_run(
                 values.write_parquet(file, metadata={DATA: values_on or on})
             known = values.filter(pl.col("value").is_not_nan())
             means = dict(known.group_by("measure").agg(pl.col("value").mean()).iter_rows())
+            first = values.filter(measure="map")["value"] == 1
+            means["hit_rate_at_1"] = round(first.mean() + wrong_hits, 5)
             rows.append({"hf_subset": subset, "mteb_version": "2.26.24", **means})
         content = {
             **{"task_name": task, "mteb_version": "2.26.24", "dataset_revision": on},

@@ -245,7 +245,10 @@ def _effect(
     ]
     complete = _complete(sides, len(pairs), f"{test.task}, {claim.measure}")
     asked = sides[0].filter(seed=0).height
-    kept = [side.join(complete, on=["pool", "query"], how="semi") for side in sides]
+    kept = [
+        side.join(complete, on=["pool", "query"], how="semi", maintain_order="left")
+        for side in sides
+    ]
     means = [
         side.group_by(pl.exclude("seed", "value"), maintain_order=True).agg(pl.col("value").mean())
         for side in kept

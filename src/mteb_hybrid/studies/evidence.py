@@ -1,5 +1,6 @@
 """What a store has of a study: evaluations on today's data, and what is missing or set apart."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
+
+HITS = ("hit_rate_at_1", "accuracy")
+"""Two names of MTEB's for the share of queries whose first passage is right."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,14 @@ class Evidence:
         frames = [pl.DataFrame(schema=COLUMNS | {"task": pl.String})]
         for run in trial.runs:
             asked = self.subsets[run.language].get(task, ())
-            folder = self.evaluations[run.key, task].folder if asked else None
-            if folder and any(folder.glob(f"{task}.per_query/*.parquet")):
-                kept = read_per_query(folder, task)
-                frames.append(kept.filter(pl.col("pool").is_in(list(asked)), measure=measure))
+            evaluation = self.evaluations[run.key, task] if asked else None
+            if evaluation and any(evaluation.folder.glob(f"{task}.per_query/*.parquet")):
+                kept = read_per_query(evaluation.folder, task)
+                kept = kept.filter(pl.col("pool").is_in(list(asked)))
+                found = kept.filter(measure=measure)
+                if found.is_empty() and measure in HITS:
+                    found = _hits(kept, measure, evaluation.scores)
+                frames.append(found)
         return pl.concat(frames).with_columns(pl.col("value").fill_null(float("nan")))
 
     def trained_on(self, trials: Sequence[Trial]) -> list[str]:
@@ -210,6 +218,22 @@ def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], E
 def results_folder(store: Path, run: Run) -> Path:
     """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
     return Store(store).results / run.model_name.replace("/", "__") / run.key
+
+
+def _hits(
+    kept: pl.DataFrame, measure: str, scores: Mapping[str, Mapping[str, float]]
+) -> pl.DataFrame:
+    """Whether the right passage came first: of queries with one, that is where map is 1.
+
+    Returns:
+        The values; none if their means are not MTEB's, which they are not with several passages.
+    """
+    first = (pl.col("value") == 1).cast(pl.Float64)
+    found = kept.filter(measure="map").with_columns(first, measure=pl.lit(measure))
+    means = found.group_by("pool").agg(pl.col("value").mean()).iter_rows()
+    # MTEB rounds its means to five decimals.
+    same = all(abs(scores[pool].get(measure, math.nan) - mean) < 1e-5 for pool, mean in means)
+    return found if same else found.clear()
 
 
 def _packages(store: Path, keys: Iterable[str]) -> dict[str, list[str]]:
