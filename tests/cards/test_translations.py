@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import mteb
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -22,6 +23,8 @@ from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.select import SelectionError, select_tasks
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.languages.traits import By
+from mteb_hybrid.results.compare import breakdown
 from mteb_hybrid.retrieval.views import Setting, View, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.translated import with_translated_queries
@@ -81,6 +84,15 @@ def test_the_cross_lingual_setting_appears(translated, beir_card):
     assert card_settings(card) == (Setting.MONOLINGUAL, Setting.CROSSLINGUAL)
     assert task_views(card, Setting.CROSSLINGUAL) == {"de-en": View("de", ("en",))}
     assert select_tasks(["toy"], query_languages=["de"]) == {"ToyCrosslingualRetrieval": ["de-en"]}
+
+
+def test_breakdowns_know_the_languages_of_the_queries(translated):
+    """German is none of the card's languages: only its queries are in it."""
+    translated()
+    value = {"query": "q", "group": "g", "query_language": "de", "pool": "de-en"}
+    value |= {"task": "ToyCrosslingualRetrieval", "measure": "map", "value": 0.5}
+    (row,) = breakdown(pl.DataFrame([value]), By.FAMILY).iter_rows(named=True)
+    assert row["family"] == "Indo-European"
 
 
 def test_a_collection_that_has_the_others_gets_one_more(sample_card, tmp_path, monkeypatch):

@@ -61,6 +61,7 @@ def test_an_experiment_keeps_its_values_apart(folder, tmp_path, encoder):
 def test_means_are_the_scores(folder, tmp_path, encoder):
     rows = read_per_query(folder)
     assert list(rows.columns) == [*COLUMNS, "task"]
+    assert read_per_query(folder, MULTILINGUAL).equals(rows.filter(task=MULTILINGUAL))
     result = ResultCache(tmp_path).load_task_result(MULTILINGUAL, encoder.mteb_model_meta)
     scores = {row["hf_subset"]: row for row in result.scores["test"]}
     found = (

@@ -117,6 +117,17 @@ def provenance_fault(found: Provenance, card: TaskCard) -> str | None:
     return next((f"pair {entry.into}-{entry.of} {fault}" for entry, fault in faults if fault), None)
 
 
+def query_language_codes(card: TaskCard) -> dict[str, str]:
+    """Codes of the languages of a collection's queries by short code, translated ones first.
+
+    Raises:
+        DataError: As `provenance`.
+    """
+    translated = provenance(card)
+    own = {short: language.code for short, language in card.languages.items()}
+    return {**(translated.languages if translated else {}), **own}
+
+
 def translations(card: TaskCard) -> list[Translation]:
     """The translated queries of a collection, one entry per pair of languages; none if it has none.
 

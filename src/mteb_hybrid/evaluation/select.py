@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.cards.translations import NO_SETTING, provenance
+from mteb_hybrid.cards.translations import NO_SETTING, query_language_codes
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language
 from mteb_hybrid.retrieval.views import Setting
@@ -55,9 +55,7 @@ def select_tasks(
     for name in dict.fromkeys(chosen):
         card, setting = tasks[name]
         found = task_views(card, setting)
-        about = provenance(card)
-        codes = {short: language.code for short, language in card.languages.items()}
-        codes = {**(about.languages if about else {}), **codes}
+        codes = query_language_codes(card)
         queries, passages = (
             {_meant(code, codes, card.title) for code in given}
             for given in (query_languages, passage_languages)

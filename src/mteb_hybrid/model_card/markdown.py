@@ -29,14 +29,14 @@ def fence(text: str, language: str) -> Markdown:
     return Markdown(safe_text.code_block(text, language))
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill in one of the templates of this folder; values that are not `Markdown` are escaped."""
+def render(template: Path, **values: Any) -> str:
+    """Fill in a template; values that are not `Markdown` are escaped."""
     environment = Environment(  # noqa: S701 - Markdown has no use for HTML's escapes
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(template.parent),
         finalize=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template.name).render(**values)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.cards.catalogue import collection_card
@@ -46,7 +47,7 @@ def card_text(
         whole: Whether to say what the model is; else only how it retrieves.
     """
     return render(
-        "card.md.jinja",
+        Path(__file__).with_name("card.md.jinja"),
         whole=whole,
         title=run.recipe.title if run else meta.name,
         description=run.recipe.description if run else "A text embedding model.",

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.cards.translations import query_language_codes
 from mteb_hybrid.languages.codes import macrolanguage
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import UNKNOWN, By, language_traits
@@ -114,7 +116,7 @@ def compare_by(
         columns of `compare` from ``first`` to ``difference``, from ``wins`` to ``queries``, and
         ``left_out``. A value of ``by.column`` for which only one model has values has no row.
     """
-    paired = _with_trait(pair(first, second, measures), by, trained_on)
+    paired = with_trait(pair(first, second, measures), by, trained_on)
     return _summary(paired, ["task", "measure", by.column])
 
 
@@ -137,7 +139,7 @@ def breakdown(frame: pl.DataFrame, by: By, trained_on: Sequence[str] = ()) -> pl
     """
     kept = frame.with_columns(pl.col("value").fill_nan(None)).drop_nulls("value")
     keys = ["task", "measure", by.column]
-    return _macro(_with_trait(kept, by, trained_on), keys, ["value"]).sort(keys)
+    return _macro(with_trait(kept, by, trained_on), keys, ["value"]).sort(keys)
 
 
 def pair(
@@ -286,31 +288,39 @@ def _macro(frame: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFr
 _language = pl.col("query_language")
 
 
-def _with_trait(frame: pl.DataFrame, by: By, trained_on: Sequence[str]) -> pl.DataFrame:
+def with_trait(frame: pl.DataFrame, by: By, trained_on: Sequence[str]) -> pl.DataFrame:
+    """Add ``by.column``, the property of query languages; as for `breakdown`, also in errors.
+
+    Args:
+        frame: Has the columns task and query_language.
+        by: See `breakdown`.
+        trained_on: See `breakdown`.
+    """
     if by is By.QUERY_LANGUAGE:
         return frame
     if by is By.SEEN and not trained_on:
         raise CompareError("seen: no languages of training; name them, such as deu or zho-Hans")
     seen = {macrolanguage(code) for code in trained_on}
     pairs = frame.select("task", "query_language").unique()
-    traits = [_trait(task, language, by, seen) for task, language in pairs.iter_rows()]
+    tasks = tasks_by_name()
+    cards = {task: tasks[task][0] for task in pairs["task"].unique() if task in tasks}
+    traits = [_trait(cards.get(task), language, by, seen) for task, language in pairs.iter_rows()]
     return frame.join(
         pairs.with_columns(pl.Series(by.column, traits, dtype=pl.String)),
         on=["task", "query_language"],
     )
 
 
-def _trait(task: str, language: str, by: By, seen: set[str]) -> str:
-    tasks = tasks_by_name()
-    known = tasks[task][0].languages.get(language) if task in tasks else None
-    if known is None:
+def _trait(card: TaskCard | None, language: str, by: By, seen: set[str]) -> str:
+    code = query_language_codes(card).get(language) if card else None
+    if code is None:
         return UNKNOWN
     match by:
         case By.SCRIPT:
-            return known.code.partition("-")[2]
+            return code.partition("-")[2]
         case By.SEEN:
-            return "seen" if macrolanguage(known.code) in seen else "unseen"
-    return str(getattr(language_traits(known.code), by.column))
+            return "seen" if macrolanguage(code) in seen else "unseen"
+    return str(getattr(language_traits(code), by.column))
 
 
 def _missing(lacking: pl.DataFrame, having: pl.DataFrame, names: tuple[str, str]) -> Iterator[str]:

@@ -235,21 +235,22 @@ def _checksum(raw: bytes, place: int) -> bytes:
     return digest.hexdigest().encode()
 
 
-def read_per_query(folder: Path) -> pl.DataFrame:
+def read_per_query(folder: Path, task: str = "*") -> pl.DataFrame:
     """Read the per-query values of one model.
 
     Args:
         folder: Folder of its result files, ``MODEL/REVISION``.
+        task: Name of the one task to read; all by default.
 
     Returns:
-        The rows of all tasks, with their columns and ``task``.
+        The rows, with their columns and ``task``.
 
     Raises:
         PerQueryError: If there are none, a file is damaged, or those of a task are on several
             revisions of the data.
         TextError: If a result file is damaged that says on which revision they are.
     """
-    files = sorted(folder.glob("*.per_query/*.parquet"))
+    files = sorted(folder.glob(f"{task}.per_query/*.parquet"))
     if not files:
         raise PerQueryError(
             f"{folder}: no per-query values (TASK.per_query/SUBSET.parquet). Expected one model's "

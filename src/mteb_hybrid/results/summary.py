@@ -9,7 +9,7 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings
-from mteb_hybrid.cards.translations import provenance
+from mteb_hybrid.cards.translations import query_language_codes
 from mteb_hybrid.results.cells import POOL_LOSS, Cell, mean
 from mteb_hybrid.results.evaluation import Evaluation, Floats
 from mteb_hybrid.results.resample import bootstrap_interval
@@ -118,14 +118,12 @@ def summarise(results: Results, *, queries: bool = True) -> Summary:
     """
     collections = []
     for title, card in results.collections.items():
-        translated = provenance(card)
-        own = {short: language.code for short, language in card.languages.items()}
         collections.append(
             CollectionSummary(
                 card=card,
                 settings=card_settings(card),
                 query_languages=tuple(results.query_languages(title)),
-                codes={**(translated.languages if translated else {}), **own},
+                codes=query_language_codes(card),
                 models=tuple(_model(results, title, m, queries) for m in results.models(title)),
             )
         )

@@ -1,0 +1,280 @@
+"""What a store has of a study: evaluations on today's data, and what is missing or set apart."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.measures.view import COLUMNS
+from mteb_hybrid.results.cells import short_revision
+from mteb_hybrid.results.evaluation import Evaluation
+from mteb_hybrid.results.mteb_files import ResultError, read_result_files
+from mteb_hybrid.results.per_query import data_revisions, read_per_query
+from mteb_hybrid.results.results import results_of
+from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.studies.plan import Run, runs
+from mteb_hybrid.studies.store import Store
+from mteb_hybrid.studies.study import BudgetName, Study
+from mteb_hybrid.studies.tested import Tested, tested
+
+HITS = ("hit_rate_at_1", "accuracy")
+"""Two names of MTEB's for the share of queries whose first passage is right."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A condition with one seed.
+
+    Attributes:
+        start: What tables call the model that it starts from.
+        condition: Name of the condition.
+        seed: None if it is not trained.
+        runs: Its one run, or one for each query language.
+    """
+
+    start: str
+    condition: str
+    seed: int | None
+    runs: tuple[Run, ...]
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.condition if self.seed is None else f"{self.condition}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What is missing of a run.
+
+    Attributes:
+        run: The run.
+        task: Name of the task.
+        why: What is missing of it, or why it does not count.
+    """
+
+    run: Run
+    task: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The results of a study at a budget. A task of a run counts if all its subsets are there.
+
+    Attributes:
+        study: The study.
+        budget: Name of the budget.
+        trials: All that are planned, in the order of the plan.
+        tests: What is tested on, by task.
+        subsets: Subsets that a run is evaluated on, by the run's query language and by task.
+        evaluations: Those that count, by key of the run and task.
+        gaps: All that is planned and does not count.
+        packages: Versions of packages that trained, by name, as far as the runs say it.
+    """
+
+    study: Study
+    budget: BudgetName
+    trials: tuple[Trial, ...]
+    tests: Mapping[str, Tested]
+    subsets: Mapping[str | None, Mapping[str, Sequence[str]]]
+    evaluations: Mapping[tuple[str, str], Evaluation]
+    gaps: tuple[Gap, ...]
+    packages: Mapping[str, Sequence[str]]
+
+    @cached_property
+    def collections(self) -> dict[str, dict[Setting, Tested]]:
+        """Tasks by setting, of each collection by its title."""
+        found: dict[str, dict[Setting, Tested]] = {}
+        for test in self.tests.values():
+            found.setdefault(test.card.title, {})[test.setting] = test
+        return found
+
+    @cached_property
+    def starts(self) -> list[str]:
+        """What tables call the starting models."""
+        return list(dict.fromkeys(trial.start for trial in self.trials))
+
+    @property
+    def conditions(self) -> list[str]:
+        """Names of the conditions, one for each value that varies."""
+        return [name for condition in self.study.conditions for name in condition.names]
+
+    def of(self, start: str, condition: str) -> list[Trial]:
+        """The trials of a condition, in the order of the seeds."""
+        return [t for t in self.trials if (t.start, t.condition) == (start, condition)]
+
+    def selected(self, trial: Trial, task: str) -> dict[str, Run]:
+        """The subsets that a trial answers, and the run that answers each."""
+        return {
+            subset: run for run in trial.runs for subset in self.subsets[run.language].get(task, ())
+        }
+
+    def counts(self, trial: Trial, task: str) -> bool:
+        """Whether all its runs have results of a task that count."""
+        asked = self.selected(trial, task).values()
+        return bool(asked) and all((run.key, task) in self.evaluations for run in asked)
+
+    def scores(self, trial: Trial, task: str) -> dict[str, dict[str, float]]:
+        """Means by subset and measure, of a trial that counts."""
+        return {
+            subset: self.evaluations[run.key, task].scores[subset]
+            for subset, run in self.selected(trial, task).items()
+        }
+
+    def queries(self, trial: Trial, task: str, measure: str) -> pl.DataFrame:
+        """Values per query of a trial that counts; no rows if none were kept of the measure.
+
+        Raises:
+            PerQueryError: If they are damaged.
+        """
+        frames = [pl.DataFrame(schema=COLUMNS | {"task": pl.String})]
+        for run in trial.runs:
+            asked = self.subsets[run.language].get(task, ())
+            evaluation = self.evaluations[run.key, task] if asked else None
+            if evaluation and any(evaluation.folder.glob(f"{task}.per_query/*.parquet")):
+                kept = read_per_query(evaluation.folder, task)
+                kept = kept.filter(pl.col("pool").is_in(list(asked)))
+                found = kept.filter(measure=measure)
+                if found.is_empty() and measure in HITS:
+                    found = _hits(kept, measure, evaluation.scores)
+                frames.append(found)
+        return pl.concat(frames).with_columns(pl.col("value").fill_null(float("nan")))
+
+    def trained_on(self, trials: Sequence[Trial]) -> list[str]:
+        """Codes of the languages in the recipes of some trials."""
+        codes = (run.recipe.languages.values() for trial in trials for run in trial.runs)
+        return list(dict.fromkeys(code for found in codes for code in found))
+
+
+def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
+    """Read the results of a study at a budget.
+
+    Args:
+        study: The study.
+        name: What the command calls it.
+        budget: Name of one of its budgets.
+        store: Where ``mteb-hybrid study run`` files results.
+
+    Raises:
+        ResultError: If there are none that count, or a file is damaged or of another run.
+    """
+    planned = runs(study, budget)
+    first = {run.language: run for run in planned}
+    subsets = {language: run.selected() for language, run in first.items()}
+    found = _evaluations(planned, store)
+    evaluations: dict[tuple[str, str], Evaluation] = {}
+    gaps = []
+    revisions: dict[Path, dict[str, str]] = {}
+    for run in planned:
+        for task, asked in subsets[run.language].items():
+            evaluation = found.get((run.key, task))
+            if evaluation and evaluation.folder not in revisions:
+                revisions[evaluation.folder] = data_revisions(evaluation.folder)
+            if why := _why_not(evaluation, asked, revisions):
+                gaps.append(Gap(run, task, why))
+            elif evaluation:
+                evaluations[run.key, task] = evaluation
+    if not evaluations:
+        said = f" ({gaps[0].task} of {gaps[0].run.condition}: {gaps[0].why})" if found else ""
+        raise ResultError(
+            f"{store}: no results of the study {name} at the budget {budget}{said}. Make them with "
+            f"`mteb-hybrid study run {name} --budget {budget} --store {store}`."
+        )
+    return Evidence(
+        study=study,
+        budget=budget,
+        trials=tuple(_trials(planned)),
+        tests=tested(subsets.values()),
+        subsets=subsets,
+        evaluations=evaluations,
+        gaps=tuple(gaps),
+        packages=_packages(store, {key for key, _ in evaluations}),
+    )
+
+
+def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], Evaluation]:
+    """Evaluations by key and task, whatever they are worth."""
+    folders = {run.key: results_folder(store, run) for run in planned}
+    there = [folder for folder in folders.values() if any(folder.glob("*Retrieval.json"))]
+    if not there:
+        return {}
+    keys = {folder.resolve(): key for key, folder in folders.items()}
+    files = [file for file in read_result_files(there) if file.path.parent in keys]
+    for file in files:
+        if file.model.revision != keys[file.path.parent]:
+            raise ResultError(
+                f"{file.path.parent}: says that it holds results of {file.model.name}, revision "
+                f"{file.model.revision}; expected those of the run {keys[file.path.parent]}, which "
+                "the folder is named after. Move it away, and run the study again."
+            )
+    return {(keys[e.folder], e.task): e for e in results_of(files).evaluations}
+
+
+def results_folder(store: Path, run: Run) -> Path:
+    """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
+    return Store(store).results / run.model_name.replace("/", "__") / run.key
+
+
+def _hits(
+    kept: pl.DataFrame, measure: str, scores: Mapping[str, Mapping[str, float]]
+) -> pl.DataFrame:
+    """Whether the right passage came first: of queries with one, that is where map is 1.
+
+    Returns:
+        The values; none if their means are not MTEB's, which they are not with several passages.
+    """
+    first = (pl.col("value") == 1).cast(pl.Float64)
+    found = kept.filter(measure="map").with_columns(first, measure=pl.lit(measure))
+    means = found.group_by("pool").agg(pl.col("value").mean()).iter_rows()
+    # MTEB rounds its means to five decimals.
+    same = all(abs(scores[pool].get(measure, math.nan) - mean) < 1e-5 for pool, mean in means)
+    return found if same else found.clear()
+
+
+def _packages(store: Path, keys: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for key in keys:
+        file = Store(store).run(key) / "versions.json"
+        for part in json_file(file, list) if file.is_file() else ():
+            for package, version in {"python": part["python"], **part["packages"]}.items():
+                found.setdefault(package, set()).add(version)
+    return {package: sorted(found[package]) for package in sorted(found)}
+
+
+def _why_not(
+    evaluation: Evaluation | None,
+    asked: Sequence[str],
+    revisions: Mapping[Path, Mapping[str, str]],
+) -> str:
+    """Why results do not count; empty if they do.
+
+    Args:
+        evaluation: The results, if there are any.
+        asked: The subsets that they should have.
+        revisions: The revision of the data that values per query are on, by folder and task.
+    """
+    if evaluation is None:
+        return "not run"
+    if evaluation.is_on_other_data:
+        was, now = map(short_revision, (evaluation.dataset_revision, evaluation.current_revision))
+        return f"set apart: on revision {was} of the data, which now have {now}"
+    if missing := [subset for subset in asked if subset not in evaluation.scores]:
+        more = ", …" if len(missing) > 3 else ""
+        return f"{len(missing)} of {len(asked)} subsets not run: {', '.join(missing[:3])}{more}"
+    known = revisions[evaluation.folder].get(evaluation.task, "")
+    if known not in ("", evaluation.current_revision):
+        return f"set apart: values per query on revision {short_revision(known)} of the data"
+    return ""
+
+
+def _trials(planned: Sequence[Run]) -> Iterator[Trial]:
+    found: dict[tuple[str, str, int | None], list[Run]] = {}
+    for run in planned:
+        found.setdefault((run.start, run.condition, run.seed), []).append(run)
+    for (start, condition, seed), own in found.items():
+        yield Trial(start, condition, seed, tuple(own))

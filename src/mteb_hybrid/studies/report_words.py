@@ -1,0 +1,184 @@
+"""The answers of a study in words: a sentence for each, made of its numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mteb_hybrid.report.glossary import words
+from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.studies.answer import Answer, Effect, Verdict
+from mteb_hybrid.studies.seeds import Interval
+from mteb_hybrid.studies.study import Claim, Published
+
+WHERE = {
+    Setting.MONOLINGUAL: "within languages",
+    Setting.CROSSLINGUAL: "across languages",
+    Setting.MULTILINGUAL: "in the pool of all languages",
+}
+LEGEND = (
+    "Difference: the condition's mean minus the other's; means are over the queries of a pool, "
+    "then unweighted over pools, then over seeds. Interval over questions: 95%, bootstrap over "
+    "questions with all their translations, of the difference of the means over seeds. Interval "
+    "over seeds: 95% t interval of the differences of single seeds, paired. p: randomisation over "
+    "the same questions, two-sided, of no difference; none for a claim that there is none. Holm p: "
+    "corrected for all claims of the table; the intervals are not. Confirmed: both intervals lie "
+    "on the claimed side (for = ± m, within m); contradicted: both lie on the other; undecided: "
+    "all else. Published: the difference there, and whether its direction agrees with ours."
+)
+TABLE_LEGEND = (
+    "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
+    "another seed may fall, not how far other questions may. Of two seeds both values. (n/m): over "
+    "n of the m subsets. [x% of queries]: the others have no value. Mo., Cr., Mul.: within "
+    "languages, across languages, in the pool of all languages."
+)
+PARTS = {"query-language": "queries in", "seen": "", "resource-class": "resource class"}
+
+
+def title(measure: str) -> str:
+    """A measure's name in tables."""
+    found = words().get(measure)
+    return found.title if found else measure.replace("_", " ")
+
+
+def digits(measure: str) -> int:
+    """Decimals of a measure."""
+    found = words().get(measure)
+    return found.digits if found else 4
+
+
+def part(claim: Claim) -> str:
+    """The query languages that a claim is about; empty if all."""
+    if claim.by is None:
+        return ""
+    values = " or ".join(claim.values)
+    if claim.by == "seen":
+        return f"{values} languages"
+    return f"{PARTS.get(claim.by, claim.by)} {values}"
+
+
+def comparison(claim: Claim) -> str:
+    """What a claim says of two conditions, as a formula."""
+    if claim.expect == "within":
+        return f"{claim.condition} = {claim.than} ± {claim.margin:g}"
+    return f"{claim.condition} {'>' if claim.expect == 'higher' else '<'} {claim.than}"
+
+
+def interval(limits: Interval | None, measure: str) -> str:
+    """An interval of a difference; a dash if there is none."""
+    if limits is None:
+        return NONE
+    low, high = limits
+    return f"[{low:+.{digits(measure)}f}, {high:+.{digits(measure)}f}]"
+
+
+def number(value: float, measure: str) -> str:
+    """A difference, with its sign."""
+    return f"{value:+.{digits(measure)}f}"
+
+
+def collection_of(answer: Answer) -> str:
+    """Title of the collection of an answer."""
+    return answer.test.card.title if answer.test else NONE
+
+
+def verdict(answer: Answer) -> str:
+    """The verdict, and that it rests on one seed if it does."""
+    effect = answer.effect
+    return f"{answer.verdict} (one seed)" if effect and len(effect.seeds) == 1 else answer.verdict
+
+
+def agreement(claim: Claim, difference: float, published: Published) -> str:
+    """Whether a published difference has our direction; for ``within``, lies on our side."""
+    theirs = published.condition - published.than
+    if claim.margin is not None:
+        same = (abs(theirs) <= claim.margin) == (abs(difference) <= claim.margin)
+    else:
+        same = (theirs > 0) == (difference > 0) and (theirs < 0) == (difference < 0)
+    return "agrees" if same else "disagrees"
+
+
+def published(answer: Answer, separator: str = "; ") -> str:
+    """The published differences of a claim, and whether ours agree in direction."""
+    measure, claim = answer.claim.measure, answer.claim
+    said = []
+    for figure in claim.published:
+        theirs = number(figure.condition - figure.than, measure)
+        agrees = f": {agreement(claim, answer.effect.difference, figure)}" if answer.effect else ""
+        said.append(f"{figure.model} {theirs}{agrees}")
+    return separator.join(said) or "no published figure"
+
+
+def sentence(answer: Answer) -> str:
+    """An answer in words."""
+    if answer.effect is None:
+        return f"{answer.verdict}: {answer.why}."
+    claim, effect = answer.claim, answer.effect
+    places = digits(claim.measure)
+    restricted = f", {part(claim)}" if claim.by else ""
+    ours = (
+        f"{title(claim.measure)} {WHERE[claim.setting]}{restricted} is "
+        f"{effect.condition:.{places}f} with {claim.condition} and {effect.than:.{places}f} with "
+        f"{claim.than}: a difference of {number(effect.difference, claim.measure)}, 95% interval "
+        f"over {effect.groups:,} questions {interval(effect.over_questions, claim.measure)}, "
+        f"{_over_seeds(effect, claim)}."
+    )
+    said = [f"{answer.verdict}: {ours}"]
+    if effect.left_out:
+        every = effect.queries + effect.left_out
+        said.append(f"Over {effect.queries:,} of {every:,} queries: the others have no value.")
+    if answer.missing:
+        said.append(f"Still missing: {'; '.join(answer.missing)}.")
+    said += [_literature(claim, effect, figure) for figure in claim.published]
+    return " ".join(said) + ("" if claim.published else " No published figure.")
+
+
+def claim_table(found: Sequence[Answer]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table of all answers; four columns of words come first."""
+    head = ["claim", "model", "collection", "says", "difference", "over questions", "over seeds"]
+    head += ["seeds", "p", "Holm p", "published", "verdict"]
+    return head, [_claim(answer) for answer in found]
+
+
+def _claim(answer: Answer) -> list[str]:
+    claim, effect = answer.claim, answer.effect
+    says = f"{comparison(claim)}: {title(claim.measure)} {WHERE[claim.setting]}"
+    says += f", {part(claim)}" if claim.by else ""
+    names = [str(answer.number), answer.start or NONE, collection_of(answer), says]
+    if effect is None:
+        return [*names, *[NONE] * 6, published(answer), verdict(answer)]
+    measure = claim.measure
+    return [
+        *(*names, number(effect.difference, measure), interval(effect.over_questions, measure)),
+        *(interval(effect.over_seeds, measure), str(len(effect.seeds) or NONE)),
+        *(_p(effect.p), _p(effect.p_holm), published(answer), verdict(answer)),
+    ]
+
+
+def _p(value: float | None) -> str:
+    return NONE if value is None else f"{value:.4f}"
+
+
+def tally(found: Sequence[Answer]) -> str:
+    """How many answers have which verdict, in words."""
+    counts = Counter(answer.verdict for answer in found)
+    parts = [f"{counts[one]} {one}" for one in Verdict if counts[one]]
+    every = f"{len(found)} answers" if len(found) > 1 else "1 answer"
+    return f"{every}: {', '.join(parts)}"
+
+
+def _over_seeds(effect: Effect, claim: Claim) -> str:
+    if not effect.seeds:
+        return "and no seeds, as neither is trained"
+    if effect.over_seeds is None:
+        return f"and it rests on one seed ({effect.seeds[0]})"
+    return f"over {len(effect.seeds)} seeds {interval(effect.over_seeds, claim.measure)}"
+
+
+def _literature(claim: Claim, effect: Effect, figure: Published) -> str:
+    places = digits(claim.measure)
+    theirs = number(figure.condition - figure.than, claim.measure)
+    return (
+        f"Published for {figure.model} ({figure.source}): {figure.condition:.{places}f} and "
+        f"{figure.than:.{places}f} ({theirs}); the direction "
+        f"{agreement(claim, effect.difference, figure)}."
+    )

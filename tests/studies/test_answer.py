@@ -1,0 +1,321 @@
+"""Answers: checked against loops over single values, scipy, and what must hold of any interval."""
+
+import math
+from itertools import product
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name
+from mteb_hybrid.results.compare import CompareError
+from mteb_hybrid.studies.answer import Verdict, answers, verdict_of
+from mteb_hybrid.studies.evidence import find
+from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.studies.report_tables import tables
+from mteb_hybrid.studies.seeds import over_seeds, t_interval
+from mteb_hybrid.studies.study import Claim
+from studies.made_results import (
+    MULTILINGUAL,
+    QUESTIONS,
+    STUDY,
+    skill,
+    study_of,
+    write_run,
+    write_runs,
+)
+
+HYBRID, DISTANCE, WITHIN = STUDY["claims"]
+SETTINGS = ["monolingual", "multilingual"]
+POOL_ONLY = {"tests": [MULTILINGUAL]}
+MUL = "HybridSampleMultilingualRetrieval"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """The results of the whole study, in the setting of all claims but one."""
+    folder = tmp_path_factory.mktemp("store")
+    write_runs(folder, study_of({"tests": [MULTILINGUAL | {"settings": SETTINGS}]}))
+    return folder
+
+
+def answered(store, study, resamples=500):
+    return answers(find(study, "alpha", "small", store), resamples)
+
+
+def one(store, claim, resamples=500, budget=None, **changes):
+    budget = POOL_ONLY | (budget or {})
+    (found,) = answered(store, study_of(budget, claims=[claim], **changes), resamples)
+    return found
+
+
+def looped(study, claim, value=skill, languages=("de", "en", "ru")):
+    """Differences of a claim by loop: shape (seeds, groups, pools)."""
+    by_name = {(run.condition, run.seed): run for run in runs(study, "small")}
+    views = task_views(*tasks_by_name()[MUL]).values()
+    pools = [view for view in views if view.query_language in languages]
+    measure, seeds = claim.get("measure", "map"), (1, 2, 3)
+
+    def of(condition, seed):
+        run = by_name.get((condition, seed)) or by_name[condition, None]
+        return [
+            [value(run, MUL, view, measure, question) for view in pools]
+            for question in range(QUESTIONS)
+        ]
+
+    return np.array([of(claim["condition"], s) for s in seeds]) - np.array(
+        [of(claim["than"], s) for s in seeds]
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "languages"), [(HYBRID, ("de", "en", "ru")), (DISTANCE, ("de", "en"))]
+)
+def test_effect_is_that_of_loops_and_scipy(store, claim, languages):
+    """The second claim compares every seed with one untrained model, in one script."""
+    found = one(store, claim, resamples=4000)
+    effect = found.effect
+    every = looped(study_of(), claim, languages=languages)
+    by_seed = every.mean(axis=(1, 2))
+    np.testing.assert_allclose(effect.by_seed, by_seed, rtol=1e-9)
+    assert effect.difference == pytest.approx(every.mean(), rel=1e-9)
+    ttest = stats.ttest_1samp(by_seed, 0).confidence_interval(0.95)
+    np.testing.assert_allclose(effect.over_seeds, ttest, rtol=1e-9)
+    groups = every.mean(axis=(0, 2))
+    bootstrap = stats.bootstrap(
+        (groups,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    width = bootstrap.high - bootstrap.low
+    np.testing.assert_allclose(effect.over_questions, bootstrap, atol=0.1 * width)
+    assert found.verdict is Verdict.CONFIRMED
+    assert set(effect.languages) == set(languages)
+    assert (effect.queries, effect.groups) == (QUESTIONS * len(languages), QUESTIONS)
+
+
+def test_p_is_that_of_scipy(tmp_path):
+    """With an effect that chance may well have made."""
+
+    def value(run, task, view, measure, question):
+        small = 0.0006 if run.condition == "alpha 0.5" else 0
+        return small + skill(run, task, view, measure, question) - SHIFT.get(run.condition, 0)
+
+    study = study_of(POOL_ONLY | {"seeds": [1, 2]}, claims=[HYBRID])
+    write_runs(tmp_path, study, value=value, only=lambda run: run.condition in SHIFT)
+    effect = one(tmp_path, HYBRID, 4000, {"seeds": [1, 2]}).effect
+    every = looped(study_of(), HYBRID, value)[:2]
+    test = stats.permutation_test(
+        (every.mean(axis=(0, 2)),),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=4000,
+        rng=np.random.default_rng(2),
+    )
+    assert 0.001 < test.pvalue < 0.999
+    assert effect.p == pytest.approx(test.pvalue, abs=0.03)
+
+
+SHIFT = {"alpha 0.5": 0.1, "alpha 1.0": 0.0}
+
+
+def test_holm_counts_the_claims_of_the_study(store):
+    """By Holm's rule, over the tests alone: a claim of no difference has no p."""
+    found = answered(store, study_of({"tests": [MULTILINGUAL | {"settings": SETTINGS}]}))
+    assert [answer.effect.p is None for answer in found] == [False, False, True]
+    ordered = sorted(answer.effect.p for answer in found[:2])
+    stepped = [min(1, 2 * ordered[0]), min(1, max(2 * ordered[0], ordered[1]))]
+    assert sorted(answer.effect.p_holm for answer in found[:2]) == pytest.approx(stepped)
+    assert one(store, HYBRID).effect.p_holm == found[0].effect.p
+
+
+def test_one_seed_rests_on_questions_alone(store):
+    found = one(store, HYBRID, budget={"seeds": [2]})
+    assert found.effect.over_seeds is None
+    assert found.effect.seeds == (2,)
+    assert found.verdict is Verdict.CONFIRMED
+
+
+def test_models_that_are_not_trained_have_no_seeds(store):
+    claim = HYBRID | {"condition": "repaired", "than": "untrained"}
+    effect = one(store, claim).effect
+    assert (effect.seeds, effect.over_seeds, len(effect.by_seed)) == ((), None, 1)
+
+
+def test_seeds_are_paired_and_those_of_one_side_left_out(tmp_path):
+    study = study_of(POOL_ONLY, claims=[HYBRID])
+    write_runs(tmp_path, study, only=lambda run: (run.condition, run.seed) != ("alpha 1.0", 2))
+    found = one(tmp_path, HYBRID)
+    assert found.effect.seeds == (1, 3)
+    assert found.missing == ("alpha 1.0, seed 2",)
+    np.testing.assert_allclose(
+        found.effect.by_seed, looped(study, HYBRID).mean(axis=(1, 2))[[0, 2]], rtol=1e-9
+    )
+
+
+def test_missing_runs_are_named(tmp_path):
+    write_runs(tmp_path, study_of(POOL_ONLY), only=lambda run: run.condition != "alpha 1.0")
+    found = one(tmp_path, HYBRID)
+    assert found.verdict is Verdict.NOT_RUN
+    assert found.why == "missing: " + "; ".join(f"alpha 1.0, seed {seed}" for seed in (1, 2, 3))
+
+
+def test_subsets_that_are_missing_or_on_other_data_do_not_count(tmp_path):
+    study = study_of(POOL_ONLY, claims=[HYBRID])
+    one_run, *_ = write_runs(tmp_path, study)
+    by_name = {(run.condition, run.seed): run for run in runs(study, "small")}
+    write_run(tmp_path, by_name["alpha 0.5", 1], subsets=["en-multi", "ru-multi"])
+    write_run(tmp_path, by_name["alpha 0.5", 2], revision="0.9.0")
+    write_run(tmp_path, by_name["alpha 0.5", 3], values_on="0.9.0")
+    evidence = find(study, "alpha", "small", tmp_path)
+    whys = {gap.run.seed: gap.why for gap in evidence.gaps if gap.task == MUL}
+    assert whys == {
+        1: "1 of 3 subsets not run: de-multi",
+        2: "set apart: on revision 0.9.0 of the data, which now have 1.0.0",
+        3: "set apart: values per query on revision 0.9.0 of the data",
+    }
+    assert answers(evidence, 100)[0].verdict is Verdict.NOT_RUN
+    assert one_run.condition == "untrained"
+    assert evidence.counts(evidence.trials[0], MUL)
+
+
+def test_queries_without_value_in_one_run_are_left_out_of_all_and_counted(tmp_path):
+    def value(run, task, view, measure, question):
+        gone = run.condition == "alpha 0.5" and run.seed == 2 and question % 4 == 0
+        return math.nan if gone else skill(run, task, view, measure, question)
+
+    write_runs(tmp_path, study_of(POOL_ONLY), value=value)
+    effect = one(tmp_path, HYBRID).effect
+    kept = [question for question in range(QUESTIONS) if question % 4]
+    every = looped(study_of(), HYBRID)[:, kept]
+    assert effect.difference == pytest.approx(every.mean(), rel=1e-9)
+    assert (effect.queries, effect.left_out) == (3 * len(kept), 3 * (QUESTIONS - len(kept)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"by": "script", "values": ["Thai"]}, "no query language with script Thai"),
+        ({"collections": ["mlqa-r"]}, "no test of this budget is multilingual in mlqa-r"),
+        ({"measure": "top1"}, "alpha 0.5, seed 1: no values of top1 per query in en-multi, de-"),
+    ],
+)
+def test_claims_that_no_test_can_tell(store, changes, why):
+    found = one(store, HYBRID | changes)
+    assert found.verdict is Verdict.NOT_TESTABLE
+    assert found.why.startswith(why)
+
+
+def test_a_model_for_each_language_is_compared_on_its_languages(tmp_path):
+    conditions = [
+        *STUDY["conditions"],
+        {"name": "own", "trained": True, "each_language": True},
+    ]
+    claim = HYBRID | {"condition": "own", "than": "alpha 0.5"}
+    study = study_of(POOL_ONLY, conditions=conditions, claims=[claim])
+    write_runs(tmp_path, study, only=lambda run: run.condition in ("own", "alpha 0.5"))
+    found = one(tmp_path, claim, conditions=conditions)
+    assert set(found.effect.languages) == {"de", "ru"}
+    assert found.effect.queries == 2 * QUESTIONS
+    (whole, *_) = tables(find(study, "alpha", "small", tmp_path), "sample (not a benchmark)", "e5")
+    assert [row[0] for row in whole.body] == ["alpha 0.5", "own"]
+    assert [cell.endswith(" (2/3)") for cell in whole.body[1][2:]] == [True, True]
+    assert not any("/" in cell for cell in whole.body[0])
+    gone = next(run for run in runs(study, "small") if run.language == "ru" and run.seed == 3)
+    for file in (tmp_path / "results").glob(f"*/{gone.key}/*Retrieval.json"):
+        file.unlink()
+    assert one(tmp_path, claim, conditions=conditions).effect.seeds == (1, 2)
+
+
+@pytest.mark.parametrize(("values", "verdict"), [(["seen"], "confirmed"), (["unseen"], None)])
+def test_seen_are_the_languages_of_the_recipe(store, values, verdict):
+    """All of en, de and ru but ru are among those of MLQA-R."""
+    found = one(store, HYBRID | {"by": "seen", "values": values})
+    assert set(found.effect.languages) == ({"en", "de"} if values == ["seen"] else {"ru"})
+    assert verdict in (None, found.verdict)
+
+
+@pytest.mark.parametrize("wrong", [0, 0.1])
+def test_accuracy_of_pairs_is_known_from_map(tmp_path, wrong):
+    """With one right passage a query; if the means are others, there are several."""
+
+    def value(run, task, view, measure, question):
+        return 1 / (1 + (question + (run.condition == "alpha 1.0")) % (2 + run.seed))
+
+    claim = HYBRID | {"measure": "hit_rate_at_1"}
+    write_runs(tmp_path, study_of(POOL_ONLY, claims=[claim]), value=value, wrong_hits=wrong,
+               only=lambda run: run.condition in ("alpha 0.5", "alpha 1.0"))  # fmt: skip
+    found = one(tmp_path, claim)
+    if wrong:
+        assert found.verdict is Verdict.NOT_TESTABLE
+    else:
+        ranks = np.arange(QUESTIONS)
+        hits = [np.mean(ranks % (2 + seed) == 0) for seed in (1, 2, 3)]
+        others = [np.mean((ranks + 1) % (2 + seed) == 0) for seed in (1, 2, 3)]
+        assert found.effect.by_seed == pytest.approx(np.subtract(hits, others), abs=1e-12)
+        assert found.effect.condition == pytest.approx(np.mean(hits))
+
+
+def test_runs_that_were_asked_other_questions_are_refused(tmp_path):
+    study = study_of(POOL_ONLY, claims=[HYBRID])
+    write_runs(tmp_path, study)
+    run = next(run for run in runs(study, "small") if run.condition == "alpha 0.5")
+    folder = next((tmp_path / "results").glob(f"*/{run.key}/{MUL}.per_query"))
+    table = pl.read_parquet(folder / "en-multi.parquet")
+    table.filter(pl.col("query") != "en:007").write_parquet(folder / "en-multi.parquet")
+    with pytest.raises(CompareError, match="'en:007' of en-multi"):
+        one(tmp_path, HYBRID)
+
+
+CLAIMS = {
+    expect: Claim.model_validate(HYBRID | {"expect": expect, "published": []} | margin)
+    for expect, margin in (("higher", {}), ("lower", {}), ("within", {"margin": 0.5}))
+}
+LIMITS = st.tuples(st.floats(-2, 2), st.floats(-2, 2)).map(lambda ends: tuple(sorted(ends)))
+
+
+@given(LIMITS, LIMITS)
+def test_verdict_is_settled_only_if_both_intervals_agree(first, second):
+    """A point of each interval in every combination: settled if and only if all say the same."""
+    for expect, claim in CLAIMS.items():
+        points = product(np.linspace(*first, 9), np.linspace(*second, 9))
+        verdict = verdict_of(claim, first, second)
+        holds = {
+            {"higher": x > 0, "lower": x < 0, "within": abs(x) <= 0.5}[expect]
+            for pair in points
+            for x in pair
+        }
+        if verdict is Verdict.CONFIRMED:
+            assert holds == {True}
+        if verdict is Verdict.CONTRADICTED:
+            assert holds == {False}
+        if max(*first, *second) < -0.6:
+            assert verdict is (Verdict.CONFIRMED if expect == "lower" else Verdict.CONTRADICTED)
+        if min(*first, *second) > 0.6:
+            assert verdict is (Verdict.CONFIRMED if expect == "higher" else Verdict.CONTRADICTED)
+
+
+@given(LIMITS, LIMITS)
+def test_higher_and_lower_are_each_others_opposite(first, second):
+    opposite = {
+        Verdict.CONFIRMED: Verdict.CONTRADICTED,
+        Verdict.CONTRADICTED: Verdict.CONFIRMED,
+        Verdict.UNDECIDED: Verdict.UNDECIDED,
+    }
+    higher, lower = (verdict_of(CLAIMS[name], first, second) for name in ("higher", "lower"))
+    assert opposite[higher] is lower
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
+def test_t_interval_is_scipys(values):
+    if np.std(values, ddof=1) > 1e-6:
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        np.testing.assert_allclose(t_interval(values), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_means_over_seeds_in_words():
+    assert over_seeds([0.5], 4) == "0.5000"
+    assert over_seeds([0.52, 0.5], 4) == "0.5000 and 0.5200"
+    half = stats.t.ppf(0.975, 2) * stats.sem([0.1, 0.2, 0.4])
+    assert over_seeds([0.1, 0.2, 0.4], 3) == f"0.233 ± {half:.3f}"
