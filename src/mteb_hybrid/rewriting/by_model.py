@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 import polars as pl
@@ -155,27 +155,30 @@ def _answers(
 def _as_they_come(
     model: Model, prompts: Sequence[str], seed: int
 ) -> Iterator[tuple[str, Translated]]:
-    """Prompts and their answers. Once one fails no more are asked, but what is under way comes."""
+    """Prompts and their answers.
+
+    The next is asked when an answer was taken, so whoever keeps it first loses no more than what is
+    under way. Once one fails no more are asked, but what is under way comes.
+    """
+    waiting = list(reversed(prompts))
     failed: BaseException | None = None
     with ThreadPoolExecutor(model.at_once) as pool:
-        futures = {pool.submit(model.ask, prompt, seed): prompt for prompt in prompts}
+        asked: dict[Future[Translated], str] = {}
         try:
-            for future in as_completed(futures):
-                if future.cancelled():
-                    continue
-                if error := future.exception():
-                    failed = failed or error
-                    _give_up(model, futures)
-                else:
-                    yield futures[future], future.result()
+            while asked or (waiting and not failed):
+                while waiting and not failed and len(asked) < model.at_once:
+                    prompt = waiting.pop()
+                    asked[pool.submit(model.ask, prompt, seed)] = prompt
+                done, _ = wait(asked, return_when=FIRST_COMPLETED)
+                for future in done:
+                    prompt, error = asked.pop(future), future.exception()
+                    if error is None:
+                        yield prompt, future.result()
+                    elif failed is None:
+                        failed = error
+                        model.stop()
         except BaseException:
-            _give_up(model, futures)
+            model.stop()
             raise
     if failed:
         raise failed
-
-
-def _give_up(model: Model, futures: Iterable[Future[Translated]]) -> None:
-    model.stop()
-    for future in futures:
-        future.cancel()

@@ -33,6 +33,7 @@ SECONDS = 120.0
 """How long a whole answer may take."""
 
 _CONNECT = 20.0
+_FIRST_WAIT = 1.0
 _LARGEST = 2**20
 """Bytes of an answer that are read."""
 
@@ -122,7 +123,7 @@ class Endpoint:
         Raises:
             RewriteError: If there is no answer after `TRIES`, or the server refuses.
         """
-        wait = 1.0
+        wait = _FIRST_WAIT
         for number in range(1, TRIES + 1):
             try:
                 return self._asked(prompt, seed)
@@ -162,6 +163,7 @@ class Endpoint:
             with post(
                 self._url,
                 json=body,
+                headers={"Accept-Encoding": "identity"},
                 auth=self._authorised,  # else requests looks for a password in ~/.netrc
                 stream=True,
                 allow_redirects=False,
@@ -232,7 +234,7 @@ def _address(url: str) -> str:
 def _body(response: "Response") -> bytes:
     """All that a server sends, in time: each piece may come late, and there may be many."""
     began, parts, size = time.monotonic(), list[bytes](), 0
-    for part in response.iter_content(2**14):
+    while part := response.raw.read1(2**14):
         parts.append(part)
         size += len(part)
         if size > _LARGEST:
