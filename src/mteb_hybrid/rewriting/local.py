@@ -49,13 +49,23 @@ class LocalModel:
         check_files(folder, None)
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype="auto", use_safetensors=True, trust_remote_code=False
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype="auto",
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         except (OSError, ValueError) as error:
             raise RewriteError(
                 f"--local {folder}: no causal language model with safetensors weights ({error})"
             ) from None
+        model, about = loaded
+        if about["missing_keys"]:
+            raise RewriteError(
+                f"--local {folder}: no causal language model: its weights lack "
+                f"{min(about['missing_keys'])}, which would be random"
+            )
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model = model.to(self._device).eval()
         self.by = f"local/{folder.resolve().name}"
