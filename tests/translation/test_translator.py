@@ -5,6 +5,7 @@ import sqlite3
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig, NllbTokenizer
 
 from mteb_hybrid.models.contents import ModelError, folder_hash
@@ -173,6 +174,18 @@ def test_weights_that_are_cut_short_are_refused(nllb, tmp_path):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(ModelError, match=r"model\.safetensors: damaged or cut short"):
+        Translator(str(folder))
+
+
+def test_weights_that_lack_a_part_are_refused(nllb, tmp_path):
+    """Else that part would be random, and so would be every translation."""
+    folder = tmp_path / "half"
+    shutil.copytree(nllb, folder)
+    weights = load_file(folder / "model.safetensors")
+    lost = min(name for name in weights if "decoder.layers" in name)
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TranslationError, match=rf"weights lack {lost}, which would be random"):
         Translator(str(folder))
 
 

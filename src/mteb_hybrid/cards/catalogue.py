@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
+from mteb_hybrid.cards.rewritten import with_rewritten
 from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.languages.near import did_you_mean
 
@@ -29,19 +30,21 @@ def task_cards(folder: Path | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in the order of their file names.
 
     Args:
-        folder: Where to look; by default the cards that ship with the package, and those in the
-            folder that the environment variable ``MTEB_HYBRID_TASKS`` names.
+        folder: Where to look; by default the cards that ship with the package, those in the
+            folder that the environment variable ``MTEB_HYBRID_TASKS`` names, and those of
+            rewritten queries.
 
     Raises:
         CardError: If that folder does not exist, any card is bad (it is never skipped), or two
             have the same name.
+        DataError: If what is said of rewritten queries is malformed.
     """
     if folder is not None:
         return _cards((folder,))
     own = os.environ.get(TASKS_VARIABLE)
     if own and not Path(own).is_dir():
         raise CardError(f"{own}: no such folder; {TASKS_VARIABLE} must name one with task cards")
-    return _cards((card_folder(), *([Path(own)] if own else [])))
+    return with_rewritten(_cards((card_folder(), *([Path(own)] if own else []))))
 
 
 @cache
@@ -68,7 +71,7 @@ def _toml_files(folder: Path) -> Iterator[Path]:
 
 def collections() -> dict[str, TaskCard]:
     """All cards by the name of their file, such as ``xquad-r``; benchmarks before samples."""
-    cards = sorted(task_cards().values(), key=lambda card: (card.kind, card.file.name))
+    cards = sorted(task_cards().values(), key=lambda card: (card.kind, card.file.stem))
     return {card.file.stem: card for card in cards}
 
 

@@ -2,6 +2,7 @@
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.cards.source import FileSource
 from mteb_hybrid.cards.translations import digest, provenance, translations
 from mteb_hybrid.retrieval.views import Setting, View, views
@@ -55,8 +56,8 @@ def card_settings(card: TaskCard) -> tuple[Setting, ...]:
 def data_revision(card: TaskCard, setting: Setting) -> str:
     """The revision of all that a task measures on.
 
-    It is that of the files, and what stands for the rows that are left out and for translated
-    queries.
+    It is that of the files, and what stands for the rows that are left out, and for rewritten and
+    translated queries.
 
     Raises:
         DataError: As `task_views`.
@@ -64,6 +65,8 @@ def data_revision(card: TaskCard, setting: Setting) -> str:
     revision = card.source.revision
     if card.source.known_faults.listed:
         revision += f"+left-out-{card.source.known_faults.digest}"
+    if isinstance(card, RewrittenCard):
+        revision += f"+{card.rewrite}-{card.digest}"
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         revision += f"+translated-{digest(translated)}"
     return revision
@@ -97,6 +100,8 @@ def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
         found = views(setting, tuple(card.languages))
         if (own := card.source.subsets) is not None:
             found = {name: view for name, view in found.items() if name in own}
+    if isinstance(card, RewrittenCard):
+        found = {name: view for name, view in found.items() if card.has(view)}
     if setting is Setting.CROSSLINGUAL:
         found |= translated_views(card)
     return {name: view for name, view in found.items() if name not in card.source.empty_subsets}

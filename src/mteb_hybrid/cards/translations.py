@@ -82,9 +82,13 @@ def overlay_folder(collection: str) -> Path:
     Args:
         collection: Name of its card's file, such as ``scifact``.
     """
+    return overlays("translated-queries") / collection
+
+
+def overlays(kind: str) -> Path:
+    """Where the overlays of one kind are, a folder for each collection."""
     data = os.environ.get(DATA_VARIABLE)
-    root = Path(data) if data else data_folder()
-    return root / "translated-queries" / collection
+    return (Path(data) if data else data_folder()) / kind
 
 
 def provenance(card: TaskCard) -> Provenance | None:

@@ -19,6 +19,8 @@ from mteb_hybrid.commands.mine import mine
 from mteb_hybrid.commands.models import models_app
 from mteb_hybrid.commands.repair import repair
 from mteb_hybrid.commands.report import report
+from mteb_hybrid.commands.rewrite import rewrite
+from mteb_hybrid.commands.robustness import robustness
 from mteb_hybrid.commands.run import run
 from mteb_hybrid.commands.study import study_app
 from mteb_hybrid.commands.submit import submit
@@ -91,10 +93,12 @@ for command in (
     mine,
     teach,
     translate,
+    rewrite,
     export,
     submit,
     table,
     compare,
+    robustness,
     report,
     bias,
     repair,

@@ -12,6 +12,7 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.new_card import PROMPT, About, write_card
+from mteb_hybrid.cards.rewritten import ORIGINAL, RewrittenCard, rewrite_provenance
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.commands.terminal import say
@@ -106,6 +107,8 @@ def show_task(
         lines["queries translated by"] = f"{found.system}, {found.revision}, {found.date}: {pairs}"
         if cut:
             lines["translations cut"] = f"{cut}, by the length limit"
+    if isinstance(card, RewrittenCard):
+        lines |= _rewritten(card)
     say(card.title)
     for key, value in lines.items():
         say(f"  {key}: {value}")
@@ -115,6 +118,17 @@ def show_task(
         say(f"  {task_name(card, setting)}: {len(subsets)} subsets: {shown}")
     if not card_settings(card):
         say(f"  {NO_SETTING}")
+
+
+def _rewritten(card: RewrittenCard) -> dict[str, str]:
+    """What is said of rewritten queries."""
+    counts = " ".join(f"{x} {found.queries}" for x, found in card.rewrites.items())
+    about = rewrite_provenance(card.of)
+    if about is None or card.rewrite == ORIGINAL:
+        return {"queries": counts}
+    found = about.kinds[card.rewrite]
+    options = "".join(f", {key} {value}" for key, value in found.options.items())
+    return {"queries rewritten by": f"{found.by}, {found.date}{options}: {counts}"}
 
 
 @tasks_app.command("new")

@@ -6,7 +6,8 @@ from mteb.abstasks.task_metadata import TaskMetadata
 from pydantic import PrivateAttr, ValidationError
 
 from mteb_hybrid.cards.card import CardError, TaskCard
-from mteb_hybrid.cards.tasks import data_revision, task_views
+from mteb_hybrid.cards.rewritten import ORIGINAL, RewrittenCard, rewrite_provenance
+from mteb_hybrid.cards.tasks import card_settings, data_revision, task_name, task_views
 from mteb_hybrid.cards.translations import provenance
 from mteb_hybrid.retrieval.views import Setting
 
@@ -46,6 +47,14 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     if card.source.known_faults.listed:
         description += f" {card.source.known_faults}"
     fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
+    adapted_from = card.metadata.adapted_from
+    if isinstance(card, RewrittenCard):
+        adapted_from = [*adapted_from, *(task_name(card.of, own) for own in card_settings(card.of))]
+        about = rewrite_provenance(card.of)
+        if about and card.rewrite != ORIGINAL:
+            made = about.kinds[card.rewrite]
+            description += f" Queries were rewritten by {made.by} ({made.date})."
+            fields["sample_creation"] = "multiple"
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         codes = {**translated.languages, **codes}
         description += (
@@ -73,7 +82,7 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
                 "path": card.source.repository,
                 "revision": data_revision(card, setting),
             },
-            adapted_from=card.metadata.adapted_from or None,
+            adapted_from=adapted_from or None,
             reference=card.metadata.reference or None,
             **fields,
         )

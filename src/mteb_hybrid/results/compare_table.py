@@ -32,9 +32,10 @@ def read_models(folders: Sequence[Path]) -> dict[str, pl.DataFrame]:
         folders: One model's results each: MODEL/REVISION, or MODEL if it has one revision.
 
     Raises:
-        CompareError: If a folder has no per-query values, or those of several models.
+        CompareError: If a folder has no per-query values, or those of several models, or there is
+            one only.
     """
-    return {name: read_per_query(folder) for name, folder in _folders(folders).items()}
+    return {name: read_per_query(folder) for name, folder in _compared(folders).items()}
 
 
 def shared_data(folders: Sequence[Path]) -> dict[str, str]:
@@ -47,7 +48,7 @@ def shared_data(folders: Sequence[Path]) -> dict[str, str]:
         CompareError: If the models are on different revisions of the data of a task.
     """
     found: dict[str, tuple[str, str]] = {}
-    for name, folder in _folders(folders).items():
+    for name, folder in _compared(folders).items():
         for task, revision in data_revisions(folder).items():
             before, other = found.setdefault(task, (name, revision))
             if other != revision:
@@ -79,8 +80,22 @@ def _is_other(task: str, revision: str | None) -> bool:
     return task in tasks and revision not in (None, data_revision(*tasks[task]))
 
 
-def _folders(given: Sequence[Path]) -> dict[str, Path]:
-    """The folder of each model, by its name."""
+def _compared(given: Sequence[Path]) -> dict[str, Path]:
+    found = model_folders(given)
+    if len(found) < 2:
+        raise CompareError("nothing to compare with; name the results folders of two models")
+    return found
+
+
+def model_folders(given: Sequence[Path]) -> dict[str, Path]:
+    """The folder MODEL/REVISION of each model, by its name.
+
+    Args:
+        given: As for `read_models`.
+
+    Raises:
+        CompareError: If a folder has no per-query values, or those of several models.
+    """
     found: dict[Path, tuple[str, str]] = {}
     for one in given:
         folder = _revision_folder(one)
@@ -88,8 +103,6 @@ def _folders(given: Sequence[Path]) -> dict[str, Path]:
             raise CompareError(f"{one}: named twice; name two models, or two revisions of one")
         model = evaluated_model(folder)
         found[folder] = model.title, model.revision
-    if len(found) < 2:
-        raise CompareError("nothing to compare with; name the results folders of two models")
     names = labels(found.values())
     folders: dict[str, Path] = {}
     for folder, model_revision in found.items():

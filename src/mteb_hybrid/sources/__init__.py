@@ -10,9 +10,11 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, pairs, parallel
+from mteb_hybrid.sources.rewritten import rewritten_queries, with_rewritten_queries
 
 READERS = {
     "beir": beir.read,
@@ -47,7 +49,11 @@ def load_collection(card: TaskCard | str) -> Collection:
         card = collection_card(card)
     key = (str(card.file), card.model_dump_json(), os.environ.get(DATA_VARIABLE))
     if key not in _recent:
-        _recent[key] = READERS[card.source.format](card)
+        _recent[key] = (
+            with_rewritten_queries(load_collection(card.of), card)
+            if isinstance(card, RewrittenCard)
+            else READERS[card.source.format](card)
+        )
         while len(_recent) > 4:
             del _recent[next(iter(_recent))]
     return _recent[key]
@@ -65,6 +71,8 @@ def load_queries(card: TaskCard) -> pl.DataFrame:
     Raises:
         DataError: As `load_collection`.
     """
+    if isinstance(card, RewrittenCard):
+        return rewritten_queries(load_queries(card.of), card)
     if card.source.format in QUERY_READERS:
         return QUERY_READERS[card.source.format](card)
     return load_collection(card).queries

@@ -81,12 +81,12 @@ class TranslationCache:
         except sqlite3.OperationalError as error:  # a full disk, a folder that is read-only, a lock
             raise TranslationError(
                 f"{self._file}: {error}. Make room, or set XDG_CACHE_HOME to another folder; what "
-                "is in the file is not translated again."
+                "is in the file is not made again."
             ) from None
         except sqlite3.DatabaseError as error:
             raise TranslationError(
-                f"{self._file}: not a cache of translations ({error}). Remove the file; what is in "
-                "it will be translated again."
+                f"{self._file}: not a cache of {self._file.stem} ({error}). Remove the file; what "
+                "is in it will be made again."
             ) from None
 
     def _key(self, text: str) -> bytes:

@@ -100,8 +100,12 @@ class Translator:
         except TranslationError as error:
             raise TranslationError(f"{name}: {error}") from None
         try:
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                name, dtype=getattr(torch, self.options.dtype), use_safetensors=True, **where
+            loaded: Any = AutoModelForSeq2SeqLM.from_pretrained(
+                name,
+                dtype=getattr(torch, self.options.dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+                **where,
             )
         except OSError as error:
             raise TranslationError(
@@ -110,6 +114,12 @@ class Translator:
                 "a pull request (refs/pr/45 for facebook/nllb-200-distilled-600M), or a folder "
                 "that save_pretrained wrote."
             ) from None
+        model, about = loaded
+        if about["missing_keys"]:
+            raise TranslationError(
+                f"{name}: its weights lack {min(about['missing_keys'])}, which would be random; "
+                "it is no whole translation model, get it again or choose another"
+            )
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model: Any = model.to(self._device).eval()
         # The options have the length, and an end that is forced would hide that it was reached.

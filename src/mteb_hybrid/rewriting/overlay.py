@@ -1,0 +1,261 @@
+"""Keeps rewritten queries beside their collection: see `mteb_hybrid.cards.rewritten`."""
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.rewritten import (
+    InLanguage,
+    RewriteProvenance,
+    Rewrites,
+    checksum,
+    rewrite_provenance,
+    rewrites_folder,
+)
+from mteb_hybrid.cards.translations import PROVENANCE
+from mteb_hybrid.files.lines import json_line, write_lines
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import whole, write_text
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.sources import load_collection
+from mteb_hybrid.sources.rewritten import Rows, of_kind, originals, read_rewrites, without
+
+
+class RewriteError(ValueError):
+    """What cannot be rewritten. The message says what was found, expected, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Rewrites of one kind that are to be kept.
+
+    Attributes:
+        kind: The kind.
+        by: As in `Rewrites`.
+        options: Likewise.
+        texts: By language and id, without the language.
+        rejected: By language, how many were not kept, by reason.
+    """
+
+    kind: str
+    by: str
+    options: Mapping[str, str | int | float]
+    texts: Mapping[str, Mapping[str, str]]
+    rejected: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def keep(card: TaskCard, made: Made) -> RewriteProvenance:
+    """Add the rewrites of one kind to those of other kinds, and of other processes.
+
+    They replace earlier ones of the same kind: in their languages, if those were made by the same
+    with the same options, else in all. A file comes before what names
+    it, and a kind that is rewritten anew is forgotten before its files change: whenever this is
+    interrupted, all that is named is there.
+
+    Args:
+        card: The collection's card.
+        made: The rewrites.
+
+    Returns:
+        What is said of all rewrites now.
+
+    Raises:
+        RewriteError: If no rewrite is left.
+        DataError: If what is there is malformed.
+    """
+    if not any(made.texts.values()):
+        reasons = {reason for some in made.rejected.values() for reason in some}
+        why = f" ({', '.join(sorted(reasons))})" if reasons else ""
+        raise RewriteError(f"{card.title}, {made.kind}: no rewrite was made{why}")
+    folder = rewrites_folder(card.file.stem)
+    collection = load_collection(card)
+    with lock(folder):
+        about = rewrite_provenance(card) or RewriteProvenance(kinds={}, original={})
+        before = about.kinds.get(made.kind)
+        alike = before and (before.by, before.options) == (made.by, dict(made.options))
+        named = {*about.original, *made.texts}
+        languages = [language for language in card.languages if language in named]
+        rows = _rows(folder, collection, languages, about.original)
+        changed = {
+            language: _with_kind(rows[language], made.kind, made.texts.get(language, {}))
+            for language in languages
+            if language in made.texts or (before and not alike and language in before.languages)
+        }
+        changed = {language: new for language, new in changed.items() if new != rows[language]}
+        if before and changed:
+            others = {kind: found for kind, found in about.kinds.items() if kind != made.kind}
+            _write(folder, _said(others, about.excluded, rows, collection))
+        for language, new in changed.items():
+            with whole(folder / f"{language}.jsonl") as part:
+                write_lines(part, (json_line({"id": id_, **row}) for id_, row in new.items()))
+        new_kind = Rewrites(
+            by=made.by,
+            options=dict(made.options),
+            date=before.date if before and not changed else date.today(),
+            languages=_languages(made.kind, rows | changed, about.excluded, collection),
+            rejected=_in_order(
+                card, {**(before.rejected if before and alike else {}), **made.rejected}
+            ),
+        )
+        kinds = about.kinds | {made.kind: new_kind}
+        about = _said(kinds, about.excluded, rows | changed, collection)
+        _write(folder, about)
+    return about
+
+
+def adopt(
+    card: TaskCard, by: str | None, excluded_lines: Mapping[str, Iterable[int]]
+) -> RewriteProvenance:
+    """Take over the files that are there: write the provenance of what others wrote.
+
+    Args:
+        card: The collection's card.
+        by: Who or what wrote the kinds of which no provenance is told, or which were altered; if
+            None, there may be none such.
+        excluded_lines: Lines of the files, counted from 1, whose queries are left out of all kinds.
+            A language that is not named keeps what is left out of it.
+
+    Returns:
+        What is said of all rewrites now.
+
+    Raises:
+        RewriteError: If there are no files, a line does not exist, or nobody is named.
+        DataError: If a file is malformed.
+    """
+    folder = rewrites_folder(card.file.stem)
+    collection = load_collection(card)
+    with lock(folder):
+        languages = [x for x in card.languages if (folder / f"{x}.jsonl").is_file()]
+        if not languages:
+            raise RewriteError(
+                f"{folder}: no rewritten queries; expected a file for each language, such as "
+                f"{next(iter(card.languages))}.jsonl, with lines "
+                '{"id": id of a query, "paraphrase": …}'
+            )
+        about = rewrite_provenance(card) or RewriteProvenance(kinds={}, original={})
+        rows = _rows(folder, collection, languages, languages)
+        excluded = about.excluded | {
+            language: [_id(folder, language, rows, number) for number in numbers]
+            for language, numbers in excluded_lines.items()
+        }
+        kinds = {}
+        for kind in dict.fromkeys(k for x in languages for row in rows[x].values() for k in row):
+            before = about.kinds.get(kind)
+            now = _languages(kind, rows, about.excluded, collection)
+            if before and _checksums(before.languages) == _checksums(now):
+                found = _languages(kind, rows, excluded, collection)
+                kinds[kind] = before.model_copy(update={"languages": found})
+                continue
+            if by is None:
+                raise RewriteError(
+                    f"{folder}: of the rewrites {kind!r}, as they are, {PROVENANCE} does not tell; "
+                    "say who or what made them: --adopt WHO"
+                )
+            found = _languages(kind, rows, excluded, collection)
+            kinds[kind] = Rewrites(by=by, date=date.today(), languages=found)
+        about = _said(kinds, excluded, rows, collection)
+        _write(folder, about)
+    return about
+
+
+def _rows(
+    folder: Path, collection: Collection, languages: Iterable[str], there: Container[str]
+) -> dict[str, Rows]:
+    """What the files of some languages hold; nothing of those that may be missing."""
+    found: dict[str, Rows] = {}
+    for language in languages:
+        file = folder / f"{language}.jsonl"
+        known = collection.queries.filter(language=language)["id"]
+        read = language in there or file.is_file()
+        found[language] = read_rewrites(file, known, language) if read else {}
+    return found
+
+
+def _with_kind(rows: Rows, kind: str, texts: Mapping[str, str]) -> Rows:
+    """Rewrites with other ones of one kind; what has none at all is no row."""
+    others = {id_: {k: text for k, text in row.items() if k != kind} for id_, row in rows.items()}
+    both = {
+        id_: others.get(id_, {}) | ({kind: texts[id_]} if id_ in texts else {})
+        for id_ in dict.fromkeys([*others, *texts])
+    }
+    return {id_: row for id_, row in both.items() if row}
+
+
+def _languages(
+    kind: str,
+    rows: Mapping[str, Rows],
+    excluded: Mapping[str, Iterable[str]],
+    collection: Collection,
+) -> dict[str, InLanguage]:
+    found = {
+        language: _in_language(
+            language, of_kind(without(own, excluded.get(language, ())), kind), collection
+        )
+        for language, own in rows.items()
+    }
+    return {language: told for language, told in found.items() if told}
+
+
+def _said(
+    kinds: Mapping[str, Rewrites],
+    excluded: Mapping[str, list[str]],
+    rows: Mapping[str, Rows],
+    collection: Collection,
+) -> RewriteProvenance:
+    about = RewriteProvenance(kinds=dict(kinds), original={}, excluded=dict(excluded))
+    found = {
+        language: _in_language(
+            language,
+            originals(without(own, excluded.get(language, ())), about.kinds_in(language)),
+            collection,
+        )
+        for language, own in rows.items()
+    }
+    original = {language: told for language, told in found.items() if told}
+    return about.model_copy(update={"original": original})
+
+
+def _in_language(language: str, texts: dict[str, str], collection: Collection) -> InLanguage | None:
+    ids = [f"{language}:{id_}" for id_ in texts]
+    queries = collection.queries.filter(pl.col("id").is_in(ids))
+    judged = collection.judged(queries, collection.passages).filter(pl.col("relevance") > 0)
+    answers = collection.passages.join(judged, left_on="id", right_on="passage_id", how="semi")
+    there = set(answers["language"])
+    if not texts or not there:
+        return None
+    return InLanguage(
+        queries=len(texts),
+        sha256=checksum(texts),
+        passages=[x for x in collection.languages if x in there],
+    )
+
+
+def _in_order(
+    card: TaskCard, rejected: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    """In the order of the card, and of the alphabet, and without what has none."""
+    return {x: dict(sorted(rejected[x].items())) for x in card.languages if rejected.get(x)}
+
+
+def _checksums(languages: Mapping[str, InLanguage]) -> dict[str, str]:
+    return {language: found.sha256 for language, found in languages.items()}
+
+
+def _id(folder: Path, language: str, rows: Mapping[str, Rows], number: int) -> str:
+    ids = list(rows.get(language, ()))
+    if not 1 <= number <= len(ids):
+        raise RewriteError(
+            f"--exclude {language}={number}: {folder}/{language}.jsonl has {len(ids)} lines"
+        )
+    return ids[number - 1]
+
+
+def _write(folder: Path, about: RewriteProvenance) -> None:
+    if not about.kinds:
+        (folder / PROVENANCE).unlink(missing_ok=True)
+    else:
+        write_text(folder / PROVENANCE, about.model_dump_json(indent=2) + "\n")
