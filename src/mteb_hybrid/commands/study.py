@@ -259,14 +259,10 @@ def _runs(
 ) -> "tuple[Study, list[Run]]":
     """A study, and the runs of it that were asked for."""
     from mteb_hybrid.languages.near import did_you_mean
-    from mteb_hybrid.studies.catalogue import find_study, read_study
+    from mteb_hybrid.studies.catalogue import read_study
     from mteb_hybrid.studies.plan import runs
 
-    read = read_study(study)
-    if budget.value not in read.budgets:
-        raise ValueError(
-            f"{find_study(study)}: has no budget {budget.value!r}; it has {', '.join(read.budgets)}"
-        )
+    read = read_study(study, budget.value)
     found = runs(read, budget.value)
     names = dict.fromkeys(name for one in read.conditions for name in one.names)
     for name in conditions or ():

@@ -45,6 +45,11 @@ def select_tasks(
             chosen += own
         elif name in tasks:
             chosen.append(name)
+        elif base := [one for one in cards if name.startswith(f"{one}-")]:
+            raise SelectionError(
+                f"no collection {name!r}: no such rewritten queries of {max(base, key=len)} are at "
+                "hand, see `mteb-hybrid rewrite --help`"
+            )
         else:
             raise SelectionError(
                 f"no collection or task {name!r}{did_you_mean(name, [*cards, *tasks])} There are "

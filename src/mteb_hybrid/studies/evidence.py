@@ -18,11 +18,8 @@ from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.store import Store
-from mteb_hybrid.studies.study import BudgetName, Study
+from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
-
-HITS = ("hit_rate_at_1", "accuracy")
-"""Two names of MTEB's for the share of queries whose first passage is right."""
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,10 @@ class Condition(Table):
         return [f"{self.name} {value}" for value in values] or [self.name]
 
 
+HITS = ("hit_rate_at_1", "accuracy")
+"""Two names of MTEB's for the share of queries whose first passage is right."""
+
+
 class Published(Table):
     """Figures of the literature for the two conditions of a claim.
 
@@ -81,7 +85,7 @@ class Claim(Table):
         condition: Name of a condition.
         than: Name of the condition that it is compared with.
         setting: In which setting.
-        measure: Of that setting's measures.
+        measure: Of that setting's measures, or one of `HITS` where each query has one answer.
         expect: How the condition's figure is claimed to be: ``higher`` or ``lower`` than the
             other's, or ``within`` `margin` of it.
         margin: For ``within``, in units of the measure.
@@ -185,6 +189,13 @@ class Study(Table):
                     raise ValueError(
                         f"claim {claim.text!r}: no condition {name!r}{did_you_mean(name, names)} "
                         f"There are {', '.join(names)}"
+                    )
+            tasks = [t for b in self.budgets.values() for test in b.tests for t in test.tasks]
+            for name in claim.collections:
+                if name not in tasks:
+                    raise ValueError(
+                        f"claim {claim.text!r}: no budget tests on {name!r}; they do on "
+                        f"{', '.join(dict.fromkeys(tasks))}"
                     )
         if any(condition.repair for condition in self.conditions):
             for name, budget in self.budgets.items():
