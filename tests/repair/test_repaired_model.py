@@ -475,6 +475,22 @@ def test_the_command_tells_what_to_run_next(tiny_model, texts, tmp_path, monkeyp
     assert "No repair needed" in none and "Evaluate both" not in none
 
 
+@pytest.mark.parametrize("vectors", [False, True])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_loaded(
+    vectors, tiny_model, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mteb_hybrid.repair.apply.load_model", None)
+    (tmp_path / "file").touch()
+    np.save(tmp_path / "old.npy", np.ones((1, 16)))
+    command = ["repair", str(tiny_model), "--texts", str(texts)]
+    command += ["--vectors", str(tmp_path / "old.npy")] if vectors else []
+    error = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "file" / "x.npy")]).exception
+    assert (type(error), error.filename) == (NotADirectoryError, str(tmp_path / "file"))
+    if vectors:
+        said = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "old.npy")]).exception
+        assert "the vectors to repair; choose another" in str(said)
+
+
 def test_what_is_no_model_is_told_before_the_texts_are_read(tmp_path):
     (tmp_path / "empty").mkdir()
     command = ["repair", str(tmp_path / "empty"), "--texts", str(tmp_path), "-o", "x"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import lines, text_of
+from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.load import load_model
@@ -27,7 +28,7 @@ from mteb_hybrid.repair.model import (
 from mteb_hybrid.repair.offline import shipped_repair
 from mteb_hybrid.repair.outcome import fit_model, seconds_text, where_text
 from mteb_hybrid.repair.sample import RepairError
-from mteb_hybrid.repair.stored import repair_file
+from mteb_hybrid.repair.stored import check_target, repair_file
 from mteb_hybrid.repair.texts import Corpus, read_corpus
 from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
 
@@ -91,6 +92,7 @@ def repair_folder(
 
     Raises:
         RepairError, ModelError, DataError, ExportError: If model, texts or folder cannot be used.
+        OSError: If the folder cannot be made.
     """
     repair = vector_repair(method)
     if repair.needs != "nothing":
@@ -106,6 +108,7 @@ def repair_folder(
             f"{name}: no name as org/name, or registered already; choose another --name, or "
             "--overwrite"
         )
+    check_writable(folder.parent)
     corpus = read_corpus(texts, per_language, seed)
     loaded: Any = load_model(source, revision, device)
     said = repair_model(
@@ -201,7 +204,9 @@ def repair_vectors(
 
     Raises:
         RepairError, ModelError, DataError: If model, texts or vectors cannot be used.
+        OSError: If the new file cannot be written.
     """
+    check_target(vectors, target, overwrite)
     if texts is None:
         fitted, unit = _repair_of(source)
     else:
@@ -225,7 +230,7 @@ def repair_vectors(
         new = fitted(rows, _as_fitted(fitted, spoken or of_file))
         return np.asarray(normalised(new), new.dtype) if unit else new
 
-    count, width = repair_file(vectors, target, change, overwrite=overwrite)
+    count, width = repair_file(vectors, target, change)
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
 
 

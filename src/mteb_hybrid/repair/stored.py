@@ -10,35 +10,25 @@ import numpy.typing as npt
 import polars as pl
 
 from mteb_hybrid.files.parquet import read_parquet
+from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.repair.sample import RepairError
 
 Vectors = npt.NDArray[Any]
 
 
-def repair_file(
-    source: Path,
-    target: Path,
-    repair: Callable[[Vectors, list[str] | None], Vectors],
-    *,
-    overwrite: bool = False,
-) -> tuple[int, int]:
-    """Repair the vectors in a file, into another of the same kind.
+def check_target(source: Path, target: Path, overwrite: bool) -> None:
+    """Find out whether repaired vectors can be written, before any work is done.
 
     Args:
-        source: ``.npy`` of shape (N, D); or ``.parquet`` with one column of lists of numbers, and
-            perhaps one called ``language``. Other columns stay as they are.
-        target: Written whole, or not at all.
-        repair: Vectors, and the language of each if the file says, to new ones.
+        source: The file that they are in.
+        target: The file for the repaired ones.
         overwrite: Whether to replace what is there.
 
-    Returns:
-        N and D.
-
     Raises:
-        RepairError: If the file is neither, vectors differ in width, or the target is the source,
-            or is there and may not be replaced.
-        DataError: If a Parquet file cannot be read.
+        RepairError: If the target is the source, is of another kind, or is there and may not be
+            replaced.
+        OSError: If its folder cannot be written to.
     """
     if source.resolve() == target.resolve():
         raise RepairError(f"{target}: the vectors to repair; choose another --output")
@@ -46,6 +36,27 @@ def repair_file(
         raise RepairError(f"{target}: is there already; choose another --output, or --overwrite")
     if source.suffix != target.suffix:
         raise RepairError(f"{target}: expected a {source.suffix} file, as {source.name} is one")
+    check_writable(target.parent)
+
+
+def repair_file(
+    source: Path, target: Path, repair: Callable[[Vectors, list[str] | None], Vectors]
+) -> tuple[int, int]:
+    """Repair the vectors in a file, into another of the same kind.
+
+    Args:
+        source: ``.npy`` of shape (N, D); or ``.parquet`` with one column of lists of numbers, and
+            perhaps one called ``language``. Other columns stay as they are.
+        target: Written whole, or not at all; what is there is replaced.
+        repair: Vectors, and the language of each if the file says, to new ones.
+
+    Returns:
+        N and D.
+
+    Raises:
+        RepairError: If the file is neither, or vectors differ in width.
+        DataError: If a Parquet file cannot be read.
+    """
     if source.suffix == ".npy":
         try:
             # Not loaded: a header may tell of more than the file has.
