@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 HOOK = ("mteb_hybrid.pth", "mteb_hybrid.start")
 MODES = ("wheel", "wheel-from-sdist", "editable")
-NOT_COPIED = (".*", "__pycache__", "*.egg-info", "dist", "build", "demo-results")
+NOT_COPIED = (".*", "__pycache__", "*.egg-info", "dist", "build", "demo-results", "study-runs")
 
 # What a user sees: mteb alone is imported first, and finds our tasks through the hook.
 PROBE = """

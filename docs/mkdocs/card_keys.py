@@ -1,4 +1,4 @@
-"""The keys of task and recipe cards: read from the classes that check the cards."""
+"""The keys of task, recipe and study cards: read from the classes that check the cards."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ from pydantic.fields import FieldInfo
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.studies.study import Study
 
-CARDS: dict[str, type[BaseModel]] = {"task": TaskCard, "recipe": Recipe}
+CARDS: dict[str, type[BaseModel]] = {"task": TaskCard, "recipe": Recipe, "study": Study}
 WORDS = {
     "string": "text",
     "integer": "whole number",
@@ -21,7 +22,7 @@ WORDS = {
 }
 
 
-def card_keys(card: Literal["task", "recipe"]) -> str:
+def card_keys(card: Literal["task", "recipe", "study"]) -> str:
     """All tables of a card with their keys: what each means, its type, and its default."""
     return "\n\n".join(_table(CARDS[card], ""))
 

@@ -31,6 +31,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "benchmarks/README.md": "results/benchmarks.md",
     "models/README.md": "reference/recipes.md",
+    "studies/README.md": "reference/studies.md",
     "tasks/README.md": "reference/task-cards.md",
 }
 GENERATED: dict[str, Callable[..., str]] = {

@@ -30,10 +30,17 @@ from docs.conftest import ROOT
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.studies.study import Study
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "tasks/README.md", "models/README.md", "docs/**/*.md")
+    for pattern in (
+        "*.md",
+        "tasks/README.md",
+        "models/README.md",
+        "studies/README.md",
+        "docs/**/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 # What a block may be written in; text is shown, all else runs.
@@ -62,6 +69,7 @@ def check_toml(example) -> None:
     """A whole card may differ from a valid one in values that are ``...`` only; so may a part."""
     card = tomllib.loads(str(example.parsed))
     schema: Any = Recipe if {"model", "batches", "training"} & card.keys() else TaskCard
+    schema = Study if {"conditions", "claims", "budgets"} & card.keys() else schema
     try:
         schema.model_validate(card)
     except ValidationError as error:

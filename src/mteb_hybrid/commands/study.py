@@ -194,9 +194,10 @@ def study_status(
     say("", f"{len(found) - len(missing)} of {len(found)} runs are complete.")
     old = outdated(_name(study), budget, all_runs(read, budget.value), kept)
     if old:
+        more = ", ..." if len(old) > 5 else ""
         say(
-            f"{len(old)} earlier runs are of another version of this study, its recipes or data "
-            f"({', '.join(old[:5])}{', ...' if len(old) > 5 else ''}); they are not used."
+            "Not used, as they are of another version of this study, its recipes or data: "
+            f"{len(old)} ({', '.join(old[:5])}{more})."
         )
     if missing:
         say(f"Go on: {_command('run', study, budget, store)}")

@@ -59,12 +59,11 @@ def _resolve(place: Sequence[str | int], card: type[BaseModel]) -> tuple[str, li
     keys: list[str] = []
     known: list[str] = []
     for part in place:
+        if part == "[key]":  # the error is in the key itself
+            break
         if isinstance(part, int):
             keys.append(str(part))
         elif free := _find(kind, _is_free):
-            # "[key]" marks an error in the key itself.
-            if part == "[key]":
-                break
             keys.append(part)
             kind = get_args(free)[1]
         elif model := _find(kind, _is_table):

@@ -87,9 +87,9 @@ def _check_held_out(recipe: Recipe) -> None:
     if recipe.evaluation is None:
         return
     held_out = recipe.evaluation.collection
-    texts = _texts(held_out)
+    texts = texts_of(held_out)
     for data in recipe.data:
-        same = data.format == "collection" and _texts(data.path) == texts
+        same = data.format == "collection" and texts_of(data.path) == texts
         shared = set(data.tasks() or ()) & set(collection_tasks(held_out))
         if same or shared:
             raise ValueError(
@@ -98,7 +98,7 @@ def _check_held_out(recipe: Recipe) -> None:
             )
 
 
-def _texts(collection: str) -> str:
+def texts_of(collection: str) -> str:
     """What two collections of the same texts have in common."""
     source = collection_card(collection).source
     return source.path if isinstance(source, FileSource) else source.repository

@@ -8,12 +8,15 @@ from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import card_folder, collections
+from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.evaluation.select import SelectionError
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.recipes.explain import explain
-from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.recipes.recipe import texts_of
+from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.study import Budget, Study
 
 
@@ -68,9 +71,25 @@ def read_study(source: str | Path) -> Study:
     except ValidationError as error:
         said = explain(error.errors(), Study, str(file), "studies/README.md")
         raise CardError(said) from None
+    _check_claims(study, file)
     for name, budget in study.budgets.items():
         _check(study, name, budget, f"{file}: budgets.{name}")
     return study
+
+
+def _check_claims(study: Study, file: Path) -> None:
+    measures = [measure.name for measure in MEASURES]
+    for claim in study.claims:
+        for kind, names, known in (
+            ("measure", [claim.measure], measures),
+            ("collection", claim.collections, list(collections())),
+        ):
+            for name in names:
+                if name not in known:
+                    raise CardError(
+                        f"{file}: claim {claim.text!r}: no {kind} {name!r}"
+                        f"{did_you_mean(name, known)} There are {', '.join(known)}"
+                    )
 
 
 def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -106,13 +125,29 @@ def _check(study: Study, name: Any, budget: Budget, where: str) -> None:
         )
         try:
             for run in runs(alone, name):
-                run.selected()
+                selected = run.selected()
+                if name != "smoke":  # which has but the sample
+                    _check_unseen(run, selected)
         except SelectionError as error:
             raise CardError(f"{where}.tests: {error}") from None
         except (CardError, DataError) as error:
-            raise CardError(f"{where}, condition {condition.name!r}: {error}") from None
+            given = ", ".join([*condition.set, *condition.vary])
+            said = f"condition {condition.name!r}" + (f" ({given})" if given else "")
+            raise CardError(f"{where}, {said}: {error}") from None
     if budget.texts and budget.texts not in collections() and not Path(budget.texts).exists():
         raise CardError(
             f"{where}.texts: {budget.texts!r} is neither a collection nor a file or folder"
             f"{did_you_mean(budget.texts, collections())}"
         )
+
+
+def _check_unseen(run: Run, selected: Mapping[str, object]) -> None:
+    tasks = tasks_by_name()
+    tested = {tasks[task][0].file.stem for task in selected}
+    seen = {f"trains on {d.path}": d.path for d in run.recipe.data if d.format == "collection"}
+    seen = seen if run.trained else {}
+    if run.repair and run.repair.texts in collections():
+        seen[f"repairs on {run.repair.texts}"] = run.repair.texts
+    for said, name in seen.items():
+        if any(texts_of(name) == texts_of(other) for other in tested):
+            raise CardError(f"{said}, which it is tested on; choose another of the two")

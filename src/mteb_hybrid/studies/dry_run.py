@@ -114,17 +114,11 @@ class DryRun:
             yield "encoding", f"{name}: {how}, for each run that is tested in all languages"
 
     def _hours(self) -> Iterator[tuple[str, str]]:
-        speeds: dict[str, Speed | None] = {}
         total, unknown = 0.0, set[str]()
         notes: dict[str, None] = {}
-        for work in self.left:
-            recipe, trains = work.run.recipe, TRAINING in steps(work, self.store)
-            key = _shape(recipe, trains=trains)
-            if key not in speeds:
-                speeds[key] = probe(recipe, self._some_texts, trains=trains)
-            speed = speeds[key]
+        for work, speed in self._speeds():
             if speed is None:
-                unknown.add(recipe.model.name)
+                unknown.add(work.run.recipe.model.name)
                 continue
             notes |= dict.fromkeys(speed.notes)
             seconds, left_out = self._seconds(work, speed)
@@ -136,6 +130,18 @@ class DryRun:
         yield from (("  note", note) for note in notes)
         if unknown:
             yield "  unknown", f"not in it: {', '.join(sorted(unknown))}"
+
+    def _speeds(self) -> Iterator[tuple[Work, Speed | None]]:
+        """Each work with its speed; one for all that train alike, or only encode with a model."""
+        measured: dict[str, Speed | None] = {}
+        trains = {work.run.key: TRAINING in steps(work, self.store) for work in self.left}
+        for work in sorted(self.left, key=lambda work: not trains[work.run.key]):
+            recipe, training = work.run.recipe, trains[work.run.key]
+            name, shape = recipe.model.name, _shape(recipe) if training else ""
+            if (known := shape or name) not in measured:
+                measured[known] = probe(recipe, self._some_texts, trains=training)
+                measured.setdefault(name, measured[known])
+            yield work, measured[known]
 
     def _seconds(self, work: Work, speed: Speed) -> tuple[float, set[str]]:
         run, unknown = work.run, set()
@@ -169,10 +175,9 @@ class DryRun:
         return []
 
 
-def _shape(recipe: Recipe, *, trains: bool) -> str:
+def _shape(recipe: Recipe) -> str:
     """What decides how long a step takes."""
-    kept = {"model": recipe.model, "batches": recipe.batches.size, "loss": recipe.training.loss}
-    return str((kept, recipe.data, trains) if trains else recipe.model.name)
+    return str((recipe.model, recipe.batches.size, recipe.training.loss, recipe.data))
 
 
 def _collection(card: TaskCard) -> str:

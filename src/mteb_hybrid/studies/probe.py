@@ -19,6 +19,9 @@ from mteb_hybrid.recipes.recipe import Recipe
 TEXTS = 48
 """Texts that are encoded."""
 
+PAIRS = 16
+"""Pairs of a step; that of more is taken to be longer by as much as they are more."""
+
 STAND_IN = Data(name="sample", format="collection", path="sample")
 """What is trained on where the data are not at hand."""
 
@@ -49,8 +52,13 @@ def probe(recipe: Recipe, texts: Sequence[str], *, trains: bool) -> Speed | None
     Returns:
         The speed; None if neither the model nor what is known of it is at hand.
     """
+    import datasets
+    from transformers.utils import logging
+
     from mteb_hybrid.training.run.build import load_model
 
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     notes: list[str] = []
     ratio = 1.0
     try:
@@ -113,10 +121,11 @@ def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:
         notes.append("training data are not at hand: a step was measured on the sample's texts")
         recipe = recipe.model_copy(update={"data": [STAND_IN]})
         data = load_data(recipe)
-    plan, size = recipe.batches, min(recipe.batches.size, len(data) // 2)
+    plan, size = recipe.batches, min(recipe.batches.size, PAIRS, len(data) // 2)
     recipe = recipe.model_copy(
         update={"batches": plan.model_copy(update={"size": size}), "evaluation": None}
     )
+    model.model_card_data.generate_widget_examples = False
     with TemporaryDirectory() as folder:
         precision = choose_precision(recipe.training.precision).name
         trainer = RunTrainer(
@@ -138,7 +147,9 @@ def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:
         times = []
         for number, batch in enumerate(trainer.get_train_dataloader()):
             began = time.perf_counter()
-            trainer.training_step(trainer.model, batch)
+            inputs: Any = trainer._prepare_inputs(batch)
+            loss: Any = trainer.compute_loss(trainer.model, inputs)
+            loss.backward()
             times.append(time.perf_counter() - began)
             if number == 1:
                 break

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
+from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.recipes.table import ShortCode, Table
 from mteb_hybrid.retrieval.views import Setting
@@ -182,7 +183,8 @@ class Study(Table):
             for name in (claim.condition, claim.than):
                 if name not in names:
                     raise ValueError(
-                        f"claim {claim.text!r}: no condition {name!r}; there are {', '.join(names)}"
+                        f"claim {claim.text!r}: no condition {name!r}{did_you_mean(name, names)} "
+                        f"There are {', '.join(names)}"
                     )
         if any(condition.repair for condition in self.conditions):
             for name, budget in self.budgets.items():

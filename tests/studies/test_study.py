@@ -1,0 +1,68 @@
+"""Cards of studies: read, and refused with the file, the key and the remedy."""
+
+import pytest
+
+from mteb_hybrid.cards.card import CardError
+from mteb_hybrid.studies.catalogue import read_study, shipped_studies
+from mteb_hybrid.studies.describe import described
+from mteb_hybrid.studies.plan import runs
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_shipped_studies_are_whole(name):
+    study = read_study(name)
+    assert set(study.budgets) == {"smoke", "small", "paper"}
+    assert all(runs(study, budget) for budget in study.budgets)
+    assert study.title in "\n".join(described(study))
+    names = {name for condition in study.conditions for name in condition.names}
+    assert "untrained" in names and any(one.repair for one in study.conditions)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("title =", "titel =", r"key 'titel': unknown key; did you mean 'title'\?"),
+        ("seeds =", "sedes =", r"key 'budgets.smoke.sedes': unknown key; did you mean 'seeds'\?"),
+        ("[budgets.smoke]", "[budgets.smok]", r"key 'budgets.smok': Input should be 'smoke'"),
+        ('than = "untrained"', 'than = "untraind"', "no condition 'untraind'; did you mean 'unt"),
+        ('name = "repaired"', 'name = "untrained"', "two conditions are called 'untrained'"),
+        ('repair = "projection"', 'repair = "projektion"', "key 'conditions.1.repair': Input"),
+        ('"tiny.toml"', '"tyni"', r"condition 'untrained': no recipe 'tyni'"),
+        ('["sample"]', '["sampel"]', r"smoke.tests: no collection or task 'sampel'; did you mean"),
+        ('query_languages = ["en"', 'query_languages = ["sq"', "tests: no language 'sq'"),
+        ('texts = "sample"', 'texts = "sampel"', r"smoke.texts: 'sampel' is neither .* did you"),
+        ('texts = "sample"\n', "", "budgets.smoke.texts: a condition is repaired; say on what"),
+        ('name = "hybrid"', 'name = "hybrid"\nset = ["batches.alhpa=1"]', "'batches.alhpa': unkno"),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nset = ["batches.alpha=7"]',
+            r"'hybrid' \(batches.alpha=7\): ",
+        ),
+        ('name = "untrained"', 'name = "untrained"\nset = ["a=1"]', "set is of training: trained"),
+        (
+            'than = "untrained"',
+            'than = "untrained"\nmeasure = "peeer"',
+            "no measure 'peeer'; did you",
+        ),
+    ],
+)
+def test_bad_cards(study_file, old, new, said):
+    file = study_file(old, new)
+    with pytest.raises(CardError, match=said) as raised:
+        read_study(file)
+    assert str(file) in str(raised.value)
+
+
+def test_what_is_tested_on_is_not_trained_on(study_file):
+    file = study_file("[budgets.smoke]", "[budgets.small]")
+    file.write_text(file.read_text().replace('texts = "sample"', 'texts = "ntrex"'))
+    with pytest.raises(CardError, match="trains on sample, which it is tested on"):
+        read_study(file)
+
+
+def test_a_study_that_does_not_exist(tmp_path):
+    with pytest.raises(CardError, match=r"no study 'monolingual-degradatoin'.*did you mean 'mono"):
+        read_study("monolingual-degradatoin")
+    (tmp_path / "mine.toml").write_text("")
+    with pytest.raises(CardError, match=r"did you mean '.*mine\.toml'"):
+        read_study(tmp_path / "mien.toml")
