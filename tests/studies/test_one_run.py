@@ -15,6 +15,7 @@ from mteb_hybrid.studies.one_run import perform
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.progress import unfinished
+from mteb_hybrid.studies.status import states
 from mteb_hybrid.studies.store import Store, StudyError
 
 TASK = "HybridSampleMonolingualRetrieval"
@@ -134,6 +135,7 @@ def test_where_no_repair_is_needed_the_model_itself_is_evaluated(store, whole, m
     )
     perform(run, store, lambda step: None)
     outcome = json.loads((store.run(run.key) / one_run.REPAIRED).read_bytes())
+    assert states([run], store)[0].model == "needs no repair"
     assert outcome["hash"] is None and "No repair needed" in outcome["said"]
     found = {e.revision: e for e in load_results(store.results).evaluations}
     base = found[whole[1]["untrained"].key]

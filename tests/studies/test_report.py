@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import re
 import shutil
 import socket
@@ -189,6 +190,24 @@ def test_names_of_cards_are_text(store, tmp_path):
         "claims.csv",
     }
     assert all(len(row) == len(table[0]) for table in tables(page) for row in table)
+
+
+def test_versions_of_all_runs_are_named(tmp_path):
+    """As training writes them, also in several parts: what is not a package's is left out."""
+    study = study_of({"tests": [MULTILINGUAL]})
+    made = write_runs(tmp_path, study, only=lambda run: run.condition == "alpha 0.5")
+    for number, run in enumerate(made):
+        packages = {"torch": f"2.{number // 2}", "datasets": "5.2.0"}
+        part = {"from": "start", "python": "3.11.7", "device": "secret", "packages": packages}
+        file = tmp_path / "runs" / run.key / "versions.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps([part] * (number + 1)), encoding="utf-8")
+    page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
+    assert (
+        "evaluated with mteb 2.26.24; trained with datasets 5.2.0, python 3.11.7, "
+        "torch 2.0 and 2.1.\n"
+    ) in page
+    assert "secret" not in page
 
 
 def test_nothing_run_yet_names_the_command(tmp_path):

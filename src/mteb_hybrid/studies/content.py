@@ -7,15 +7,18 @@ import hashlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.files import places
 from mteb_hybrid.files.whole import write_text
-from mteb_hybrid.models.contents import folder_hash
+from mteb_hybrid.models.contents import folder_hash, loaded_files
 from mteb_hybrid.models.offline import MODEL_NAME
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.places import data_path
+
+Stamp: TypeAlias = tuple[str, int, int, int]
 
 ABSENT = "not at hand"
 
@@ -46,7 +49,15 @@ def model_content(name: str) -> str:
     """Of the model that is no name on the hub."""
     if name == MODEL_NAME:
         return "of the package"
-    return folder_hash(Path(name)) if Path(name).is_dir() else ABSENT
+    folder = Path(name)
+    if not folder.is_dir():
+        return ABSENT
+    return _of_folder(folder, tuple(map(_stamp, sorted(loaded_files(folder)))))
+
+
+@cache
+def _of_folder(folder: Path, stamps: tuple[Stamp, ...]) -> str:
+    return folder_hash(folder)
 
 
 def _collection(name: str) -> str:
@@ -58,19 +69,24 @@ def _of_files(root: Path, files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for file in sorted(files):
         if file.is_file():
-            stat = file.stat()
-            stamp = (str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
             name = file.relative_to(root) if root.is_dir() else Path(file.name)
-            digest.update(f"{name.as_posix()}\0{_of_file(*stamp)}\0".encode())
+            digest.update(f"{name.as_posix()}\0{_of_file(_stamp(file))}\0".encode())
     return digest.hexdigest()[:16]
 
 
+def _stamp(file: Path) -> Stamp:
+    """What tells whether a file changed."""
+    stat = file.stat()
+    return str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
 @cache
-def _of_file(path: str, size: int, changed: int, touched: int) -> str:
+def _of_file(stamp: Stamp) -> str:
+    path, size, *_ = stamp
     kept = None
     if size >= LARGE:
-        stamp = hashlib.sha256(f"{path}\0{size}\0{changed}\0{touched}".encode())
-        kept = places.cache_folder() / "digests" / f"file-{stamp.hexdigest()[:32]}"
+        name = hashlib.sha256(repr(stamp).encode()).hexdigest()[:32]
+        kept = places.cache_folder() / "digests" / f"file-{name}"
         if kept.is_file():
             return kept.read_text(encoding="utf-8")
     with Path(path).open("rb") as stream:

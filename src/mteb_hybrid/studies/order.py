@@ -22,8 +22,8 @@ class Work:
     def label(self) -> str:
         """What it is called, such as ``e5, alpha 0.5, seed 1``."""
         run = self.run
-        parts = [run.start, run.condition, run.language, run.seed and f"seed {run.seed}"]
-        return ", ".join(str(part) for part in parts if part)
+        seed = None if run.seed is None else f"seed {run.seed}"
+        return ", ".join(filter(None, (run.start, run.condition, run.language, seed)))
 
 
 def works(runs: Iterable[Run]) -> list[Work]:

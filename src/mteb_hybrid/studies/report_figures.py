@@ -132,6 +132,10 @@ def _curve(evidence: Evidence, key: str, panels: Mapping[Column, Values]) -> Fig
                 )
         axes.set_ylabel(column.title)
         axes.grid(visible=True, axis="both")
+    numbers = [x for _, x in places.values()]
+    margin = 0.05 * (max(numbers) - min(numbers)) or 0.5
+    stacked[-1].set_xlim(min(numbers) - margin, max(numbers) + margin)
+    stacked[-1].xaxis.set_major_locator(MaxNLocator(6))
     stacked[-1].set_xlabel(key)
     handles = {
         label: handle
@@ -173,6 +177,7 @@ def _scatter(both: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
         colour = SERIES[number % len(SERIES)]
         marker = MARKERS[(number + number // len(SERIES)) % len(MARKERS)]
         axes.plot(*np.transpose(points), marker, color=colour, alpha=0.8, label=shorten(name))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("map in the pool (higher is better)")
     axes.set_ylabel("rank distance (lower is better)")
     if all(distance > 0 for points in both.values() for _, distance in points):

@@ -77,10 +77,9 @@ def data(evidence: Evidence) -> Rows:
 def versions(evidence: Evidence) -> str:
     """The versions that results were made with, as far as they say it."""
     mteb = {version for e in evidence.evaluations.values() for version in e.mteb_versions}
-    every = {"evaluated with mteb": sorted(mteb)} | {
-        f"trained with {package}": found for package, found in evidence.packages.items()
-    }
-    return "; ".join(f"{name} {' and '.join(found)}" for name, found in every.items())
+    text = f"evaluated with mteb {' and '.join(sorted(mteb))}"
+    trained = [f"{name} {' and '.join(found)}" for name, found in evidence.packages.items()]
+    return f"{text}; trained with {', '.join(trained)}" if trained else text
 
 
 def model_runs(evidence: Evidence) -> Rows:

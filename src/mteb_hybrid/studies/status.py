@@ -45,7 +45,9 @@ def _model(run: Run, store: Store) -> str:
     if not run.trained and not run.repair:
         return "as it is"
     if store.has_model(run):
-        return "repaired" if run.repair else "trained"
+        if not run.repair:
+            return "trained"
+        return "repaired" if store.has_weights(run.key) else "needs no repair"
     if store.is_removed(run):
         return "removed"
     return "begun" if store.run(run.key).is_dir() else "not yet"

@@ -61,7 +61,7 @@ class Store:
 
     def missing(self, run: Run) -> dict[str, list[str]]:
         """Tasks and subsets that are not evaluated, or whose values per query are not whole."""
-        folder = self.results / run.model_name.replace("/", "__") / run.key
+        folder = self._results(run)
         tasks, found = tasks_by_name(), {}
         for task, subsets in run.selected().items():
             card, setting = tasks[task]
@@ -122,9 +122,12 @@ class Store:
         return any((self.run(key) / name).is_dir() for name in ("model", "checkpoints"))
 
     def is_removed(self, run: Run) -> bool:
-        """Whether its training or repair has ended, and its weights were removed."""
-        made = {"training", "repair"} & self.costs(run.key).keys()
-        return bool(made) and not self.has_weights(run.key)
+        """Whether it was evaluated, and its weights were removed since then."""
+        was_made = bool(run.trained or run.repair) and self._results(run).is_dir()
+        return was_made and not self.has_model(run) and not self.has_weights(run.key)
+
+    def _results(self, run: Run) -> Path:
+        return self.results / run.model_name.replace("/", "__") / run.key
 
     def asked(self, study: str, budget: str) -> dict[str, dict[str, Any]]:
         """The runs that a study has had, by key, those of its earlier versions too."""

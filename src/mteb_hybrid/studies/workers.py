@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mteb_hybrid.files.places import FOLDER_VARIABLE
+
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 PATIENCE = 15
 """Seconds that a process has to tidy up when it is stopped."""
@@ -36,6 +38,8 @@ class Worker:
     def __init__(
         self, study: Path, budget: str, store: Path, told: "queue.Queue[Message]", *, alone: bool
     ) -> None:
+        # Values per query lie beside the results: a store is whole.
+        kept = {key: value for key, value in os.environ.items() if key != FOLDER_VARIABLE}
         one = {} if alone else dict.fromkeys(THREADS, "1")
         arguments = (str(study.resolve()), budget, str(store.resolve()))
         self._process = subprocess.Popen(  # noqa: S603
@@ -45,7 +49,7 @@ class Worker:
             text=True,
             bufsize=1,
             start_new_session=True,  # Ctrl-C is for the parent
-            env={**os.environ, **one, "TOKENIZERS_PARALLELISM": "false"},
+            env={**kept, **one, "TOKENIZERS_PARALLELISM": "false"},
         )
         threading.Thread(target=self._listen, args=(told,), daemon=True).start()
 
