@@ -13,6 +13,7 @@ from mteb_hybrid.cards.rewritten import (
     ORIGINAL,
     RewriteProvenance,
     RewrittenCard,
+    rewrite_provenance,
     rewrites_folder,
 )
 from mteb_hybrid.cards.tasks import card_settings, task_name
@@ -131,7 +132,7 @@ def rewrite(
     card = collection_card(collection)
     if isinstance(card, RewrittenCard):
         raise ValueError(f"{collection}: is rewritten already; name {card.of.file.stem}")
-    languages = [_known(one, card) for one in language or ()]
+    languages = [_known(one, card, "--language") for one in language or ()]
     lines = dict(_lines(one, card) for one in exclude or ())
     kinds = list(dict.fromkeys(kind or ()))
     if not kinds and adopt is None and not lines:
@@ -220,12 +221,12 @@ def _model(
     return LocalModel(local, temperature, max_tokens, device)
 
 
-def _known(language: str, card: TaskCard) -> str:
+def _known(language: str, card: TaskCard, option: str) -> str:
     codes = {short: found.code for short, found in card.languages.items()}
     found = find_language(language, codes)
     if found is None:
         raise ValueError(
-            f"--language {language}: not in {card.title}{did_you_mean_language(language, codes)} "
+            f"{option} {language}: not in {card.title}{did_you_mean_language(language, codes)} "
             f"It has {', '.join(codes)}"
         )
     return found
@@ -239,13 +240,18 @@ def _lines(given: str, card: TaskCard) -> tuple[str, list[int]]:
             f"--exclude {given}: expected a language and lines of its file, as in de=11,25; "
             "nothing behind the = leaves none out"
         )
-    return _known(language, card), [int(part) for part in parts]
+    return _known(language, card, "--exclude"), [int(part) for part in parts]
 
 
 def _only(card: TaskCard, kind: str) -> set[str]:
     """Ids of the queries that have a kind of rewrite."""
     from mteb_hybrid.sources import load_queries
 
+    about = rewrite_provenance(card)
+    known = (ORIGINAL, *about.kinds) if about else ()
+    if kind not in known:
+        there = f"there are {', '.join(known)}" if known else "there are none yet"
+        raise ValueError(f"--like {kind}: no such rewrites of {card.title}; {there}")
     return set(load_queries(collection_card(f"{card.file.stem}-{kind}"))["id"])
 
 
