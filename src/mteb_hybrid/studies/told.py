@@ -74,13 +74,16 @@ class Told:
         if fault is None:
             self._drop()
         else:
-            self._bar.console.print(message(f"{work.label} failed: {fault}"), markup=False)
+            self._print(message(f"{work.label} failed: {fault}"))
 
     def _waits(self, work: Work) -> None:
         self._say(f"{work.label}: another process is at work on it; it is left until later")
 
     def _say(self, text: str) -> None:
-        self._bar.console.print(line(text), markup=False, highlight=False, soft_wrap=True)
+        self._print(line(text))
+
+    def _print(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _drop(self) -> None:
         """Remove the weights of what is complete, and is repaired for nothing that is not."""
