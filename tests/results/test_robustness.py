@@ -17,6 +17,8 @@ from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.results.compare import CompareError, compare
 from mteb_hybrid.results.robustness import ALL, losses, robustness
+from mteb_hybrid.results.robustness_table import Evaluated, tables
+from mteb_hybrid.results.text_table import Format
 from mteb_hybrid.rewriting.overlay import adopt
 from mteb_hybrid.rewriting.perturbed import perturb
 from rewriting.conftest import place, written  # noqa: F401 - fixtures
@@ -140,6 +142,25 @@ def test_what_cannot_be_compared(overlay):
     with pytest.raises(CompareError, match=r"is on revision 2\.0\.0 of the data, .* on 1\.0\.0;"):
         robustness(both, revisions=data)
     robustness(both, revisions=data | {ORIGINAL: "2.0.0+original-0"}, resamples=100)
+
+
+def test_of_two_models_the_table_says_which_loses_more(overlay):
+    weak = Evaluated(pl.concat([frame(ORIGINAL, BEFORE), frame(TYPOS, AFTER)]), {TYPOS: "1+a"})
+    same = {x: {q: BEFORE[x][q] for q in AFTER[x]} for x in AFTER}
+    firm = Evaluated(pl.concat([frame(ORIGINAL, BEFORE), frame(TYPOS, same)]), {TYPOS: "1+a"})
+    models = {"weak": weak, "firm": firm}
+    arguments = (["map"], Format.MARKDOWN, 500, 0, None)
+    first, second = tables(models, *arguments).split("\n\n")
+    assert len(first.splitlines()) == 2 + 2 * 3
+    (whole, *_) = robustness(weak.values, resamples=500).iter_rows(named=True)
+    (row,) = second.splitlines()[2:]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:3] == ["sample (not a benchmark) (typos) monolingual", "map", "firm"]
+    difference = whole["difference"]
+    assert cells[3:6] == [f"{difference:.4f}", "0.0000", f"{-difference:.4f}"]
+    assert cells[6].replace("\\", "") == f"[{-whole['high']:.4f}, {-whole['low']:.4f}]"
+    with pytest.raises(CompareError, match=f"{TYPOS}: weak is on revision 1.a of the data, firm"):
+        tables({"weak": weak, "firm": firm._replace(revisions={TYPOS: "1+b"})}, *arguments)
 
 
 class Literal(HashEncoder):

@@ -21,6 +21,8 @@ def invoked(*arguments):
 
 def test_files_that_are_there_are_taken_over(written, sample_card):
     folder = written()
+    hint = f"rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite sample"
+    assert hint in invoked("tasks", "list")
     said = invoked("rewrite", "sample", "--adopt", "a writer", "--exclude", "de=3")
     assert said == (
         f"{folder}:\n"
@@ -35,7 +37,7 @@ def test_files_that_are_there_are_taken_over(written, sample_card):
     assert "de 2" in invoked("rewrite", "sample", "--exclude", "de=")
     assert len(load_queries(collection_card("sample-original"))) == 3
     said = invoked("tasks", "list")
-    assert "sample-twist: sample (not a benchmark) (twist)" in said
+    assert "sample-twist: sample (not a benchmark) (twist)" in said and hint not in said
     assert said.index("sample: ") < said.index("sample-original: ") < said.index("sample-twist: ")
     said = invoked("tasks", "show", "HybridSampleTwistMonolingualRetrieval")
     assert "queries rewritten by: a writer, " in said and ": de 2\n" in said

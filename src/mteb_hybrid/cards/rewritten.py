@@ -134,6 +134,13 @@ def rewrites_folder(collection: str) -> Path:
     return overlays(FOLDER) / collection
 
 
+def not_taken_over(card: TaskCard) -> Path | None:
+    """The folder of files of which no provenance is told, so that they count for nothing."""
+    folder = rewrites_folder(card.file.stem)
+    told = (folder / PROVENANCE).is_file()
+    return folder if not told and any(folder.glob("*.jsonl")) else None
+
+
 def checksum(rows: dict[str, str]) -> str:
     """Checksum of queries, whatever their order and the kinds beside them.
 

@@ -12,7 +12,12 @@ import typer
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.new_card import PROMPT, About, write_card
-from mteb_hybrid.cards.rewritten import ORIGINAL, RewrittenCard, rewrite_provenance
+from mteb_hybrid.cards.rewritten import (
+    ORIGINAL,
+    RewrittenCard,
+    not_taken_over,
+    rewrite_provenance,
+)
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.commands.terminal import say
@@ -69,6 +74,12 @@ def list_tasks() -> None:
             say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
         if not settings:
             say(f"  {NO_SETTING}")
+        if folder := not_taken_over(card):
+            say(
+                f"  rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite "
+                f"{name} --adopt WHO",
+                err=True,
+            )
 
 
 @tasks_app.command("show")

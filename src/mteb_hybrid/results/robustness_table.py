@@ -8,10 +8,10 @@ import polars as pl
 
 from mteb_hybrid.cards.rewritten import RewrittenCard, rewrite_provenance
 from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare, on_both
+from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_models, on_both
 from mteb_hybrid.results.compare_table import model_folders, other_data
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
-from mteb_hybrid.results.robustness import losses, originals_of, robustness
+from mteb_hybrid.results.robustness import losses, robustness
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 LEGEND = (
@@ -125,29 +125,25 @@ def _between(
 ) -> str:
     """Whether other models lose more than the first, on the tasks of both."""
     (baseline, first), *others = models.items()
-    lost = losses(first.values, first.revisions)
-    body = []
     for name, found in others:
-        for task in set(originals_of(first.values["task"].unique().to_list())) & set(
-            originals_of(found.values["task"].unique().to_list())
-        ):
-            data = {m.revisions[task] for m in (first, found) if task in m.revisions}
-            if len(data) > 1:
+        for task, revision in found.revisions.items():
+            if _is_rewritten(task) and first.revisions.get(task, revision) != revision:
                 raise CompareError(
-                    f"{task}: {baseline} and {name} are on different revisions of the data, "
-                    f"{' and '.join(sorted(data))}; evaluate both on the same"
+                    f"{task}: {baseline} is on revision {first.revisions[task]} of the data, "
+                    f"{name} on {revision}; evaluate both on the same"
                 )
-        table = compare(
-            lost,
-            losses(found.values, found.revisions),
-            *(measures, resamples, seed, (baseline, name)),
-        )
-        body += [
-            [*_labels(row | {"model": name}), *_means(row), *_tests(row)]
-            for row in table.iter_rows(named=True)
-        ]
+    lost = {name: losses(found.values, found.revisions) for name, found in models.items()}
+    body = [
+        [*_labels(row), *_means(row), *_tests(row)]
+        for row in compare_models(lost, measures, resamples, seed).iter_rows(named=True)
+    ]
     head = ["Queries", "Measure", "Model", f"difference of {baseline}", "of the model", "more"]
     return write_table([*head, "95% interval", "p", "Holm p"], body, format, width, labels=3)
+
+
+def _is_rewritten(task: str) -> bool:
+    card, _ = tasks_by_name().get(task, (None, None))
+    return isinstance(card, RewrittenCard)
 
 
 def _labels(row: dict[str, object]) -> list[str]:
