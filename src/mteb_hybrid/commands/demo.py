@@ -49,9 +49,7 @@ def demo(
     """
     check_writable(output_folder)
     say(
-        "Evaluating on the sample, as it is and repaired: 528 + 1,056 short texts, 2 x 132 subsets "
-        "...",
-        err=True,
+        "Evaluating the encoder on the sample, as it is and repaired: 2 x 132 subsets ...", err=True
     )
     with told_when_stopped(goes_on):
         made = run_demo(output_folder, terminal_width())
