@@ -62,7 +62,7 @@ class Told:
             left.remove(step)
             self._bar.advance(self._task)
         seconds = self._time.seconds()
-        said = "" if seconds is None else f"about {duration(seconds)} left"
+        said = "" if not seconds else f"about {duration(seconds)} left"
         self._bar.update(self._task, left=said)
         spent = self._store.costs(work.run.key).get(step, {}).get("seconds", 0)
         self._say(f"{work.label}: {step}, {duration(spent)}" + (f"; {said}" if said else ""))

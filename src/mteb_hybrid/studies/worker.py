@@ -21,7 +21,7 @@ from mteb_hybrid.studies.catalogue import read_study
 from mteb_hybrid.studies.one_run import perform
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
-from mteb_hybrid.studies.store import Store
+from mteb_hybrid.studies.store import Store, StudyError
 
 GRACE = 10
 """Seconds to tidy up in, once the parent is gone."""
@@ -49,6 +49,8 @@ def main(study: str, budget: Any, folder: str) -> None:
             for descriptor in (1, 2):
                 os.dup2(file.fileno(), descriptor)
         try:
+            if key not in known:
+                raise StudyError(f"{study}: was edited meanwhile; give the command again")
             perform(known[key], store, lambda step: reply(step=step))
         except LockedError:
             reply(end="locked")
