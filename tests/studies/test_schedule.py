@@ -40,6 +40,12 @@ def table(store: Path):
     return found.scores.sort("task", "revision", "subset", "measure"), values
 
 
+def report(store: Path, file: Path, folder: Path) -> dict[str, bytes]:
+    """The report of a study, by file."""
+    study("report", file, "--budget", "smoke", "--store", store, "-o", folder)
+    return {part.name: part.read_bytes() for part in folder.iterdir()}
+
+
 def workers(store) -> list[str]:
     """Processes that do runs in a store, by /proc."""
     found = []
@@ -71,7 +77,7 @@ def smoke(study_folder, tmp_path_factory):
     return store, files
 
 
-def test_all_studies_on_the_sample(smoke):
+def test_all_studies_on_the_sample(smoke, tmp_path):
     store, files = smoke
     for file in files:
         asked = (file, "--budget", "smoke", "--store", store)
@@ -80,6 +86,8 @@ def test_all_studies_on_the_sample(smoke):
         whole, total = map(int, re.search(r"(\d+) of (\d+) runs are complete", said).groups())
         assert 0 < whole < total  # the second seed
         assert f"Go on: mteb-hybrid study run {file} --budget smoke --store {store}" in said
+        answer = report(store, file, tmp_path / file.stem)
+        assert b"(one seed)" in answer["claims.csv"] + answer["index.md"]
 
 
 def test_two_side_by_side_are_as_one(study_folder, uninterrupted, tmp_path):
@@ -115,6 +123,8 @@ def test_killed_at_any_moment_it_goes_on_and_leaves_no_orphan(
     assert "nothing to do" in study(*asked)
     for one, other in zip(table(store), table(uninterrupted), strict=True):
         assert one.equals(other, null_equal=True)
+    file = study_folder / "tiny-study.toml"
+    assert report(store, file, tmp_path / "a") == report(uninterrupted, file, tmp_path / "b")
     left = [path for path in store.rglob("*") if path.name.endswith((".part", ".old", ".lock"))]
     assert left == []
 
