@@ -19,6 +19,7 @@ from mteb_hybrid.studies.report_tables import tables
 from mteb_hybrid.studies.seeds import over_seeds, t_interval
 from mteb_hybrid.studies.study import Claim
 from studies.made_results import (
+    BUDGET,
     MULTILINGUAL,
     QUESTIONS,
     STUDY,
@@ -197,7 +198,6 @@ def test_queries_without_value_in_one_run_are_left_out_of_all_and_counted(tmp_pa
     ("changes", "why"),
     [
         ({"by": "script", "values": ["Thai"]}, "no query language with script Thai"),
-        ({"collections": ["mlqa-r"]}, "no test of this budget is multilingual in mlqa-r"),
         ({"measure": "top1"}, "alpha 0.5, seed 1: no values of top1 per query in en-multi, de-"),
     ],
 )
@@ -205,6 +205,14 @@ def test_claims_that_no_test_can_tell(store, changes, why):
     found = one(store, HYBRID | changes)
     assert found.verdict is Verdict.NOT_TESTABLE
     assert found.why.startswith(why)
+
+
+def test_a_claim_on_what_another_budget_tests_on(store):
+    small = BUDGET | POOL_ONLY
+    budgets = {"small": small, "paper": small | {"tests": [{"tasks": ["mlqa-r"]}]}}
+    claim = HYBRID | {"collections": ["mlqa-r"]}
+    (found,) = answered(store, study_of(claims=[claim], budgets=budgets))
+    assert found.why == "no test of this budget is multilingual in mlqa-r"
 
 
 def test_a_model_for_each_language_is_compared_on_its_languages(tmp_path):

@@ -150,7 +150,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(study_folder, uninterrupt
 
 def test_weights_can_go(study_folder, uninterrupted):
     asked = (study_folder / "tiny-study.toml", "--budget", "smoke", "--store", uninterrupted)
-    study("run", *asked, *ONE, "--models", "remove")
+    study("run", *asked, *ONE, "--condition", "mended", "--models", "remove")
     assert not list(uninterrupted.glob("runs/*/model/model.safetensors"))
     assert "removed" in study("status", *asked)
 
