@@ -49,17 +49,18 @@ METHODS = {
 }
 
 
-def start() -> SentenceTransformer:
-    """The encoder before training, its word table frozen."""
-    model = load_offline_encoder()
+def start(options: argparse.Namespace) -> SentenceTransformer:
+    """The encoder before training, its word table and what is named frozen."""
+    model = SentenceTransformer(str(options.start)) if options.start else load_offline_encoder()
+    frozen = ("embeddings.word_embeddings", *options.freeze)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_("embeddings.word_embeddings" not in name)
+        parameter.requires_grad_(not any(part in name for part in frozen))
     return model
 
 
 def train(method: str, seed: int, data: ParallelDataset, options: argparse.Namespace, folder: Path):
     """Train one model; returns its trained parameters and the log of the trainer."""
-    model = start()
+    model = start(options)
     if options.max_tokens:
         model.max_seq_length = options.max_tokens
     callback = HybridBatchCallback(**METHODS[method])
@@ -100,7 +101,7 @@ def variants(
 ) -> Iterator[tuple[str, SentenceTransformer]]:
     """Names and models between the start and the trained parameters."""
     for share in options.interpolate if trained else [1.0]:
-        model = start()
+        model = start(options)
         with torch.no_grad():
             for key, parameter in model.named_parameters():
                 if key in trained:
@@ -175,6 +176,8 @@ def main() -> None:
         default=[1.0],
         help="shares of the way from the start to the trained parameters (arXiv:2109.01903)",
     )
+    parser.add_argument("--start", type=Path, help="folder of a model to train instead")
+    parser.add_argument("--freeze", nargs="+", default=[], help="parts of names of parameters")
     parser.add_argument("--repair", action="store_true", help="with a projection as well")
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()

@@ -19,9 +19,11 @@ from mteb_hybrid.cards.tasks import card_settings, data_revision, task_views
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.retrieval.views import Setting, view_queries
 from mteb_hybrid.rewriting.overlay import Made, RewriteError, adopt, keep
 from mteb_hybrid.sources import load_collection, load_queries
+from mteb_hybrid.studies.content import data_content
 from rewriting.conftest import GERMAN
 
 MONO = Setting.MONOLINGUAL
@@ -87,6 +89,17 @@ def test_another_kind_changes_no_revision_but_that_of_the_originals(adopted):
     assert data_revision(collection_card("sample-paraphrase"), MONO) == before
     assert len(load_queries(collection_card("sample-original"))) == 5
     assert len(load_queries(collection_card("sample-paraphrase"))) == 2
+
+
+def test_other_rewrites_are_other_training_data_to_a_study(adopted, written):
+    def content(name):
+        return data_content(Data(name="data", format="collection", path=name))
+
+    before, base = content("sample-paraphrase"), content("sample")
+    written([{**GERMAN[0], "paraphrase": "Wie viele Bögen sind es?"}, *GERMAN[1:]])
+    adopt(adopted, "a writer", {})
+    assert content("sample-paraphrase") not in (before, base)
+    assert content("sample") == base
 
 
 def test_evaluated_as_mtebs_own_path_does(adopted, tmp_path):

@@ -30,6 +30,17 @@ def test_shipped_studies_are_whole(name):
         ('"tiny.toml"', '"tyni"', r"condition 'untrained': no recipe 'tyni'"),
         ('["sample"]', '["sampel"]', r"smoke.tests: no collection or task 'sampel'; did you mean"),
         ('query_languages = ["en"', 'query_languages = ["sq"', "tests: no language 'sq'"),
+        ("seeds = [1, 2]", "seeds = [1, 1]", r"seeds are \[1, 1\]: give each once"),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nvary = { "training.seed" = [1.0, 2.0] }',
+            "'hybrid': training.seed is set by the budget",
+        ),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\neach_language = true\nset = ["languages.de="]',
+            "a model for de beside en: the recipe does not train on de; it has en",
+        ),
         ('texts = "sample"', 'texts = "sampel"', r"smoke.texts: 'sampel' is neither .* did you"),
         ('texts = "sample"\n', "", "budgets.smoke.texts: a condition is repaired; say on what"),
         ('name = "hybrid"', 'name = "hybrid"\nset = ["batches.alhpa=1"]', "'batches.alhpa': unkno"),
@@ -58,6 +69,19 @@ def test_what_is_tested_on_is_not_trained_on(study_file):
     file.write_text(file.read_text().replace('texts = "sample"', 'texts = "ntrex"'))
     with pytest.raises(CardError, match="trains on sample, which it is tested on"):
         read_study(file)
+
+
+def test_checkpoints_are_not_chosen_on_what_is_tested_on(study_file):
+    file = study_file("[budgets.smoke]", "[budgets.small]")
+    chosen = [
+        "data.0.path=mlqa-r",
+        "evaluation={collection='sample', every=1, patience=1}",
+        "training.save_steps=1",
+    ]
+    text = file.read_text().replace('texts = "sample"', f'texts = "ntrex"\nset = {chosen}')
+    file.write_text(text.replace("'", '"').replace('{collection="sample"', "{collection='sample'"))
+    with pytest.raises(CardError, match="chooses its checkpoint on sample, which it is tested on"):
+        read_study(file, "small")
 
 
 def test_a_study_that_does_not_exist(tmp_path):

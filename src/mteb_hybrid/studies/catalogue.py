@@ -145,6 +145,9 @@ def _check_unseen(run: Run, selected: Mapping[str, object]) -> None:
     tasks = tasks_by_name()
     tested = {tasks[task][0].file.stem for task in selected}
     seen = {f"trains on {d.path}": d.path for d in run.recipe.data if d.format == "collection"}
+    watched = run.recipe.evaluation
+    if watched and watched.patience:
+        seen[f"chooses its checkpoint on {watched.collection}"] = watched.collection
     seen = seen if run.trained else {}
     if run.repair and run.repair.texts in collections():
         seen[f"repairs on {run.repair.texts}"] = run.repair.texts

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.files import places
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.models.contents import folder_hash, loaded_files
@@ -61,8 +62,9 @@ def _of_folder(folder: Path, stamps: tuple[Stamp, ...]) -> str:
 
 
 def _collection(name: str) -> str:
-    source = collections()[name].source
-    return f"{source.revision}+{source.known_faults.digest}"
+    card = collections()[name]
+    rewritten = f"+{card.digest}" if isinstance(card, RewrittenCard) else ""
+    return f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
 
 
 def _of_files(root: Path, files: Iterable[Path]) -> str:

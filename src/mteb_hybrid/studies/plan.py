@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import read_recipe, without_paths
@@ -140,6 +141,12 @@ def _of_condition(start: str, recipe: str, condition: Condition, budget: Budget)
             for language in languages:
                 whole = read_recipe(recipe, [*settings, *own])
                 if language is not None:
+                    if lacking := {budget.pivot, language} - {*whole.languages}:
+                        raise CardError(
+                            f"a model for {language} beside {budget.pivot}: the recipe does not "
+                            f"train on {', '.join(sorted(lacking))}; it has "
+                            f"{', '.join(whole.languages)}"
+                        )
                     out = {*whole.languages} - {budget.pivot, language}
                     without = [f"languages.{code}=" for code in sorted(out)]
                     whole = read_recipe(recipe, [*settings, *own, *without])

@@ -46,6 +46,11 @@ class Condition(Table):
         given = [key for key in ("set", "vary", "each_language") if getattr(self, key)]
         if given and not self.trained:
             raise ValueError(f"condition {self.name!r}: {given[0]} is of training: trained = true")
+        keys = [one.partition("=")[0].strip() for one in self.set]
+        if "training.seed" in [*keys, *self.vary]:
+            raise ValueError(
+                f"condition {self.name!r}: training.seed is set by the budget: give it seeds"
+            )
         if any(not values for values in self.vary.values()):
             raise ValueError(f"condition {self.name!r}: vary needs values")
         return self
@@ -152,6 +157,12 @@ class Budget(Table):
     pivot: ShortCode = "en"
     tests: Annotated[list[Test], Field(min_length=1)]
     not_run: Strings
+
+    @model_validator(mode="after")
+    def _has_each_seed_once(self) -> "Budget":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds are {self.seeds}: give each once")
+        return self
 
     @property
     def asked_languages(self) -> list[str]:
