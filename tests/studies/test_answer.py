@@ -218,7 +218,10 @@ def test_a_claim_on_what_another_budget_tests_on(store):
 def test_a_model_for_each_language_is_compared_on_its_languages(tmp_path):
     conditions = [
         *STUDY["conditions"],
-        {"name": "own", "trained": True, "each_language": True},
+        {
+            **{"name": "own", "trained": True, "each_language": True},
+            "set": ["languages.ru=rus-Cyrl"],
+        },
     ]
     claim = HYBRID | {"condition": "own", "than": "alpha 0.5"}
     study = study_of(POOL_ONLY, conditions=conditions, claims=[claim])

@@ -1,5 +1,7 @@
 """What makes a run, and in which order runs are done."""
 
+from dataclasses import replace
+
 import pytest
 
 from mteb_hybrid.studies.catalogue import read_study
@@ -85,3 +87,13 @@ def test_conditions_that_are_the_same_are_done_once(study_file):
     file = study_file(twice, f"{twice}\n{twice.replace('hybrid', 'again')}")
     found = runs(read_study(file), "smoke")
     assert len(found) == 8 and len(works(found)) == 6
+
+
+def test_a_model_for_one_language_that_is_the_one_for_all_answers_for_all(study_file):
+    """As where a recipe has but that language and the pivot."""
+    run = next(run for run in runs(read_study(study_file()), "smoke") if run.trained)
+    for pair in ((run, replace(run, language="de")), (replace(run, language="de"), run)):
+        (work,) = works(pair)
+        assert work.run.language is None
+    (work,) = works([replace(run, language="de")] * 2)
+    assert work.run.language == "de"

@@ -16,6 +16,7 @@ from mteb_hybrid.commands.app import app
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.studies.catalogue import shipped_studies
 from mteb_hybrid.studies.store import Store
+from mteb_hybrid.studies.workers import THREADS
 from studies.conftest import with_tiny_recipes
 
 KILLS = 10 if os.environ.get("MTEB_HYBRID_SOAK") else 2
@@ -59,6 +60,15 @@ def workers(store) -> list[str]:
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Sums of several threads may differ in their last bits; side by side there is one each."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in THREADS:
+            patch.setenv(name, "1")
+        yield
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(study_folder, tmp_path_factory):
     """A store with a part of the minute study."""
@@ -87,7 +97,9 @@ def test_all_studies_on_the_sample(smoke, tmp_path):
         assert 0 < whole < total  # the second seed
         assert f"Go on: mteb-hybrid study run {file} --budget smoke --store {store}" in said
         answer = report(store, file, tmp_path / file.stem)
-        assert b"(one seed)" in answer["claims.csv"] + answer["index.md"]
+        page = answer["index.md"].decode()
+        # Of the sample's languages none has little text.
+        assert "(one seed)" in page or ("low-resource" in file.name and "not testable" in page)
 
 
 def test_two_side_by_side_are_as_one(study_folder, uninterrupted, tmp_path):

@@ -114,7 +114,12 @@ class Evidence:
     def counts(self, trial: Trial, task: str) -> bool:
         """Whether all its runs have results of a task that count."""
         asked = self.selected(trial, task).values()
-        return bool(asked) and all((run.key, task) in self.evaluations for run in asked)
+        return bool(asked) and not any((r.key, r.language, task) in self._gaps for r in asked)
+
+    @cached_property
+    def _gaps(self) -> set[tuple[str, str | None, str]]:
+        """What is missing; runs of one key may ask for other subsets of a task."""
+        return {(gap.run.key, gap.run.language, gap.task) for gap in self.gaps}
 
     def scores(self, trial: Trial, task: str) -> dict[str, dict[str, float]]:
         """Means by subset and measure, of a trial that counts."""

@@ -42,7 +42,9 @@ def works(runs: Iterable[Run]) -> list[Work]:
         if run.key in found:
             same = found[run.key].run
             tests = (*same.tests, *(test for test in run.tests if test not in same.tests))
-            run = replace(run, tests=tests)
+            # Where a recipe has but one language and the pivot, its model is the one for all.
+            alike = not same.tests or same.language == run.language
+            run = replace(run, tests=tests, language=run.language if alike else None)
         needs = run.base.key if run.repair and run.trained else None
         found[run.key] = Work(run, needs)
     return sorted(
