@@ -26,6 +26,34 @@ def card_folder(kind: Literal["tasks", "models", "studies"] = "tasks") -> Path:
     raise CardError(f"no {kind} cards beside {PACKAGE}; the installation is incomplete, reinstall")
 
 
+def shipped(kind: Literal["tasks", "models", "studies"]) -> dict[str, Path]:
+    """The files of the cards that ship with the package, by name."""
+    return {file.stem: file for file in _toml_files(card_folder(kind))}
+
+
+def find_card(source: str | Path, kind: Literal["models", "studies"], what: str) -> Path:
+    """A file that is given, or the file of a card that ships with the package.
+
+    Args:
+        source: A TOML file, or a name.
+        kind: Of the card.
+        what: What errors call it.
+
+    Raises:
+        CardError: If there is none.
+    """
+    file, known = Path(source), shipped(kind)
+    if file.is_file():
+        return file
+    if str(source) not in known:
+        beside = [str(other) for other in _toml_files(file.parent)]
+        raise CardError(
+            f"no {what} {str(source)!r}: neither a TOML file nor one of those that ship with the "
+            f"package{did_you_mean(str(source), [*beside, *known])} There are {', '.join(known)}"
+        )
+    return known[str(source)]
+
+
 def task_cards(folder: Path | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in the order of their file names.
 

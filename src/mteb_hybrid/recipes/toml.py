@@ -9,10 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.cards.catalogue import card_folder
+from mteb_hybrid.cards.catalogue import find_card, shipped
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.places import located
 from mteb_hybrid.recipes.recipe import Recipe
@@ -20,7 +19,7 @@ from mteb_hybrid.recipes.recipe import Recipe
 
 def shipped_recipes() -> dict[str, Path]:
     """The recipes that ship with the package, by name."""
-    return {file.stem: file for file in sorted(card_folder("models").glob("*.toml"))}
+    return shipped("models")
 
 
 def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -43,7 +42,9 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             or a bad value; or if its values do not fit each other.
         DataError: If a path begins at a home folder that is not known.
     """
-    file = _find(source)
+    if (within := Path(source) / "recipe.toml").is_file():
+        raise CardError(f"{source}: is a folder; its recipe is {within}")
+    file = find_card(source, "models", "recipe")
     try:
         content = read_toml(file)
     except DataError as error:
@@ -64,23 +65,6 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         said = explain(error.errors(), Recipe, str(file), "models/README.md", where)
         raise CardError(said) from None
     return located(recipe, None if file in shipped_recipes().values() else file.parent, given)
-
-
-def _find(source: str | Path) -> Path:
-    file = Path(source)
-    if file.is_file():
-        return file
-    if (file / "recipe.toml").is_file():
-        raise CardError(f"{file}: is a folder; its recipe is {file / 'recipe.toml'}")
-    shipped = shipped_recipes()
-    if str(source) not in shipped:
-        beside = [str(other) for other in sorted(file.parent.glob("*.toml"))]
-        raise CardError(
-            f"no recipe {str(source)!r}: neither a TOML file nor one of those that ship with the "
-            f"package{did_you_mean(str(source), [*beside, *shipped])} There are "
-            f"{', '.join(shipped)}"
-        )
-    return shipped[str(source)]
 
 
 def _put(content: Any, keys: list[str], text: str, override: str) -> None:

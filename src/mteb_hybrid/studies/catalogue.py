@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.cards.catalogue import card_folder, collections
+from mteb_hybrid.cards.catalogue import collections, find_card, shipped
 from mteb_hybrid.cards.tasks import same_texts, tasks_by_name
 from mteb_hybrid.evaluation.select import SelectionError
 from mteb_hybrid.files.documents import read_toml
@@ -21,7 +21,7 @@ from mteb_hybrid.studies.study import HITS, Budget, Study
 
 def shipped_studies() -> dict[str, Path]:
     """The studies that ship with the package, by name."""
-    return {file.stem: file for file in sorted(card_folder("studies").glob("*.toml"))}
+    return shipped("studies")
 
 
 def find_study(source: str | Path) -> Path:
@@ -33,18 +33,7 @@ def find_study(source: str | Path) -> Path:
     Raises:
         CardError: If there is none.
     """
-    file = Path(source)
-    if file.is_file():
-        return file
-    shipped = shipped_studies()
-    if str(source) not in shipped:
-        beside = [str(other) for other in sorted(file.parent.glob("*.toml"))]
-        raise CardError(
-            f"no study {str(source)!r}: neither a TOML file nor one of those that ship with the "
-            f"package{did_you_mean(str(source), [*beside, *shipped])} There are "
-            f"{', '.join(shipped)}"
-        )
-    return shipped[str(source)]
+    return find_card(source, "studies", "study")
 
 
 def read_study(source: str | Path, budget: str | None = None) -> Study:
