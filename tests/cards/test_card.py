@@ -277,6 +277,15 @@ def test_two_cards_of_one_name_are_refused(tmp_path):
         task_cards(tmp_path)
 
 
+def test_two_cards_of_one_title_are_refused(tmp_path):
+    """Tables and reports would show both as one."""
+    shutil.copy(GOOD, tmp_path / "a.toml")
+    text = GOOD.read_text(encoding="utf-8").replace('name = "HybridSample"', 'name = "Other"')
+    (tmp_path / "b.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(CardError, match=r"b\.toml: key 'title'.*a\.toml"):
+        task_cards(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [

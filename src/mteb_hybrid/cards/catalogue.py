@@ -84,6 +84,11 @@ def _cards(folders: tuple[Path, ...]) -> dict[str, TaskCard]:
                 f"{card.file}: key 'name': {card.name!r} is the name of {cards[card.name].file} "
                 "too; choose another"
             )
+        if same := [other.file for other in cards.values() if other.title == card.title]:
+            raise CardError(
+                f"{card.file}: key 'title': {card.title!r} is the title of {same[0]} too, and "
+                "tables know collections by it; choose another"
+            )
         if same := [other.file for other in cards.values() if other.file.name == card.file.name]:
             raise CardError(
                 f"{card.file}: the file of another card, {same[0]}, is called so too, and commands "

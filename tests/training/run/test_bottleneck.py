@@ -141,6 +141,16 @@ def test_under_autocast_they_learn(pair):
     model.eval()
 
 
+def test_saved_they_are_trained_again_under_autocast(pair, tmp_path):
+    _, model = pair
+    folder = tmp_path / "saved"
+    model.save_pretrained(str(folder))
+    changes = ("evaluation=", f"model.name={folder}", "model.revision=")
+    again = load_model(read_recipe("e5-small-hybrid", changes))
+    with torch.autocast("cpu", torch.bfloat16):
+        again(again.preprocess(TEXTS[:2]))["sentence_embedding"].float().sum().backward()
+
+
 def test_the_seed_draws_them(tmp_path):
     drawn = []
     for seed in (1, 1, 2):

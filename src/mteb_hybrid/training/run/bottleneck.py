@@ -88,10 +88,22 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
     for name, module in first.model.named_modules():
         if name.endswith(f"adapter_modules.{NAME}"):
             module.requires_grad_(True)
+    bear_autocast(model)
+
+
+def bear_autocast(model: SentenceTransformer) -> None:
+    """Let a model with adapters, if it is an X-MOD, compute under autocast, which it does not else.
+
+    X-MOD writes what an adapter gives, in bfloat16, among float32. The hooks are not saved.
+    """
+    transformer = model.transformers_model
+    if transformer is None or transformer.config.model_type != "xmod":
+        return
+    for name, module in transformer.named_modules():
+        if ".adapter_modules." in name and name.rpartition(".")[0].endswith("adapter_modules"):
             module.register_forward_hook(_in_one_type)
 
 
 def _in_one_type(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-    """Under autocast X-MOD writes what an adapter gives, in bfloat16, among float32."""
     wide: torch.Tensor = inputs[0]
     return output.to(wide.dtype)
