@@ -141,6 +141,15 @@ def test_under_autocast_they_learn(pair):
     model.eval()
 
 
+def test_a_saved_model_trains_on_under_autocast(recipe_file, tmp_path):  # noqa: F811
+    given = [*SHORT, "training.precision=bf16"]
+    train(read_recipe(recipe_file, [FACTOR, *given]), tmp_path / "first")
+    first = tmp_path / "first" / "model"
+    train(read_recipe(recipe_file, [f"model.name={first}", *given]), tmp_path / "second")
+    before, after = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert before.keys() == after.keys() and not same(before, after)
+
+
 def test_the_seed_draws_them(tmp_path):
     drawn = []
     for seed in (1, 1, 2):

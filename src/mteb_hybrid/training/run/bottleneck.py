@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers import XmodConfig, XmodModel
+from transformers.models.xmod.modeling_xmod import XmodAdapter
 
 from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.model import Bottleneck
@@ -85,10 +86,22 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
     first.model = XmodModel.from_pretrained(None, config=config, state_dict=state)
     first.model.to(old.device)
     model.requires_grad_(False)
-    for name, module in first.model.named_modules():
-        if name.endswith(f"adapter_modules.{NAME}"):
-            module.requires_grad_(True)
-            module.register_forward_hook(_in_one_type)
+    for module in _adapters(model):
+        module.requires_grad_(True)
+    fit_autocast(model)
+
+
+def fit_autocast(model: SentenceTransformer) -> None:
+    """Let the adapters of a model be used under autocast; nothing is done where there are none.
+
+    What this adds is not saved with a model: it goes onto every one that is loaded.
+    """
+    for module in _adapters(model):
+        module.register_forward_hook(_in_one_type)
+
+
+def _adapters(model: SentenceTransformer) -> list[XmodAdapter]:
+    return [module for module in model.modules() if isinstance(module, XmodAdapter)]
 
 
 def _in_one_type(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
