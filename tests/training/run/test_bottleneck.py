@@ -227,3 +227,10 @@ def test_other_architectures_are_refused(tmp_path):
     add_bottleneck(trained, Bottleneck())
     with pytest.raises(ModelError, match="is xmod; expected one of bert"):
         add_bottleneck(trained, Bottleneck())
+
+
+def test_bert_without_a_padding_token_is_refused(tmp_path):
+    model = tiny("bert", tmp_path)
+    model.tokenizer.pad_token = None
+    with pytest.raises(ModelError, match=r"no padding token; give it one, in tokenizer_config"):
+        add_bottleneck(model, Bottleneck())

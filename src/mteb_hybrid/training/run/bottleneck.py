@@ -42,7 +42,7 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
 
     Raises:
         ModelError: If its layers are of an architecture that has no place for adapters here, or
-            are too narrow.
+            are too narrow, or BERT's tokenizer has no padding token.
     """
     first: Any = model[0]
     old = model.transformers_model
@@ -63,6 +63,11 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
         # It numbers positions from 0; the others from behind the number of the padding token,
         # which for BERT is the tokenizer's: multilingual-e5-small's configuration has another.
         pad = model.tokenizer.pad_token_id
+        if pad is None:
+            raise ModelError(
+                "model.bottleneck: the model's tokenizer has no padding token; give it one, in "
+                "tokenizer_config.json"
+            )
         unused = state[POSITIONS].new_zeros(pad + 1, old.config.hidden_size)
         state[POSITIONS] = torch.cat([unused, state[POSITIONS]])
     config = XmodConfig(
