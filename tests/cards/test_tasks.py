@@ -81,6 +81,9 @@ def test_collections_of_the_same_texts():
     assert {"XQuADRetrieval", "XQuADRMonolingualRetrieval"} < set(with_context)
     assert collection_tasks("tatoeba") == ["Tatoeba", "TatoebaCrosslingualRetrieval"]
     assert set(collection_tasks("miracl")).isdisjoint(collection_tasks("xtd10"))
+    hard = collection_tasks("miracl-hard-negatives")
+    assert set(hard) == set(collection_tasks("miracl"))
+    assert {"MIRACLRetrieval", "MIRACLRetrievalHardNegatives"} < set(hard)
 
 
 def test_own_collections_in_one_folder_are_told_apart(sample_card, tmp_path):

@@ -217,6 +217,7 @@ def test_a_file_with_nearly_that_name_is_suggested(good):
     [
         ({"format": "collection", "path": "mlqa-r"}, "mlqa-r"),
         ({"format": "collection", "path": "mlqa-r-context"}, "mlqa-r"),
+        ({"format": "collection", "path": "miracl", "mteb_tasks": []}, "miracl-hard-negatives"),
         ({"format": "collection", "path": "tico-19", "mteb_tasks": []}, "tico-19-300"),
         (
             {"format": "json", "path": "x", "mteb_tasks": ["TICO19MultilingualRetrieval"]},

@@ -144,6 +144,15 @@ def test_what_cannot_be_compared(overlay):
     robustness(both, revisions=data | {ORIGINAL: "2.0.0+original-0"}, resamples=100)
 
 
+def test_translated_queries_of_the_collection_are_no_other_data(overlay):
+    own, typos = ("HybridSampleCrosslingualRetrieval", "HybridSampleTyposCrosslingualRetrieval")
+    both = pl.concat([frame(own, BEFORE), frame(typos, AFTER)])
+    data = {own: "1.0.0+translated-0123456789ab", typos: "1.0.0+typos-abcdef012345"}
+    assert set(robustness(both, revisions=data, resamples=100)["task"]) == {typos}
+    with pytest.raises(CompareError, match="differences between them may have that cause"):
+        robustness(both, revisions=data | {own: "2.0.0+translated-0123456789ab"})
+
+
 def test_of_two_models_the_table_says_which_loses_more(overlay):
     weak = Evaluated(pl.concat([frame(ORIGINAL, BEFORE), frame(TYPOS, AFTER)]), {TYPOS: "1+a"})
     same = {x: {q: BEFORE[x][q] for q in AFTER[x]} for x in AFTER}

@@ -64,6 +64,14 @@ def test_bad_cards(study_file, old, new, said):
     assert str(file) in str(raised.value)
 
 
+def test_whole_numbers_vary(study_file):
+    file = study_file('name = "hybrid"', 'name = "hybrid"\nvary = { "batches.size" = [8, 16] }')
+    file.write_text(file.read_text().replace('condition = "hybrid"', 'condition = "hybrid 8"'))
+    study = read_study(file, "smoke")
+    sizes = {r.condition: r.recipe.batches.size for r in runs(study, "smoke") if r.value}
+    assert sizes == {"hybrid 8": 8, "hybrid 16": 16}
+
+
 def test_what_is_tested_on_is_not_trained_on(study_file):
     file = study_file("[budgets.smoke]", "[budgets.small]")
     file.write_text(file.read_text().replace('texts = "sample"', 'texts = "ntrex"'))

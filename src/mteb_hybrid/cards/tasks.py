@@ -28,8 +28,12 @@ def collection_tasks(name: str) -> list[str]:
 
 
 def same_texts(one: TaskCard, other: TaskCard) -> bool:
-    """Whether two collections have a file in common; or, if they list none, folder or data set."""
-    return not _texts(one).isdisjoint(_texts(other))
+    """Whether two collections have a file in common; or, if they list none, folder or data set.
+
+    So do those that say that they are adapted from the same task of MTEB's.
+    """
+    adapted = {*one.metadata.adapted_from} & {*other.metadata.adapted_from}
+    return bool(adapted) or not _texts(one).isdisjoint(_texts(other))
 
 
 def _texts(card: TaskCard) -> set[str]:

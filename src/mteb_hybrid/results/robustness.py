@@ -144,8 +144,11 @@ def _sides(frame: pl.DataFrame, revisions: Mapping[str, str]) -> tuple[pl.DataFr
 
 
 def _collection(task: str, revisions: Mapping[str, str]) -> str:
-    """The revision of the collection, without what stands for the choice of queries."""
-    revision = revisions.get(task, "")
+    """The revision of the collection, without what stands for the choice of queries.
+
+    Of translated queries none is compared: rewrites are of the collection's own.
+    """
+    revision = revisions.get(task, "").partition("+translated-")[0]
     card, _ = tasks_by_name()[task]
     return (
         revision.rpartition(f"+{card.rewrite}-")[0] if isinstance(card, RewrittenCard) else revision

@@ -37,7 +37,7 @@ class Condition(Table):
     name: Name
     trained: bool = False
     set: Strings
-    vary: dict[str, list[float | str]] = Field(default_factory=dict, max_length=1)
+    vary: dict[str, list[int | float | str]] = Field(default_factory=dict, max_length=1)
     repair: Literal["projection", "lsar", "leace"] | None = None
     each_language: bool = False
 

@@ -141,14 +141,13 @@ def test_under_autocast_they_learn(pair):
     model.eval()
 
 
-def test_saved_they_are_trained_again_under_autocast(pair, tmp_path):
-    _, model = pair
-    folder = tmp_path / "saved"
-    model.save_pretrained(str(folder))
-    changes = ("evaluation=", f"model.name={folder}", "model.revision=")
-    again = load_model(read_recipe("e5-small-hybrid", changes))
-    with torch.autocast("cpu", torch.bfloat16):
-        again(again.preprocess(TEXTS[:2]))["sentence_embedding"].float().sum().backward()
+def test_a_saved_model_trains_on_under_autocast(recipe_file, tmp_path):  # noqa: F811
+    given = [*SHORT, "training.precision=bf16"]
+    train(read_recipe(recipe_file, [FACTOR, *given]), tmp_path / "first")
+    first = tmp_path / "first" / "model"
+    train(read_recipe(recipe_file, [f"model.name={first}", *given]), tmp_path / "second")
+    before, after = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert before.keys() == after.keys() and not same(before, after)
 
 
 def test_the_seed_draws_them(tmp_path):
@@ -228,3 +227,10 @@ def test_other_architectures_are_refused(tmp_path):
     add_bottleneck(trained, Bottleneck())
     with pytest.raises(ModelError, match="is xmod; expected one of bert"):
         add_bottleneck(trained, Bottleneck())
+
+
+def test_bert_without_a_padding_token_is_refused(tmp_path):
+    model = tiny("bert", tmp_path)
+    model.tokenizer.pad_token = None
+    with pytest.raises(ModelError, match=r"no padding token; give it one, in tokenizer_config"):
+        add_bottleneck(model, Bottleneck())

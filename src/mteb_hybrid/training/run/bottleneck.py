@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers import XmodConfig, XmodModel
+from transformers.models.xmod.modeling_xmod import XmodAdapter
 
 from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.recipes.model import Bottleneck
@@ -41,7 +42,7 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
 
     Raises:
         ModelError: If its layers are of an architecture that has no place for adapters here, or
-            are too narrow.
+            are too narrow, or BERT's tokenizer has no padding token.
     """
     first: Any = model[0]
     old = model.transformers_model
@@ -62,6 +63,11 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
         # It numbers positions from 0; the others from behind the number of the padding token,
         # which for BERT is the tokenizer's: multilingual-e5-small's configuration has another.
         pad = model.tokenizer.pad_token_id
+        if pad is None:
+            raise ModelError(
+                "model.bottleneck: the model's tokenizer has no padding token; give it one, in "
+                "tokenizer_config.json"
+            )
         unused = state[POSITIONS].new_zeros(pad + 1, old.config.hidden_size)
         state[POSITIONS] = torch.cat([unused, state[POSITIONS]])
     config = XmodConfig(
@@ -85,25 +91,25 @@ def add_bottleneck(model: SentenceTransformer, wanted: Bottleneck) -> None:
     first.model = XmodModel.from_pretrained(None, config=config, state_dict=state)
     first.model.to(old.device)
     model.requires_grad_(False)
-    for name, module in first.model.named_modules():
-        if name.endswith(f"adapter_modules.{NAME}"):
-            module.requires_grad_(True)
-    bear_autocast(model)
+    for module in _adapters(model):
+        module.requires_grad_(True)
+    fit_autocast(model)
 
 
-def bear_autocast(model: SentenceTransformer) -> None:
-    """Let a model with adapters, if it is an X-MOD, compute under autocast, which it does not else.
+def fit_autocast(model: SentenceTransformer) -> None:
+    """Let the adapters of a model be used under autocast; nothing is done where there are none.
 
-    X-MOD writes what an adapter gives, in bfloat16, among float32. The hooks are not saved.
+    What this adds is not saved with a model: it goes onto every one that is loaded.
     """
-    transformer = model.transformers_model
-    if transformer is None or transformer.config.model_type != "xmod":
-        return
-    for name, module in transformer.named_modules():
-        if ".adapter_modules." in name and name.rpartition(".")[0].endswith("adapter_modules"):
-            module.register_forward_hook(_in_one_type)
+    for module in _adapters(model):
+        module.register_forward_hook(_in_one_type)
+
+
+def _adapters(model: SentenceTransformer) -> list[XmodAdapter]:
+    return [module for module in model.modules() if isinstance(module, XmodAdapter)]
 
 
 def _in_one_type(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    """Under autocast X-MOD writes what an adapter gives, in bfloat16, among float32."""
     wide: torch.Tensor = inputs[0]
     return output.to(wide.dtype)

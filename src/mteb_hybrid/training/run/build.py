@@ -20,7 +20,7 @@ from mteb_hybrid.repair.offline import load_repaired_encoder
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.dataset import ParallelDataset
 from mteb_hybrid.training.evaluator import CONSTRAINED, ParallelRetrievalEvaluator
-from mteb_hybrid.training.run.bottleneck import add_bottleneck, bear_autocast
+from mteb_hybrid.training.run.bottleneck import add_bottleneck, fit_autocast
 from mteb_hybrid.training.run.loss import check_labels
 from mteb_hybrid.training.run.precision import device
 
@@ -84,10 +84,11 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
             "that, or no such key"
         )
     _freeze(model, wanted.freeze)
-    bear_autocast(model)
     if wanted.lora is not None:
         _add_lora(model, wanted, wanted.lora)
-    if wanted.bottleneck is not None:
+    if wanted.bottleneck is None:
+        fit_autocast(model)  # what another run trained may have adapters
+    else:
         add_bottleneck(model, wanted.bottleneck)
     return model
 
