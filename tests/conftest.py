@@ -9,9 +9,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Models that whoever runs the tests has registered are not the tests' business.
 os.environ["MTEB_HYBRID_MODELS"] = os.devnull
-# Nor are their cards and translated queries, which would give tasks more subsets: what needs data
-# asks for the fixture `real_data`. Worker processes are told by the other variable.
+# Nor are their cards, translated and rewritten queries, which would give more subsets and tasks:
+# what needs data asks for the fixture `real_data`. Worker processes are told by the other variable.
 os.environ.pop("MTEB_HYBRID_TASKS", None)
+os.environ["XDG_DATA_HOME"] = os.devnull
 os.environ.setdefault("TESTS_MTEB_HYBRID_DATA", os.environ.pop("MTEB_HYBRID_DATA", ""))
 
 import mteb

@@ -281,7 +281,10 @@ def test_citation_and_changelog_name_this_version():
 def test_card_added_to_the_tree_is_found_live_by_an_editable_install(editable, request):
     card = (editable.tree / "tasks" / "sample.toml").read_text(encoding="utf-8")
     added = editable.tree / "tasks" / "added.toml"
-    added.write_text(card.replace('name = "HybridSample"', 'name = "Added"'), encoding="utf-8")
+    card = card.replace('name = "HybridSample"', 'name = "Added"').replace(
+        'title = "', 'title = "added '
+    )
+    added.write_text(card, encoding="utf-8")
     request.addfinalizer(added.unlink)
     listed = editable.run("mteb-hybrid", "tasks", "list")
     assert "AddedMultilingualRetrieval" in listed

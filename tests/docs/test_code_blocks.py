@@ -99,6 +99,7 @@ PARSERS = (
 def place(tmp_path, tiny_model, monkeypatch) -> Path:
     """A folder with the files that documents speak of."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
     monkeypatch.setattr(mteb, "get_model", lambda name: HashEncoder())
     shutil.copytree(tiny_model, tmp_path / "path" / "to" / "model")
     shutil.copytree(tiny_model, tmp_path / "encoder")
