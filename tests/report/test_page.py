@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from mteb_hybrid import pages
 from mteb_hybrid.report import page, tables
 from mteb_hybrid.report.comparisons import comparison
 from mteb_hybrid.report.repairs import repair_chapters
@@ -233,7 +234,7 @@ def contrast(one: str, two: str) -> float:
 
 
 def test_colours_have_enough_contrast():
-    style = Path(page.__file__).with_name("style.css").read_text(encoding="utf-8")
+    style = Path(pages.__file__).with_name("style.css").read_text(encoding="utf-8")
     themes = re.findall(r":root \{([^}]*)\}", style)
     assert len(themes) == 3
     for theme in themes:

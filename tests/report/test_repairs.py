@@ -1,12 +1,16 @@
 """What a report says of repairs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mteb_hybrid.report import repairs
+from mteb_hybrid.pages.templates import render
+from mteb_hybrid.report import page, repairs
 from mteb_hybrid.report.repairs import repair_chapters
-from mteb_hybrid.report.templates import render
 from report.conftest import REPAIRS
+
+FOLDER = Path(page.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,7 @@ def test_files_have_names_of_their_own(both):
 
 
 def test_titles_and_lists_are_escaped(both):
-    html = render("page.html.jinja", chapters=[], repairs=both, measures=[], models=[],
+    html = render(FOLDER, "page.html.jinja", chapters=[], repairs=both, measures=[], models=[],
                   environment=both[0].seat, languages=both[0].seat, version="1")  # fmt: skip
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y") > 6

@@ -11,6 +11,7 @@ import numpy as np
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.whole import whole
+from mteb_hybrid.pages.templates import render
 from mteb_hybrid.repair.record import Record
 from mteb_hybrid.report import figures, svg, tables
 from mteb_hybrid.report.comparisons import comparison
@@ -20,7 +21,6 @@ from mteb_hybrid.report.picture import Picture
 from mteb_hybrid.report.reading import reading
 from mteb_hybrid.report.repairs import RepairChapter, repair_chapters
 from mteb_hybrid.report.tables import Table
-from mteb_hybrid.report.templates import render
 from mteb_hybrid.report.trade_off import trade_off
 from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
@@ -99,6 +99,7 @@ def page(summary: Summary, found: list[Chapter], repaired: Sequence[RepairChapte
     """The HTML page. It refers to nothing outside itself, and runs no script."""
     shown = [w for w in words().values() if any(_shows(w, chapter) for chapter in found)]
     return render(
+        Path(__file__).parent,
         "page.html.jinja",
         chapters=found,
         repairs=repaired,

@@ -1,4 +1,4 @@
-"""The HTML of a report. Every value is escaped."""
+"""The HTML of pages. Every value is escaped."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,16 @@ def _shown(value: Any) -> Any:
     return prose(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill in one of the templates of this folder."""
+def render(folder: Path, template: str, **values: Any) -> str:
+    """Fill in a template.
+
+    Args:
+        folder: Where it lies. It may include files of this room too, such as ``style.css``.
+        template: Its name.
+        **values: What it speaks of; a name that is not given is an error.
+    """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         finalize=_shown,
         undefined=StrictUndefined,
