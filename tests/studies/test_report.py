@@ -199,15 +199,30 @@ def test_versions_of_all_runs_are_named(tmp_path):
     for number, run in enumerate(made):
         packages = {"torch": f"2.{number // 2}", "datasets": "5.2.0"}
         part = {"from": "start", "python": "3.11.7", "device": "secret", "packages": packages}
+        part["precision"] = "fp32"
         file = tmp_path / "runs" / run.key / "versions.json"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps([part] * (number + 1)), encoding="utf-8")
     page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
     assert (
         "evaluated with mteb 2.26.24; trained with datasets 5.2.0, python 3.11.7, "
-        "torch 2.0 and 2.1.\n"
+        "torch 2.0 and 2.1; in fp32.\n"
     ) in page
     assert "secret" not in page
+
+
+def test_models_of_several_precisions_are_told(tmp_path):
+    """Where a recipe leaves it to the device, and the runs of a study were made on two."""
+    study = study_of({"tests": [MULTILINGUAL]})
+    made = write_runs(tmp_path, study, only=lambda run: run.condition == "alpha 0.5")
+    for of, run in zip([["bf16"], ["fp32", "fp32"], ["bf16", "fp32"]], made, strict=True):
+        file = tmp_path / "runs" / run.key / "versions.json"
+        file.parent.mkdir(parents=True)
+        part = {"python": "3.11.7", "packages": {}}
+        file.write_text(json.dumps([part | {"precision": one} for one in of]), encoding="utf-8")
+    page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
+    assert "; 1 in bf16, 1 in bf16 then fp32, 1 in fp32: so differences between models" in page
+    assert "a budget that sets training.precision=fp32 trains all alike" in page
 
 
 def test_nothing_run_yet_names_the_command(tmp_path):

@@ -1,10 +1,13 @@
 """What a store has of a study: evaluations on today's data, and what is missing or set apart."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -72,6 +75,7 @@ class Evidence:
         evaluations: Those that count, by key of the run and task.
         gaps: All that is planned and does not count.
         packages: Versions of packages that trained, by name, as far as the runs say it.
+        precisions: How many models were trained in which; of one that went on elsewhere, in all.
     """
 
     study: Study
@@ -82,6 +86,7 @@ class Evidence:
     evaluations: Mapping[tuple[str, str], Evaluation]
     gaps: tuple[Gap, ...]
     packages: Mapping[str, Sequence[str]]
+    precisions: Mapping[str, int]
 
     @cached_property
     def collections(self) -> dict[str, dict[Setting, Tested]]:
@@ -187,6 +192,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             f"{store}: no results of the study {name} at the budget {budget}{said}. Make them with "
             f"`mteb-hybrid study run {name} --budget {budget} --store {store}`."
         )
+    parts = _training_parts(store, dict.fromkeys(key for key, _ in evaluations))
     return Evidence(
         study=study,
         budget=budget,
@@ -195,7 +201,10 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         subsets=subsets,
         evaluations=evaluations,
         gaps=tuple(gaps),
-        packages=_packages(store, {key for key, _ in evaluations}),
+        packages=_packages(parts),
+        precisions=Counter(
+            " then ".join(dict.fromkeys(part["precision"] for part in of)) for of in parts
+        ),
     )
 
 
@@ -238,13 +247,17 @@ def _hits(
     return found if same else found.clear()
 
 
-def _packages(store: Path, keys: Iterable[str]) -> dict[str, list[str]]:
+def _training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any]]]:
+    """What each training run says of itself, each time that it began or went on."""
+    files = [Store(store).run(key) / "versions.json" for key in keys]
+    return [json_file(file, list) for file in files if file.is_file()]
+
+
+def _packages(parts: Iterable[Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
-    for key in keys:
-        file = Store(store).run(key) / "versions.json"
-        for part in json_file(file, list) if file.is_file() else ():
-            for package, version in {"python": part["python"], **part["packages"]}.items():
-                found.setdefault(package, set()).add(version)
+    for part in chain.from_iterable(parts):
+        for package, version in {"python": part["python"], **part["packages"]}.items():
+            found.setdefault(package, set()).add(version)
     return {package: sorted(found[package]) for package in sorted(found)}
 
 

@@ -1,7 +1,7 @@
 """How the results of a study were made: commands, models, data, versions, and what is missing."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from mteb_hybrid.cards.tasks import data_revision
@@ -79,7 +79,19 @@ def versions(evidence: Evidence) -> str:
     mteb = {version for e in evidence.evaluations.values() for version in e.mteb_versions}
     text = f"evaluated with mteb {' and '.join(sorted(mteb))}"
     trained = [f"{name} {' and '.join(found)}" for name, found in evidence.packages.items()]
-    return f"{text}; trained with {', '.join(trained)}" if trained else text
+    if not trained:
+        return text
+    return f"{text}; trained with {', '.join(trained)}; {_precisions(evidence.precisions)}"
+
+
+def _precisions(counts: Mapping[str, int]) -> str:
+    if len(counts) == 1:
+        return f"in {next(iter(counts))}"
+    each = ", ".join(f"{count} in {name}" for name, count in sorted(counts.items()))
+    return (
+        f"{each}: so differences between models are of their precision too. It was left to the "
+        "device; a budget that sets training.precision=fp32 trains all alike"
+    )
 
 
 def model_runs(evidence: Evidence) -> Rows:
