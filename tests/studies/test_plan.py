@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mteb_hybrid.studies import plan
 from mteb_hybrid.studies.catalogue import read_study
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
@@ -55,6 +56,16 @@ def test_files_make_a_run_by_their_content(key, study_folder, tmp_path):
     (tmp_path / "a").rename(tmp_path / "elsewhere" / "a")
     moved = data[1].replace("/a", "/elsewhere/a")
     assert key("hybrid", recipe=(data[0], moved)) == second
+
+
+def test_what_checkpoints_are_chosen_on_makes_a_run(key, monkeypatch):
+    watch = "[evaluation]\ncollection = 'xquad-r'\nevery = 1\n"
+    chosen = ("[training]", f"{watch}patience = 1\n\n[training]")
+    watched = ("[training]", f"{watch}\n[training]")
+    before = key("hybrid", recipe=chosen), key("hybrid", recipe=watched)
+    monkeypatch.setattr(plan, "collection_content", lambda name: "other texts")
+    after = key("hybrid", recipe=chosen), key("hybrid", recipe=watched)
+    assert before[0] != after[0] and before[1] == after[1]
 
 
 def test_one_language_each(study_file):

@@ -79,6 +79,19 @@ def test_what_is_tested_on_is_not_trained_on(study_file):
         read_study(file)
 
 
+def test_files_that_name_the_tasks_they_are_of_are_not_tested_on(study_file):
+    """Of what is no collection, its `mteb_tasks` tell what is in it."""
+    file = study_file("[budgets.smoke]", "[budgets.small]")
+    tasks = "mteb_tasks=['HybridSampleMonolingualRetrieval']"
+    data = f"data=[{{name='x', format='json', path='x.jsonl', {tasks}}}]"
+    file.write_text(
+        file.read_text().replace('texts = "sample"', f'texts = "ntrex"\nset = ["{data}"]')
+    )
+    said = r"which has the texts of HybridSampleMonolingual.* on sample"
+    with pytest.raises(CardError, match=said):
+        read_study(file, "small")
+
+
 def test_checkpoints_are_not_chosen_on_what_is_tested_on(study_file):
     file = study_file("[budgets.smoke]", "[budgets.small]")
     chosen = [

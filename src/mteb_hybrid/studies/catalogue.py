@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections, find_card, shipped
-from mteb_hybrid.cards.tasks import same_texts, tasks_by_name
+from mteb_hybrid.cards.tasks import collection_tasks, same_texts, tasks_by_name
 from mteb_hybrid.evaluation.select import SelectionError
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
@@ -143,3 +143,10 @@ def _check_unseen(run: Run, selected: Mapping[str, object]) -> None:
     for said, name in seen.items():
         if any(same_texts(collections()[name], collections()[other]) for other in tested):
             raise CardError(f"{said}, which it is tested on; choose another of the two")
+    for data in run.recipe.data if run.trained else ():
+        for other in sorted(tested):
+            if shared := {*(data.tasks() or ())} & {*collection_tasks(other)}:
+                raise CardError(
+                    f"trains on {data.path}, which has the texts of {min(shared)}, and is tested "
+                    f"on {other}, which has them too; choose another of the two"
+                )

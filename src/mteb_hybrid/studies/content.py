@@ -30,7 +30,7 @@ LARGE = 2**26
 def data_content(data: Data) -> str:
     """Of training data."""
     if data.format == "collection":
-        return _collection(data.path)
+        return collection_content(data.path)
     try:
         path = data_path(data.path)
     except CardError:
@@ -42,7 +42,7 @@ def texts_content(name: str) -> str:
     """Of what a repair is fitted on: a folder's texts, a file, or a collection."""
     path = Path(name)
     if not path.exists():
-        return _collection(name) if name in collections() else ABSENT
+        return collection_content(name) if name in collections() else ABSENT
     return _of_files(path, path.glob("*.txt") if path.is_dir() else [path])
 
 
@@ -61,7 +61,8 @@ def _of_folder(folder: Path, stamps: tuple[Stamp, ...]) -> str:
     return folder_hash(folder)
 
 
-def _collection(name: str) -> str:
+def collection_content(name: str) -> str:
+    """Of a collection, as this process reads it."""
     card = collections()[name]
     rewritten = f"+{card.digest}" if isinstance(card, RewrittenCard) else ""
     return f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"

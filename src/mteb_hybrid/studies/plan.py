@@ -13,7 +13,12 @@ from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import read_recipe, without_paths
-from mteb_hybrid.studies.content import data_content, model_content, texts_content
+from mteb_hybrid.studies.content import (
+    collection_content,
+    data_content,
+    model_content,
+    texts_content,
+)
 from mteb_hybrid.studies.study import Budget, BudgetName, Condition, Study, Test
 
 WORDS = ("name", "title", "description")
@@ -76,6 +81,8 @@ class Run:
             of = {key: value for key, value in settings.items() if key not in WORDS}
             of["languages"] = list(map(list, settings["languages"].items()))  # their order counts
             of["data_revisions"] = [data_content(data) for data in self.recipe.data]
+            if self.recipe.evaluation and self.recipe.evaluation.patience:
+                of["chosen_on"] = collection_content(self.recipe.evaluation.collection)
         else:
             of = {"model": {key: value for key, value in model.items() if key in OF_UNTRAINED}}
         if self.repair:
