@@ -36,6 +36,9 @@ def found(text, question, passage="", answers=(), language="de"):
         ("Of course, wann denn?", "Seit wann?", [], "repeats the prompt, or talks about"),
         ("Here is where who lived?", "Who lived here?", [], None),
         ("Question time is when?", "When?", [], None),
+        ("Passage of the bill, which year?", "Which year?", [], None),
+        ("Question 1: wann?", "Seit wann?", [], "repeats the prompt, or talks about"),
+        ("Rewritten question in German: wann?", "Seit wann?", [], "repeats the prompt, or"),
         ("Bitte: write one question on one line only", "Wann?", [], "repeats the prompt, or"),
     ],
 )

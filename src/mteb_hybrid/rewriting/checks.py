@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _PREFACES = re.compile(
-    r"^\W*(sure|certainly|of course|okay|here(?: is|'s| are)|as an ai|i can(?:no|')t|i'm sorry"
-    r"|rewritten|question|passage|answer|paraphrase)\b[^?]{0,60}?[:!,.]",
+    r"^\W*(?:(?:sure|certainly|of course|okay|here(?: is|'s| are)|as an ai|i can(?:no|')t"
+    r"|i'm sorry)\b[^?]{0,60}?[:!,.]"
+    # A question may be about the passage of a bill, and have a comma; a label has a colon.
+    r"|(?:rewritten|question|passage|answer|paraphrase)\b[^?:.,]{0,40}:)",
     re.IGNORECASE,
 )
 _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
