@@ -22,6 +22,7 @@ from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.rewrite import rewrite
 from mteb_hybrid.commands.robustness import robustness
 from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.store import store_app
 from mteb_hybrid.commands.study import study_app
 from mteb_hybrid.commands.submit import submit
 from mteb_hybrid.commands.table import table
@@ -69,6 +70,7 @@ app = typer.Typer(
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(models_app, name="models")
 app.add_typer(study_app, name="study")
+app.add_typer(store_app, name="store")
 
 
 def _version(wanted: bool) -> None:
@@ -105,7 +107,7 @@ for command in (
     merge,
 ):
     app.command()(command)
-for group in (app, tasks_app, models_app, study_app):
+for group in (app, tasks_app, models_app, study_app, store_app):
     for info in group.registered_commands:
         # Where a docstring breaks its lines, a terminal need not.
         paragraphs = inspect.getdoc(info.callback) or ""

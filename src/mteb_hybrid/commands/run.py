@@ -20,7 +20,7 @@ from mteb_hybrid.commands.options import (
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE, check_writable
+from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
 
 
 def run(
@@ -61,6 +61,14 @@ def run(
             "Results without rankings there are evaluated again."
         ),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep vectors in this folder, and take what is there: for later runs, other "
+            "settings, and after a kill. Else the folder that MTEB_HYBRID_STORE names, which "
+            "`mteb run` uses too."
+        ),
+    ] = None,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -94,8 +102,10 @@ def run(
     for task in selected:
         check_there(tasks_by_name()[task][0])
 
-    for folder in filter(None, [output_folder, prediction_folder]):
+    for folder in filter(None, [output_folder, prediction_folder, store]):
         check_writable(folder)
+    if store:
+        os.environ[STORE_VARIABLE] = str(store)
     resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING
     with told_when_stopped(goes_on) if resumes else nullcontext():
         say(f"{model}: loading ...", err=True)

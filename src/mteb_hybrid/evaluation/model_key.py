@@ -1,11 +1,19 @@
 """What tells whether two encodings of a text are the same: all that a model says of itself."""
 
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mteb.types import PromptType
 
+from mteb_hybrid.files.places import STORE_VARIABLE, expanded
+from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+from mteb_hybrid.scale.store import EmbeddingStore
+
 if TYPE_CHECKING:
-    from mteb.models import MTEBModels
+    from mteb.models import ModelMeta, MTEBModels
     from mteb.types import EncodeKwargs
 
 SAYS = (
@@ -37,3 +45,27 @@ def model_key(
         prompt_type.value,
         repr(sorted(options.items())),
     )
+
+
+def keeper(
+    meta: "ModelMeta", key: tuple[str, ...]
+) -> Callable[[Sequence[str], Vectors], Keep] | None:
+    """What keeps vectors in the store that ``MTEB_HYBRID_STORE`` names; None if it names none.
+
+    Args:
+        meta: Of the model.
+        key: What `model_key` returned.
+
+    Raises:
+        StoreError: If the store cannot be used.
+    """
+    folder = os.environ.get(STORE_VARIABLE)
+    if not folder:
+        return None
+    says, prompt_type, options = key
+    about = {
+        **{"model": str(meta.name), "revision": str(meta.revision)},
+        **{"prompt_type": prompt_type, "options": options},
+        "says": hashlib.sha256(says.encode()).hexdigest(),
+    }
+    return partial(EmbeddingStore(expanded(folder)).keeper, about)

@@ -23,7 +23,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
-from mteb_hybrid.evaluation.model_key import model_key
+from mteb_hybrid.evaluation.model_key import keeper, model_key
 from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
@@ -212,6 +212,7 @@ class CardTask(ToldOnce):
                 self._vectors[checked] = shared_vectors(
                     *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
                     model=model.mteb_model_meta.name,
+                    keeper=keeper(model.mteb_model_meta, key),
                 )
             shared = self._vectors[checked]
             own = tuple(dict.fromkeys(texts))

@@ -5,6 +5,7 @@ Encoders are passed in as functions, so nothing here depends on mteb.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -17,11 +18,17 @@ Vectors: TypeAlias = Any
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
+Keep: TypeAlias = Callable[[tuple[str, ...], Callable[[], Vectors]], Vectors]
+"""Finds the vectors of texts that are encoded in one call, or has them encoded and keeps them."""
+
 Scores: TypeAlias = npt.NDArray[np.float32]
 
 
 QUERIES_AT_LEAST = 4
 """Per block: matrix products of up to three rows are left to other kernels, which sum otherwise."""
+
+TEXTS_PER_CALL = 8192
+"""Of a unit; what is under way when a run that keeps its vectors is killed is lost."""
 
 NOISE = 0.05
 """Relative distance of two vectors of one text up to which it may be chance."""
@@ -36,13 +43,16 @@ class TextVectors:
     """Vectors of texts of one model and prompt type; each text is encoded once.
 
     In its last bits a vector depends on the texts that share its batch. So that it does not depend
-    on what was asked before, texts are encoded in units, each whole, in one call, and in one order.
+    on what was asked before, texts are encoded in units, each whole and in one order, in one
+    call or, where it is large, in as many as ever.
 
     Attributes:
         model: Name of the model, for errors.
+        keep: Keeps vectors beyond this process; None if nothing does.
     """
 
     model: str | None = None
+    keep: Keep | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     def get(
@@ -65,13 +75,21 @@ class TextVectors:
         places: dict[str, int] = {}
         for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
             if unit not in self._units:
-                self._units[unit] = _encode(encode, unit, self.model)
+                self._units[unit] = self._encoded(unit, encode)
             for place, text in enumerate(unit, start):
                 places.setdefault(text, place)
         rows = np.array([places[text] for text in texts])
         if len(units) == 1 and np.array_equal(rows, np.arange(len(units[0]))):
             return self._units[units[0]]
         return _gather(rows, [self._units[unit] for unit in units])
+
+    def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
+        found = []
+        for start in range(0, len(unit), TEXTS_PER_CALL):
+            texts = unit[start : start + TEXTS_PER_CALL]
+            new = partial(_encode, encode, texts, self.model)
+            found.append(self.keep(texts, new) if self.keep else new())
+        return found[0] if len(found) == 1 else _gather(np.arange(len(unit)), found)
 
 
 @dataclass
@@ -105,6 +123,7 @@ def shared_vectors(
     encode: Encode,
     encode_elsewhere: Encode,
     model: str | None = None,
+    keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -124,6 +143,8 @@ def shared_vectors(
         encode: Encodes in the present subset.
         encode_elsewhere: Encodes in another subset of the same task.
         model: Name of the model, for errors.
+        keeper: Gives what keeps vectors beyond this process, from the probe texts and their
+            vectors. It is not asked of a model that never answers twice alike.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
@@ -138,7 +159,8 @@ def shared_vectors(
         tolerated = NOISE
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
-        known = _shared[*key, *probe] = _Shared(here, TextVectors(model))
+        keep = keeper(probe, here) if keeper and not tolerated else None
+        known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep))
     return known.vectors
 
 

@@ -1,0 +1,285 @@
+"""An embedding store: vectors of texts by what made them, in memory-mapped Arrow files.
+
+A *space* is a model as it encodes: its name, revision, prompt and options, and the vectors that it
+has just given to probe texts, bit for bit. So a model that was trained, cut or cast in between, or
+another machine that rounds otherwise, has a space of its own, and no vector is taken for another's.
+A *shard* holds the vectors of texts that were encoded in one call; its name is a hash of these
+texts. Shards are written whole: a run that is killed encodes again what was under way, one shard at
+most.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.whole import whole, write_json
+from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+
+FORMAT = 1
+ABOUT = "store.json"
+SPACE = "space.json"
+CHECKSUM = b"sha256"
+TENSOR = b"tensor"
+
+
+class StoreError(DataError):
+    """A store that is damaged, of a newer format, or no store."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Vectors of some texts.
+
+    Attributes:
+        file: Where they lie.
+    """
+
+    file: Path
+
+    def read(self) -> tuple[list[bytes], Vectors]:
+        """The SHA-256 of each text, and the vectors, shape (texts, D), memory-mapped and read-only.
+
+        Vectors are of the kind that the model returned, a tensor or an array.
+
+        Raises:
+            StoreError: If the file is damaged.
+        """
+        try:
+            # Pages are read when they are asked for, and given back when memory is short.
+            with pa.memory_map(str(self.file)) as source:
+                table = pa.ipc.open_file(source).read_all()
+            texts, vectors = _columns(table)
+            metadata = table.schema.metadata or {}
+            found = _checksum(texts, vectors).encode()
+        except (pa.ArrowException, KeyError, IndexError, ValueError, OSError) as error:
+            if isinstance(error, FileNotFoundError | PermissionError):
+                raise
+            raise self._damaged(str(error).splitlines()[0]) from None
+        if metadata.get(CHECKSUM) != found:
+            raise self._damaged("its checksum is not that of its content")
+        if metadata.get(TENSOR) == b"1":
+            return [bytes(text) for text in texts], _tensor(vectors)
+        return [bytes(text) for text in texts], vectors
+
+    @property
+    def texts(self) -> int:
+        """How many there are.
+
+        Raises:
+            StoreError: If the file is damaged.
+        """
+        try:
+            with pa.memory_map(str(self.file)) as source:
+                return int(pa.ipc.open_file(source).read_all().num_rows)
+        except pa.ArrowException as error:
+            raise self._damaged(str(error).splitlines()[0]) from None
+
+    def write(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """Write the vectors of some texts, shape (texts, D); whole, or not at all."""
+        tensor = hasattr(vectors, "detach")
+        rows = np.ascontiguousarray(vectors.numpy() if tensor else vectors)
+        hashes = np.frombuffer(b"".join(map(text_hash, texts)), np.uint8).reshape(-1, 32)
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+        keys = pa.FixedSizeListArray.from_arrays(pa.array(hashes.ravel()), 32)
+        metadata = {CHECKSUM: _checksum(hashes, rows).encode(), TENSOR: b"1" if tensor else b"0"}
+        table = pa.table({"text_sha256": keys, "vector": lists}).replace_schema_metadata(metadata)
+        with (
+            whole(self.file) as part,
+            pa.OSFile(str(part), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
+            writer.write_table(table, max_chunksize=len(texts))
+
+    def _damaged(self, why: str) -> StoreError:
+        return StoreError(
+            f"{self.file}: is damaged: {why}. Remove this file, or run `mteb-hybrid store prune "
+            "--damaged`; the next run encodes its texts again"
+        )
+
+
+class Size(NamedTuple):
+    """How much a space holds."""
+
+    texts: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Space:
+    """The vectors of one model, prompt and set of options.
+
+    Attributes:
+        folder: Where its shards lie; its name is a hash of what makes the space.
+    """
+
+    folder: Path
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What makes it: ``model``, ``revision``, ``prompt_type``, ``options``, ``dtype``, ….
+
+        Raises:
+            TextError: If the file that says so is damaged.
+        """
+        found: dict[str, Any] = json_file(self.folder / SPACE, dict)
+        return found
+
+    @property
+    def shards(self) -> list[Shard]:
+        """Its shards, in the order of their names."""
+        return [Shard(file) for file in sorted(self.folder.glob("*.arrow"))]
+
+    @property
+    def size(self) -> Size:
+        """How much it holds; only heads of files are read.
+
+        Raises:
+            StoreError: If a file is damaged.
+        """
+        texts = sum(shard.texts for shard in self.shards)
+        return Size(texts, sum(shard.file.stat().st_size for shard in self.shards))
+
+    def keep(self, texts: tuple[str, ...], encode: Callable[[], Vectors]) -> Vectors:
+        """The vectors of texts that are encoded in one call: those that are kept, or new ones.
+
+        Another process that is encoding the same texts is waited for.
+
+        Args:
+            texts: N distinct texts.
+            encode: Encodes them.
+
+        Returns:
+            Shape (N, D), as kept.
+
+        Raises:
+            StoreError: If what is kept is damaged.
+            OSError: If it cannot be written.
+        """
+        shard = Shard(self.folder / f"{_name(texts)}.arrow")
+        if not shard.file.is_file():
+            with lock(shard.file):
+                if not shard.file.is_file():
+                    shard.write(texts, encode())
+        hashes, vectors = shard.read()
+        if hashes != list(map(text_hash, texts)):
+            raise StoreError(f"{shard.file}: holds other texts than its name says; remove it")
+        return vectors
+
+
+@dataclass(frozen=True)
+class EmbeddingStore:
+    """A folder of vectors.
+
+    Attributes:
+        folder: The folder; it is made when something is kept.
+    """
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        about = self.folder / ABOUT
+        if about.is_file():
+            found = json_file(about, dict).get("format")
+            if not isinstance(found, int) or not 0 < found <= FORMAT:
+                raise StoreError(
+                    f"{about}: format {found}; this version of mteb-hybrid reads {FORMAT}. Use the "
+                    "version that wrote it, or another folder"
+                )
+        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise StoreError(
+                f"{self.folder}: is no embedding store (it has no {ABOUT}); name another folder"
+            )
+
+    @property
+    def spaces(self) -> list[Space]:
+        """Its spaces, by model, revision and prompt."""
+        found = [Space(file.parent) for file in self.folder.glob(f"*/{SPACE}")]
+        said = ("model", "revision", "prompt_type")
+        return sorted(found, key=lambda s: (*(str(s.about.get(k)) for k in said), s.folder.name))
+
+    def keeper(self, about: dict[str, str], probe: Sequence[str], vectors: Vectors) -> Keep:
+        """What keeps the vectors of one model as it encodes now.
+
+        Args:
+            about: What is known of it: ``model``, ``revision``, ``prompt_type``, ``options``.
+            probe: Texts.
+            vectors: Their vectors, encoded now, shape (texts, D).
+        """
+        rows = np.ascontiguousarray(vectors.numpy() if hasattr(vectors, "detach") else vectors)
+        said = about | {"dtype": rows.dtype.name, "dimensions": rows.shape[1]}
+        digest = hashlib.sha256(json.dumps([said, list(probe)], sort_keys=True).encode())
+        digest.update(rows.tobytes())
+        space = Space(self.folder / digest.hexdigest()[:24])
+        if not (space.folder / SPACE).is_file():
+            if not (self.folder / ABOUT).is_file():
+                write_json(self.folder / ABOUT, {"format": FORMAT})
+            write_json(space.folder / SPACE, said)
+        return space.keep
+
+    def damaged(self) -> Iterator[tuple[Path, str]]:
+        """The files of shards that cannot be used, and why; reads everything."""
+        for space in self.spaces:
+            for shard in space.shards:
+                try:
+                    shard.read()
+                except (StoreError, OSError) as error:
+                    yield shard.file, str(error)
+
+
+def opened(folder: Path) -> EmbeddingStore:
+    """A store that is there.
+
+    Raises:
+        StoreError: If it is not, or is of a newer format.
+    """
+    if not (folder / ABOUT).is_file():
+        raise StoreError(
+            f"{folder}: is no embedding store (it has no {ABOUT}). `mteb-hybrid run --store "
+            f"{folder}` makes one"
+        )
+    return EmbeddingStore(folder)
+
+
+def text_hash(text: str) -> bytes:
+    """The SHA-256 of a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def _name(texts: Sequence[str]) -> str:
+    return hashlib.sha256(b"".join(map(text_hash, texts))).hexdigest()[:32]
+
+
+def _columns(table: pa.Table) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    arrays = [table[name].combine_chunks() for name in ("text_sha256", "vector")]
+    chunks = [a.chunk(0) if isinstance(a, pa.ChunkedArray) else a for a in arrays]
+    hashes, vectors = (
+        c.values.to_numpy(zero_copy_only=True).reshape(len(c), c.type.list_size) for c in chunks
+    )
+    return hashes, vectors
+
+
+def _checksum(hashes: npt.NDArray[np.uint8], vectors: npt.NDArray[Any]) -> str:
+    digest = hashlib.sha256(f"{vectors.dtype.str} {vectors.shape}".encode())
+    for part in (hashes, vectors):
+        digest.update(np.ascontiguousarray(part).data.cast("B"))
+    return digest.hexdigest()
+
+
+def _tensor(vectors: npt.NDArray[Any]) -> Any:
+    import torch
+
+    with warnings.catch_warnings():  # that it must not be written to
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(vectors)

@@ -1,0 +1,239 @@
+"""Vectors that are kept: the same bits, encoded once, and never another model's."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from conftest import ROOT, HashEncoder
+from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.commands.app import app
+from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.files.places import STORE_VARIABLE
+from mteb_hybrid.retrieval import embeddings
+from mteb_hybrid.retrieval.embeddings import TextVectors
+from mteb_hybrid.scale.store import EmbeddingStore, StoreError, opened
+from mteb_hybrid.sources import load_collection
+
+KILLS = 50 if os.environ.get("MTEB_HYBRID_SOAK") else 2
+ABOUT = {"model": "a/model", "revision": "1", "prompt_type": "query", "options": "", "says": ""}
+PROBE = ["probe"]
+
+
+def keeper(folder, about=ABOUT, vectors=None):
+    probed = np.ones((1, 2), np.float32) if vectors is None else vectors
+    return EmbeddingStore(folder).keeper(about, PROBE, probed)
+
+
+def never():
+    raise AssertionError("encoded again")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared():
+    embeddings._shared.clear()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_vectors_come_back_as_they_were(store, kind, dtype):
+    rows = kind(np.random.default_rng(1).standard_normal((3, 5)).astype(dtype))
+    texts = ("a", "b\ud800", "\0c")
+    for found in (keeper(store)(texts, lambda: rows), keeper(store)(texts, never)):
+        assert type(found) is type(rows) and found.dtype == rows.dtype
+        assert np.array_equal(np.asarray(found), np.asarray(rows))
+    # Nothing copied: the bytes are those of the file.
+    assert not np.asarray(keeper(store)(texts, never)).flags.owndata
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.text(max_size=3), unique=True, min_size=1), st.integers(1, 4))
+def test_units_are_the_same_with_a_store_and_without(tmp_path_factory, texts, per_call):
+    """Also of a model for which all texts of a call matter, and of units of several calls."""
+
+    def encode(some):
+        return np.array([[len(text), hash(tuple(some)) % 997] for text in some], np.float32)
+
+    folder = tmp_path_factory.mktemp("store") / "s"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embeddings, "TEXTS_PER_CALL", per_call)
+        unit = tuple(texts)
+        alone = TextVectors().get(texts, [unit], encode)
+        for again in (encode, never):
+            kept = TextVectors(keep=keeper(folder)).get(texts, [unit], again)
+            assert np.array_equal(kept, alone)
+
+
+@pytest.mark.parametrize("key", ["model", "revision", "prompt_type", "options", "says"])
+def test_what_makes_vectors_parts_them(store, key):
+    keeper(store)(("a",), lambda: np.zeros((1, 2), np.float32))
+    other = keeper(store, ABOUT | {key: "x"})(("a",), lambda: np.ones((1, 2), np.float32))
+    assert other.tolist() == [[1, 1]]
+    assert len(opened(store).spaces) == 2
+
+
+def test_a_model_that_answers_otherwise_has_its_own(store):
+    """Nothing that it says of itself has changed; one bit of a probe has."""
+    keeper(store)(("a",), lambda: np.zeros((1, 2), np.float32))
+    probed = np.nextafter(np.ones((1, 2), np.float32), np.float32(2))
+    assert keeper(store, vectors=probed)(("a",), lambda: np.ones((1, 2), np.float32)).sum() == 2
+
+
+def damage(file, at):
+    content = bytearray(file.read_bytes())
+    content[at] ^= 1
+    file.write_bytes(content)
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_a_flipped_bit_is_never_taken_for_vectors(tmp_path_factory, data):
+    """Anywhere in a shard, its index of texts included: an error, or what was written."""
+    folder = tmp_path_factory.mktemp("store") / "s"
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    keeper(folder)(("a", "b", "c"), lambda: rows)
+    (file,) = folder.glob("*/*.arrow")
+    damage(file, data.draw(st.integers(0, file.stat().st_size - 1)))
+    try:
+        found = keeper(folder)(("a", "b", "c"), never)
+    except StoreError as error:
+        assert str(file) in str(error)
+    else:
+        assert np.array_equal(found, rows)
+
+
+def test_a_file_that_was_cut_is_named(store):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (file,) = store.glob("*/*.arrow")
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=r"is damaged.*Remove this file, or run .*prune"):
+        keeper(store)(("a",), never)
+    shown = CliRunner().invoke(app, ["store", "verify", str(store)])
+    assert shown.exit_code == 1 and "1 files, 1 damaged" in shown.output
+    assert CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"]).exit_code == 0
+    assert keeper(store)(("a",), lambda: np.zeros((1, 2), np.float32)).tolist() == [[0, 0]]
+    assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 0
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match=r"is no embedding store \(it has no store\.json\)"):
+        keeper(tmp_path)
+    with pytest.raises(StoreError, match="makes one"):
+        opened(tmp_path / "none")
+
+
+@pytest.mark.parametrize("format_", [2, "x", None])
+def test_a_newer_format_is_refused(store, format_):
+    keeper(store)
+    (store / "store.json").write_text(json.dumps({"format": format_}))
+    with pytest.raises(StoreError, match=f"format {format_}; this version of mteb-hybrid reads 1"):
+        opened(store)
+
+
+SELECTED = {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}
+for code in collection_card("sample").languages:
+    SELECTED.setdefault("HybridSampleMultilingualRetrieval", []).append(f"{code}-multi")
+
+
+def scores(folder):
+    return {
+        file.name: json.loads(file.read_text())["scores"]
+        for file in Path(folder).glob("*Retrieval.json")
+    }
+
+
+def test_a_second_evaluation_encodes_probes_alone(store, tmp_path, monkeypatch):
+    plain = evaluate(HashEncoder(), SELECTED, tmp_path / "plain")
+    monkeypatch.setenv(STORE_VARIABLE, str(store))
+    for number in (1, 2):
+        embeddings._shared.clear()
+        encoder = HashEncoder()
+        found = evaluate(encoder, SELECTED, tmp_path / f"r{number}")
+        assert scores(found) == scores(plain)
+    # Five probes of either side, each in two subsets, for every task.
+    assert len(encoder.encoded) == 2 * 5 * 2 * len(SELECTED)
+    check_commands(store, tmp_path / "out")
+
+
+def check_commands(store, out):
+    def run(*arguments):
+        done = CliRunner().invoke(app, ["store", *map(str, arguments)])
+        return done.exit_code, done.output, done.exception
+
+    assert "test/hash" in run("list", store)[1]
+    assert run("export", store, "sample", "-m", "test/hash", "-o", out)[0] == 0
+    collection, encoder = load_collection(collection_card("sample")), HashEncoder()
+    for side in ("queries", "passages"):
+        table, vectors = pl.read_parquet(out / f"{side}.parquet"), np.load(out / f"{side}.npy")
+        texts = getattr(collection, side)
+        assert table.select("id", "language").equals(texts.select("id", "language"))
+        assert np.array_equal(np.stack(table["vector"].to_list()), vectors)
+        expected = [encoder.vector(text, None, None) for text in texts["text"]]
+        assert np.array_equal(vectors, np.stack(expected))
+    assert "nothing of other" in str(run("prune", store, "--model", "other")[2])
+    assert "name what is to go" in str(run("prune", store)[2])
+    assert "2 spaces removed" in run("prune", store, "--model", "test/hash")[1]
+    assert "no space of test/hash" in str(
+        run("export", store, "sample", "-m", "test/hash", "-o", out)[2]
+    )
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+import conftest
+from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.retrieval import embeddings
+
+embeddings.TEXTS_PER_CALL = 4
+
+class Dies(conftest.HashEncoder):
+    def encode(self, inputs, **kwargs):
+        found = super().encode(inputs, **kwargs)
+        with open(sys.argv[1], "a") as log:
+            log.write(f"{len(found)}\\n")
+        if sum(1 for _ in open(sys.argv[1])) == int(sys.argv[2]):
+            os.kill(os.getpid(), 9)
+        return found
+
+evaluate(Dies(), {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}, Path(sys.argv[3]))
+"""
+
+
+def test_kill_9_encodes_one_call_again_at_most(store, tmp_path):
+    """Killed in the second call that is new, each time: what was kept is not encoded again."""
+    environment = {**os.environ, STORE_VARIABLE: str(store), "OMP_NUM_THREADS": "1"}
+    log, probes = tmp_path / "log", 4
+
+    def run(at):
+        command = (sys.executable, "-c", KILLED, log, str(at), tmp_path / "r")
+        return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
+
+    for _ in range(KILLS):
+        done = len(log.read_text().splitlines()) if log.is_file() else 0
+        assert run(done + probes + 2).returncode == -9
+    assert run(10**6).returncode == 0
+    calls = [int(line) for line in log.read_text().split()]
+    assert sum(size for size in calls if size == 4) == 104 + 192 + 4 * KILLS  # probes are 5
+    assert [*opened(store).damaged()] == []
+    embeddings._shared.clear()
+    selected = {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}
+    assert scores(evaluate(HashEncoder(), selected, tmp_path / "plain")) == scores(
+        tmp_path / "r" / "results" / "test__hash" / "16-None"
+    )
