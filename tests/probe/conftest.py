@@ -3,7 +3,10 @@
 import json
 
 import numpy as np
+import polars as pl
 import pytest
+
+from conftest import HashEncoder
 
 LANGUAGES = ("en", "fr", "ru")
 SOURCES = {
@@ -86,6 +89,34 @@ def mix(data, folder, seed=0, sizes=(40, 25, 15), asked=8):
     return write_lines(folder / "corpus.jsonl", passages), write_lines(
         folder / "queries.jsonl", queries
     )
+
+
+class SpokenEncoder(HashEncoder):
+    """Vectors that are the sum of one of a text's language, one of its content, and a little noise.
+
+    Args:
+        spoken: The language of each text.
+        content: What each text is about; itself, by default.
+        strength: How long the vector of a language is.
+    """
+
+    def __init__(self, spoken, content=None, strength=1.5, dimensions=8, name="test/spoken"):
+        super().__init__(dimensions, name=name)
+        self.spoken, self.content, self.strength = spoken, content or {}, strength
+
+    def vector(self, text, hf_subset, task_metadata):
+        language, content = self.spoken[text], self.content.get(text, text)
+        draw = lambda what: super(SpokenEncoder, self).vector(what, None, None)  # noqa: E731
+        found = draw(f"about {content}") + self.strength * draw(language) + 0.3 * draw(text)
+        return found / np.linalg.norm(found)
+
+
+def encoder_of(corpus, content=None, **options):
+    """A `SpokenEncoder` for what was read."""
+    texts = pl.concat(
+        [corpus.passages.select("text", "language"), corpus.queries.select("text", "language")]
+    )
+    return SpokenEncoder(dict(texts.iter_rows()), content, **options)
 
 
 @pytest.fixture

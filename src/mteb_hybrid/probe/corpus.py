@@ -56,12 +56,10 @@ class MixedCorpus:
         passages: One row each: id, text, language.
         queries: One row each: id, text, language, group. A query without translations is a group
             of its own.
-        grouped: Whether the file joins any queries into groups.
     """
 
     passages: pl.DataFrame
     queries: pl.DataFrame
-    grouped: bool
 
     @property
     def pool(self) -> Pool:
@@ -120,7 +118,6 @@ def read_mixed(corpus: Path, queries: Path) -> MixedCorpus:
             orient="row",
         ),
         queries=pl.DataFrame(table),
-        grouped=any(row.group is not None for _, row in asked),
     )
 
 

@@ -36,7 +36,7 @@ def probe_run(
         query_languages: That of every query, if known.
         groups: The question that each query asks; its translations have the same.
         ignore_identical_ids: Whether to leave the passage with a query's id out of its ranking.
-        k: How many places.
+        k: How many places; all, if there are fewer passages.
         resamples: Bootstrap samples.
         seed: Of the samples.
 
@@ -75,7 +75,7 @@ def probe_run(
                 f"several queries of the {repeated[0]!r} in {language}; expected one in each "
                 "language, its translations"
             )
-    deep = deepest(run, ignore_identical_ids)
+    k, deep = min(k, len(pool)), deepest(run, ignore_identical_ids)
     ranks = {
         language: ranks_of_run(
             run, {q: {} for q in asked[language]}, pool, language, ignore_identical_ids, cutoff=deep

@@ -106,10 +106,10 @@ def probe(
             ]
         tables.append(pl.concat(found).select(pl.lit(label).alias("repair"), *FIGURES))
         notes += [f"{said} {MEANING}" for said in dict.fromkeys(tied)]
-    if not corpus.grouped:
+    if f"ranking_consistency_at_{k}" not in tables[0]["measure"]:
         notes.append(
-            "No query has a 'group', so none is known to be a translation of another: whether "
-            "their rankings agree was not measured."
+            "No two queries of different languages have the same 'group', so none is known to be a "
+            "translation of another: whether their rankings agree was not measured."
         )
     if len(others) < len(pool):
         notes.append(

@@ -9,7 +9,6 @@ import polars as pl
 from mteb_hybrid.measures.awrf import awrf
 from mteb_hybrid.measures.language_share import language_share
 from mteb_hybrid.measures.ranking_consistency import PERSISTENCE, rank_biased_overlap
-from mteb_hybrid.probe.corpus import ProbeError
 from mteb_hybrid.probe.estimate import Estimate, estimates
 from mteb_hybrid.retrieval.pool import Floats, Pool
 from mteb_hybrid.retrieval.ranks import Ranks, ranks_of_run
@@ -72,22 +71,14 @@ def measure_rankings(
     Args:
         ranks: Ranks of the queries of each language, all of one pool.
         groups: The group of each query, in the order of the rows; translations share it.
-        k: How many places.
+        k: How many places; no more than there are passages.
         resamples: Bootstrap samples, of groups.
         seed: Of the samples.
 
     Returns:
         A table with the columns `FIGURES`, for each query language and for all.
-
-    Raises:
-        ProbeError: If the pool has fewer than k passages.
     """
     pool = next(iter(ranks.values())).pool
-    if k > len(pool):
-        raise ProbeError(
-            f"the first {k} places of {len(pool)} passages; expected a k of {len(pool)} at most. "
-            "Give a smaller --top, or more passages."
-        )
     tables = {language: _at_the_top(some, k) for language, some in ranks.items()}
     each, over_all = estimates(tables, groups, resamples, seed)
     size = len(pool.languages)

@@ -94,7 +94,13 @@ def find_repair(
             )
         sample[language] = np.asarray(vectors[drawn], np.float64)
         seen.update(texts[row] for row in drawn)
-    others = np.array([row for row, text in enumerate(texts) if text not in seen])
+    others = np.array([row for row, text in enumerate(texts) if text not in seen], dtype=np.int64)
+    left = {pool.passage_languages[row] for row in others.tolist()}
+    if gone := [language for language in pool.languages if language not in left]:
+        raise ProbeError(
+            f"--repair {name}: all passages in {', '.join(gone)} have texts that it is fitted on; "
+            "expected others to measure it with. Remove texts that stand in several languages"
+        )
     return Fit(VECTOR_REPAIRS[name].fit(sample), others)
 
 

@@ -42,8 +42,7 @@ def words(found: Probed) -> list[str]:
         return None if row is None or math.isnan(row["value"]) else row
 
     said = [*_of_own(found, look, k), *_of_languages(found, look, k), *_of_the_rest(look, k)]
-    for label in labels[1:]:
-        said.append(_of_repair(label, look, k))
+    said += [_of_repair(found, label, look) for label in labels[1:]]
     return [*said, *(sentence.format(k=k) for sentence in MEANING)]
 
 
@@ -52,16 +51,23 @@ def _of_own(found: Probed, look: Look, k: int) -> Iterator[str]:
     own = look(name, ALL)
     if own is None:
         return
-    each = {x: row["value"] for x in found.about["queries"] if (row := look(name, x))}
-    most = max(each, key=each.__getitem__)
-    doubt = ""
-    if own["low"] <= 1 <= own["high"]:
-        doubt = ", which may be chance"
+    doubt = ", which may be chance" if own["low"] <= 1 <= own["high"] else ""
     yield (
         f"Passages in a query's own language take {own['value']:.2f} times the share of the first "
-        f"{k} places that they have of the corpus{_interval(own)}{doubt}; most for queries in "
-        f"{most}: {each[most]:.2f} times."
+        f"{k} places that they have of the corpus{_interval(own)}{doubt}"
+        f"{_range(found, look, NONE)}."
     )
+
+
+def _range(found: Probed, look: Look, repair: str) -> str:
+    """The least and the greatest lift of a query language."""
+    name = f"own_language_lift_at_{found.about['k']}"
+    asked = found.about["queries"]
+    lifts = {x: row["value"] for x in asked if (row := look(name, x, None, repair))}
+    if len(lifts) < 2:
+        return ""
+    least, most = min(lifts, key=lifts.__getitem__), max(lifts, key=lifts.__getitem__)
+    return f": {lifts[least]:.2f} times for queries in {least} to {lifts[most]:.2f} in {most}"
 
 
 def _of_languages(found: Probed, look: Look, k: int) -> Iterator[str]:
@@ -96,10 +102,11 @@ def _of_the_rest(look: Look, k: int) -> Iterator[str]:
         yield f"{said}: how far the space is ordered by language, whatever the texts say."
 
 
-def _of_repair(label: str, look: Look, k: int) -> str:
-    parts = []
+def _of_repair(found: Probed, label: str, look: Look) -> str:
+    k, parts = found.about["k"], []
+    own = f"own_language_lift_at_{k}"
     for measure, passage, what in (
-        (f"own_language_lift_at_{k}", None, "the lift of the query's language"),
+        (own, None, "the lift of the query's own language"),
         (f"ranking_consistency_at_{k}", None, "the agreement of translated queries"),
         (f"same_language_neighbours_at_{k}", ALL, "the share of neighbours of the same language"),
         ("language_probe_accuracy", ALL, "the accuracy of the probe"),
@@ -107,7 +114,8 @@ def _of_repair(label: str, look: Look, k: int) -> str:
         query = None if passage else ALL
         before, after = (look(measure, query, passage, name) for name in (NONE, label))
         if before and after:
-            parts.append(f"{what} goes from {before['value']:.2f} to {after['value']:.2f}")
+            said = f"{what} goes from {before['value']:.2f} to {after['value']:.2f}"
+            parts.append(said + (_range(found, look, label) if measure == own else ""))
     return f"With the repair {label}, {'; '.join(parts)}."
 
 
