@@ -100,7 +100,8 @@ def test_a_repaired_folder_gives_the_figures_of_its_model(tiny_model, repaired_f
 def test_a_repair_of_another_model(repaired_folder, built):
     corpus = read_mixed(*built)
     with pytest.raises(
-        ProbeError, match="a repair of local/tiny, and the vectors are those of test"
+        ProbeError,
+        match=r"a repair of local/tiny at revision .*, and the vectors are those of test",
     ):
         probe(encoder_of(corpus), corpus, str(repaired_folder))
 

@@ -62,6 +62,9 @@ def bias(
     queries have is followed by how many have it, as in (31/52); one from
     rankings that do not hold the whole pool by where they end, as in \[top 1000].
 
+    Without judgments: the languages of the first places, and, with --query-groups, whether
+    translated queries get the same ranking, with 95% intervals.
+
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
     """
     from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run

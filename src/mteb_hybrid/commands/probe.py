@@ -89,7 +89,7 @@ def probe(
 
 def show(found: "Probed", format: Format, output: Path | None = None) -> None:
     """Print what was found, and write it."""
-    from mteb_hybrid.probe.tables import as_csv, heading, tables, write_figures
+    from mteb_hybrid.probe.tables import FEW, SHORTENED, as_csv, heading, tables, write_figures
     from mteb_hybrid.probe.words import words
 
     if output is not None:
@@ -103,5 +103,7 @@ def show(found: "Probed", format: Format, output: Path | None = None) -> None:
         print(tables(found, format, terminal_width()))
         if text:
             say("", *words(found))
+        if len(found.about["passages"]) > FEW:
+            say(SHORTENED, err=True)
     for note in found.notes:
         say(note, err=True)

@@ -76,7 +76,9 @@ def probe(
     versions: list[tuple[str, Callable[[Vectors], Vectors]]] = [(NONE, lambda vectors: vectors)]
     others = np.arange(len(pool), dtype=np.int64)
     if repair is not None:
-        fitted, others = find_repair(repair, encoder.name, passages, pool, texts, seed)
+        fitted, others = find_repair(
+            *(repair, (encoder.name, encoder.revision), passages, pool, texts, seed)
+        )
         versions.append((fitted.label, lambda vectors: apply_repair(fitted, vectors)))
     apart = Pool(
         [pool.ids[row] for row in others.tolist()],

@@ -23,6 +23,9 @@ FITTED_ON = 200
 """Passages of each language that a repair is fitted on, at most, and half of what there is."""
 
 
+Base = tuple[str, str | None]
+
+
 class Fit(NamedTuple):
     """A repair, and the rows of the corpus that play no part in it.
 
@@ -53,14 +56,14 @@ def check_repair(name: str) -> None:
 
 
 def find_repair(
-    name: str, base: str, vectors: Vectors, pool: Pool, texts: list[str], seed: int
+    name: str, base: Base, vectors: Vectors, pool: Pool, texts: list[str], seed: int
 ) -> Fit:
     """A repair for the vectors of a model.
 
     Args:
         name: A repair that needs no language at use, which is fitted on `FITTED_ON` passages of
             each language, or half of them; or a repaired model: a folder, or its registered name.
-        base: The name of the model.
+        base: The name of the model, and its revision.
         vectors: Of the passages, shape (N, D).
         pool: The passages.
         texts: Their texts.
@@ -74,10 +77,11 @@ def find_repair(
         source = name if name in {offline.REPAIRED_NAME, *registered()} else str(expanded(name))
         fitted, _ = stored_repair(source)
         made_for = _base_of(source)
-        if made_for != base:
+        if made_for[0] != base[0] or (None not in (made_for[1], base[1]) and made_for != base):
             raise ProbeError(
-                f"--repair {name}: a repair of {made_for}, and the vectors are those of {base}; "
-                f"expected a repair of the same model. Give -m {made_for}, or repair {base}"
+                f"--repair {name}: a repair of {_named(made_for)}, and the vectors are those of "
+                f"{_named(base)}; expected a repair of the same model at the same revision. Give "
+                f"that as --model, or repair this one"
             )
         return Fit(fitted, np.arange(len(texts)))
     random = np.random.default_rng(seed)
@@ -112,8 +116,13 @@ def apply_repair(fitted: FittedRepair, vectors: Vectors) -> npt.NDArray[np.float
     return np.asarray(normalised(new) if unit else new, np.float32)
 
 
-def _base_of(source: str) -> str:
+def _base_of(source: str) -> Base:
     if source == offline.REPAIRED_NAME:
-        return offline.MODEL_NAME
+        return offline.MODEL_NAME, offline.REVISION
     folder: Any = read_entry(source).folder if source in registered() else expanded(source)
-    return str(json_file(folder / CARD_FOLDER / REPAIR_RECORD, dict).get("base_model"))
+    said = json_file(folder / CARD_FOLDER / REPAIR_RECORD, dict)
+    return str(said.get("base_model")), said.get("base_revision")
+
+
+def _named(base: Base) -> str:
+    return base[0] if base[1] is None else f"{base[0]} at revision {base[1]}"

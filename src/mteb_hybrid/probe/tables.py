@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.probe.corpus import ProbeError
@@ -14,6 +16,17 @@ from mteb_hybrid.probe.words import words
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 CHANCE = "by chance"
+
+FEW = 8
+"""Languages of passages up to which a table has all of them for every query language."""
+
+MOST = 3
+"""Of more: how many beside the query's own, those that are met most above their share."""
+
+SHORTENED = (
+    f"Of more than {FEW} languages of passages, the table has for each query language its own and "
+    f"the {MOST} of the highest lift; --format csv has all."
+)
 
 Row = Mapping[str, Any]
 
@@ -90,6 +103,11 @@ def tables(found: Probed, format: Format, width: int | None = None) -> str:
     def titles(*names: str) -> list[str]:
         return [name if label == NONE else "repaired" for name in names for label in labels]
 
+    def most(x: str) -> list[str]:
+        lifts = {y: rows[NONE, each[1], x, y]["value"] for y in spoken}
+        kept = {x, *sorted(spoken, key=lambda y: -np.nan_to_num(lifts[y]))[:MOST]}
+        return [y for y in spoken if y in kept]
+
     asked, spoken = (list(found.about[what]) for what in ("queries", "passages"))
     own = (f"own_language_lift_at_{k}", f"awrf_at_{EXPOSED}", f"ranking_consistency_at_{k}")
     near, above = f"same_language_neighbours_at_{k}", f"neighbour_excess_at_{k}"
@@ -103,7 +121,7 @@ def tables(found: Probed, format: Format, width: int | None = None) -> str:
     languages = [
         [x, y, chance(each[0], x, y), *(cell for name in each for cell in cells(name, x, y))]
         for x in (ALL, *asked)
-        for y in spoken
+        for y in (spoken if x == ALL or len(spoken) <= FEW else most(x))
     ]
     shown = [
         write_table(["queries in", *titles(*names)], by_query, format, width, labels=1),
