@@ -90,6 +90,29 @@ def test_small_pools(built):
     assert lift["value"].item() == 1
 
 
+def test_queries_that_are_passages_do_not_find_themselves():
+    """Of a b c (en) and d (de), each of a, b and d ranks the others."""
+    languages = {"a": "en", "b": "en", "c": "en", "d": "de"}
+    run = {
+        "a": {"a": 9.0, "b": 3.0, "d": 2.0, "c": 1.0},
+        "b": {"b": 9.0, "d": 3.0, "a": 2.0, "c": 1.0},
+        "d": {"d": 9.0, "a": 3.0, "b": 2.0, "c": 1.0},
+    }
+    found = probe_run(run, languages, languages, None, True, k=1, resamples=100).figures
+    rows = {
+        row[:2]: row[2:]
+        for row in found.filter(measure="language_lift_at_1")
+        .select("query_language", "passage_language", "measure", "value")
+        .iter_rows()
+    }
+    assert rows["en", "en"] == ("language_lift_at_1", pytest.approx(0.5 / (2 / 3)))
+    assert rows["en", "de"] == ("language_lift_at_1", pytest.approx(0.5 / (1 / 3)))
+    assert rows["de", "en"] == ("language_lift_at_1", pytest.approx(1))
+    assert np.isnan(rows["de", "de"][1]), "without the query itself, no passage is in de"
+    share = found.filter(measure="language_share_at_1", query_language="en", passage_language="en")
+    assert share["chance"].item() == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -83,10 +83,13 @@ def measure_rankings(
     each, over_all = estimates(tables, groups, resamples, seed)
     size = len(pool.languages)
     by_chance = _awrf_by_chance(pool, seed)
+    # A pool lacks each query's own passage where that is left out.
+    shares = {language: some.pool.shares for language, some in ranks.items()}
+    shares[ALL] = np.mean(list(shares.values()), axis=0)
     rows = []
     for language, found in ((ALL, over_all), *each.items()):
         for place, other in enumerate(pool.languages):
-            share = float(pool.shares[place])
+            share = float(shares[language][place])
             rows += [
                 figure(f"language_share_at_{k}", language, other, found[place], share),
                 figure(f"language_lift_at_{k}", language, other, found[size + place], 1.0),
@@ -103,7 +106,8 @@ def measure_rankings(
 def _at_the_top(ranks: Ranks, k: int) -> Floats:
     """Shape (Q, 2 L + 2): shares, lifts, the own language's lift, exposure."""
     shares = language_share(ranks, k)
-    lifts = shares / ranks.pool.shares
+    in_pool = ranks.pool.shares
+    lifts = shares / np.where(in_pool > 0, in_pool, np.nan)
     own = np.full(len(shares), np.nan)
     if ranks.own_language >= 0:
         own = lifts[:, ranks.own_language]
