@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from mteb_hybrid.results.resample import bootstrap_interval, holm, randomisation_p
+from mteb_hybrid.results.resample import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    holm,
+    randomisation_p,
+)
 
 PROBABILITIES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -113,3 +118,15 @@ def test_holm_lies_between_the_p_values_and_bonferroni(p):
     order = np.argsort(p, kind="stable")
     assert np.all(np.diff(corrected[order]) >= 0)
     assert corrected[order[0]] == bonferroni[order[0]]
+
+
+def test_bootstrap_of_several_measures_is_each_alone():
+    random = np.random.default_rng(2)
+    counts = random.integers(0, 3, (9, 4, 3)).astype(float)
+    counts[..., 2] = 0
+    sums = random.normal(size=counts.shape) * counts
+    low, high = bootstrap_intervals(sums, counts, 500, 3)
+    for measure in range(2):
+        alone = bootstrap_interval(sums[..., measure], counts[..., measure], 500, 3)
+        assert (low[measure], high[measure]) == pytest.approx(alone)
+    assert np.isnan([low[2], high[2]]).all(), "nothing was measured"

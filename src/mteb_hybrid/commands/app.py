@@ -17,6 +17,7 @@ from mteb_hybrid.commands.export import export
 from mteb_hybrid.commands.merge import merge
 from mteb_hybrid.commands.mine import mine
 from mteb_hybrid.commands.models import models_app
+from mteb_hybrid.commands.probe import probe
 from mteb_hybrid.commands.repair import repair
 from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.rewrite import rewrite
@@ -103,6 +104,7 @@ for command in (
     robustness,
     report,
     bias,
+    probe,
     repair,
     merge,
 ):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption, terminal_width
+from mteb_hybrid.commands.probe import show
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
@@ -14,7 +15,6 @@ def bias(
     run: Annotated[
         Path, typer.Option(help="TREC run, BEIR run (JSON) or MTEB predictions.", dir_okay=False)
     ],
-    qrels: Annotated[Path, typer.Option(help="TREC or BEIR qrels, or JSON.", dir_okay=False)],
     languages: Annotated[
         Path,
         typer.Option(
@@ -23,6 +23,14 @@ def bias(
             dir_okay=False,
         ),
     ],
+    qrels: Annotated[
+        Path | None,
+        typer.Option(
+            help="TREC or BEIR qrels, or JSON. Without, what the rankings show by themselves is "
+            "measured, as `probe` does.",
+            dir_okay=False,
+        ),
+    ] = None,
     query_languages: Annotated[
         Path | None,
         typer.Option(help="Language of every query, likewise; for measures that need it."),
@@ -33,6 +41,13 @@ def bias(
             help="The content that each document translates, likewise (column 'group'). Then "
             "translations of a relevant document are relevant too, and the measures for parallel "
             "pools are added."
+        ),
+    ] = None,
+    query_groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="Without --qrels: the question that each query asks, likewise (column 'group'); "
+            "its translations have the same."
         ),
     ] = None,
     subset: SubsetOption = None,
@@ -47,9 +62,29 @@ def bias(
     queries have is followed by how many have it, as in (31/52); one from
     rankings that do not hold the whole pool by where they end, as in \[top 1000].
 
+    Without judgments: the languages of the first places, and, with --query-groups, whether
+    translated queries get the same ranking, with 95% intervals.
+
     Example: mteb-hybrid bias --run bm25.trec --qrels qrels.txt --languages corpus.jsonl
     """
     from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
+
+    if qrels is None:
+        if groups is not None:
+            raise ValueError("--groups says which documents answer, given --qrels; give both")
+        from mteb_hybrid.probe.of_run import probe_run
+
+        rankings = probe_run(
+            read_run(run, subset),
+            read_mapping(languages, "language"),
+            read_mapping(query_languages, "language") if query_languages else None,
+            read_mapping(query_groups, "group") if query_groups else None,
+            ignore_identical_ids,
+        )
+        show(rankings, format)
+        return
+    if query_groups is not None:
+        raise ValueError("--query-groups is for rankings without --qrels; leave one of them out")
     from mteb_hybrid.measures.bias_of_run import bias_of_run, mean_notes
 
     found = bias_of_run(

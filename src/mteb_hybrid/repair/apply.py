@@ -208,7 +208,7 @@ def repair_vectors(
     """
     check_target(vectors, target, overwrite)
     if texts is None:
-        fitted, unit = _repair_of(source)
+        fitted, unit = stored_repair(source)
     else:
         repair = vector_repair(method)
         corpus = read_corpus(texts, per_language, seed)
@@ -234,7 +234,7 @@ def repair_vectors(
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
 
 
-def _repair_of(source: str) -> tuple[FittedRepair, bool]:
+def stored_repair(source: str) -> tuple[FittedRepair, bool]:
     """The repair of a repaired model, and whether a norm follows.
 
     Raises:

@@ -36,8 +36,29 @@ def bootstrap_interval(
         resamples: How many times G groups are drawn with replacement.
         seed: Seed of the draws.
     """
-    groups = len(differences)
-    means = np.empty(resamples)
+    (low,), (high,) = bootstrap_intervals(
+        differences[..., None], counts[..., None], resamples, seed
+    )
+    return float(low), float(high)
+
+
+def bootstrap_intervals(
+    sums: Floats, counts: Floats, resamples: int, seed: int
+) -> tuple[Floats, Floats]:
+    """The same of M measures at once, from the same draws.
+
+    Args:
+        sums: Shape (G, P, M), as `differences` of `bootstrap_interval`.
+        counts: Shape (G, P, M).
+        resamples: As there.
+        seed: As there.
+
+    Returns:
+        The lower and the upper ends, shape (M,) each. A resample without a single row of a measure
+        does not count for it; NaN where none has any.
+    """
+    groups, pools, measures = sums.shape
+    means = np.empty((resamples, measures))
     random = np.random.default_rng(seed)
     for block in _blocks(resamples, groups):
         size = block.stop - block.start
@@ -45,13 +66,19 @@ def bootstrap_interval(
         drawn += np.arange(size)[:, None] * groups
         weights = np.bincount(drawn.ravel(), minlength=size * groups).reshape(size, groups)
         weights = weights.astype(np.float64)
-        rows = weights @ counts
-        totals = np.divide(
-            weights @ differences, rows, out=np.zeros_like(rows), where=rows > 0
-        ).sum(axis=1)
-        means[block] = totals / np.count_nonzero(rows, axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+        rows, totals = (
+            (weights @ table.reshape(groups, -1)).reshape(size, pools, measures)
+            for table in (counts, sums)
+        )
+        totals = np.divide(totals, rows, out=np.zeros_like(rows), where=rows > 0).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            means[block] = totals / np.count_nonzero(rows, axis=1)
+    drawn_at_all = ~np.isnan(means).all(axis=0)
+    low, high = np.full((2, measures), np.nan)
+    low[drawn_at_all], high[drawn_at_all] = np.nanpercentile(
+        means[:, drawn_at_all], [2.5, 97.5], axis=0
+    )
+    return low, high
 
 
 def randomisation_p(effects: Floats, resamples: int, seed: int) -> float:
