@@ -46,6 +46,8 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     description = f"{card.description} {DESCRIPTIONS[setting]}"
     if card.source.known_faults.listed:
         description += f" {card.source.known_faults}"
+    if card.source.languages_detected:
+        description += f" {card.source.languages_detected}"
     fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     adapted_from = card.metadata.adapted_from
     if isinstance(card, RewrittenCard):
