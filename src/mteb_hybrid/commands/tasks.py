@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.rewritten import (
     ORIGINAL,
@@ -11,22 +12,40 @@ from mteb_hybrid.cards.rewritten import (
     not_taken_over,
     rewrite_provenance,
 )
+from mteb_hybrid.cards.statistics import counts
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
 from mteb_hybrid.commands.new_task import new
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import prose, say
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.retrieval.views import Setting
+
+SETTINGS = {
+    Setting.MONOLINGUAL: "Mo.",
+    Setting.CROSSLINGUAL: "Cr.",
+    Setting.MULTILINGUAL: "Mul.",
+}
+LONGEST = 20
+"""How many characters of languages a table spells out."""
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
 
 @tasks_app.command("list")
 def list_tasks() -> None:
-    """List the collections, their languages and the names of their MTEB tasks.
+    """List the collections: languages, passages, settings, and whether their files are at hand.
+
+    In a file or a pipe: the names of their MTEB tasks, a line each.
 
     Example: mteb-hybrid tasks list
     """
+    if width := terminal_width():
+        _print_table(width)
+        return
     for name, card in collections().items():
         say(f"{name}: {card.title}, {' '.join(card.languages)}")
         settings = card_settings(card)
@@ -35,12 +54,49 @@ def list_tasks() -> None:
             say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
         if not settings:
             say(f"  {NO_SETTING}")
-        if folder := not_taken_over(card):
-            say(
-                f"  rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite "
-                f"{name} --adopt WHO",
-                err=True,
-            )
+        _say_not_taken_over(name, card)
+
+
+def _say_not_taken_over(name: str, card: TaskCard) -> None:
+    if folder := not_taken_over(card):
+        say(
+            f"  rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite "
+            f"{name} --adopt WHO",
+            err=True,
+        )
+
+
+def _print_table(width: int) -> None:
+    head = ["Name", "Languages", "Passages", *(title for title in SETTINGS.values()), "Files"]
+    body = []
+    for name, card in collections().items():
+        found = counts(card)
+        passages = sum(one.passages for one in found.values())
+        subsets = (str(len(task_views(card, setting)) or "") for setting in SETTINGS)
+        languages = " ".join(card.languages)
+        short = languages if len(languages) <= LONGEST else f"{len(card.languages)}"
+        body.append([name, short, f"{passages:,}" if passages else "", *subsets, _files(card)])
+        _say_not_taken_over(name, card)
+    print(write_table(head, body, Format.TEXT, width))
+    say("")
+    prose(
+        "Mo., Cr., Mul.: how many subsets the monolingual, cross-lingual and multilingual setting "
+        "has. Names of tasks, counts and licences: mteb-hybrid tasks show NAME; or all names: "
+        "mteb-hybrid tasks list | cat."
+    )
+
+
+def _files(card: TaskCard) -> str:
+    """Whether a collection can be read without a network, in a word or two."""
+    from mteb_hybrid.sources.locate import is_there
+
+    try:
+        there = is_there(card)
+    except DataError:  # to be made of others, and no folder is named
+        there = False
+    if there is None:
+        return "on first use"
+    return "at hand" if there else "downloaded" if card.source.has_url() else "missing"
 
 
 @tasks_app.command("show")
@@ -83,7 +139,13 @@ def show_task(
         lines |= _rewritten(card)
     say(card.title)
     for key, value in lines.items():
-        say(f"  {key}: {value}")
+        if " " in value:
+            prose(f"  {key}: {value}", indent="    ")
+        else:
+            say(f"  {key}: {value}")
+    texts = counts(card)
+    for short in texts:
+        say(f"  {short}: {texts[short].queries:,} queries, {texts[short].passages:,} passages")
     for setting in card_settings(card):
         subsets = list(task_views(card, setting))
         shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])

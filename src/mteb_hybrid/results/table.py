@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import AnySource
+from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.results.cells import (
     COLUMNS,
     FURTHER,
@@ -56,6 +58,7 @@ class Row:
         cells: One for each of `COLUMNS`, None if not evaluated.
         further: One for each of `FURTHER`, None where collections of that kind have none.
         note: What is left out of the collection; empty if nothing.
+        missing: How many subsets of the collection's settings have no value yet.
     """
 
     collection: str
@@ -65,6 +68,7 @@ class Row:
     cells: tuple[Cell | None, ...]
     further: tuple[Cell | None, ...]
     note: str = ""
+    missing: int = 0
 
 
 def result_rows(paths: Iterable[Path]) -> list[Row]:
@@ -97,10 +101,18 @@ def rows_of(summary: Summary) -> list[Row]:
                 for column in FURTHER
             ),
             note=str(collection.card.source.known_faults),
+            missing=_missing(collection.card, model),
         )
         for collection in summary.collections
         for model in sorted(collection.models, key=lambda m: (m.model, m.revision))
     ]
+
+
+def _missing(card: TaskCard, model: ModelSummary) -> int:
+    cells = ((setting, model.cells.get((setting, "map"))) for setting in card_settings(card))
+    return sum(
+        len(task_views(card, setting)) - (cell.subsets if cell else 0) for setting, cell in cells
+    )
 
 
 def _further(source: AnySource) -> tuple[Column, ...]:
