@@ -29,7 +29,7 @@ SETTINGS = {
     Setting.CROSSLINGUAL: "Cr.",
     Setting.MULTILINGUAL: "Mul.",
 }
-LONGEST = 20
+LONGEST = 12
 """How many characters of languages a table spells out."""
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
@@ -96,7 +96,10 @@ def _files(card: TaskCard) -> str:
         there = False
     if there is None:
         return "on first use"
-    return "at hand" if there else "downloaded" if card.source.has_url() else "missing"
+    if not there and card.source.has_url():
+        return "to download"
+    made = getattr(card.source, "made_from", None)
+    return "at hand" if there else "to make" if made else "missing"
 
 
 @tasks_app.command("show")

@@ -44,7 +44,7 @@ def prose(text: str, indent: str = "") -> None:
     """
     width = PROSE
     if sys.stdout.isatty():
-        width = min(width, os.get_terminal_size(sys.stdout.fileno()).columns)
+        width = min(width, os.get_terminal_size(sys.stdout.fileno()).columns or width)
     wrapper = textwrap.TextWrapper(
         width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
