@@ -20,6 +20,7 @@ from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.measures.bias_of_run import bias_of_run
 from mteb_hybrid.measures.ndcg import NDCG_AT_20
 from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.results.table import legend, render, result_rows
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources import load_collection
@@ -184,6 +185,9 @@ def test_tables(made, tmp_path, monkeypatch):
     assert "judged across languages" in legend(rows) and "upper bound" not in legend(rows)
     assert all(cell for cell in row.cells[:3]) and row.cells[3] is None
     results = load_results(tmp_path / "results")
+    (collection,) = summarise(results).collections
+    assert (Setting.MULTILINGUAL, "pool_loss") not in collection.models[0].cells
+    assert np.isnan(collection.models[0].pool_loss).all(), "the pools have queries of their own"
     ours = results.evaluation("Mixed", row.label, Setting.MULTILINGUAL)
     assert 0 < ours.consistency["ranking_consistency_at_10"] < 1, "of translated queries"
 

@@ -95,6 +95,13 @@ class AnySource(Strict):
         return None
 
     @property
+    def limits(self) -> list[str]:
+        """What limits results on it, a sentence each: rows left out, languages nobody named."""
+        return [
+            text for text in map(str, (self.known_faults, self.languages_detected or "")) if text
+        ]
+
+    @property
     def origin(self) -> str:
         """Where the texts come from, in words."""
         return BESIDE_THE_CARD

@@ -57,7 +57,7 @@ class Row:
         label: What to call it: the name, with the revision where there are several.
         cells: One for each of `COLUMNS`, None if not evaluated.
         further: One for each of `FURTHER`, None where collections of that kind have none.
-        note: What is left out of the collection; empty if nothing.
+        note: What limits results on the collection; empty if nothing.
         missing: How many subsets of the collection's settings have no value yet.
     """
 
@@ -100,7 +100,7 @@ def rows_of(summary: Summary) -> list[Row]:
                 for columns in [_further(collection.card.source)]
                 for column in FURTHER
             ),
-            note=str(collection.card.source.known_faults),
+            note=" ".join(collection.card.source.limits),
             missing=_missing(collection.card, model),
         )
         for collection in summary.collections
