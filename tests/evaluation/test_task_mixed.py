@@ -19,6 +19,7 @@ from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.measures.bias_of_run import bias_of_run
 from mteb_hybrid.measures.ndcg import NDCG_AT_20
+from mteb_hybrid.report.page import chapters, page
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.results.table import legend, render, result_rows
@@ -186,6 +187,9 @@ def test_tables(made, tmp_path, monkeypatch):
     assert all(cell for cell in row.cells[:3]) and row.cells[3] is None
     results = load_results(tmp_path / "results")
     (collection,) = summarise(results).collections
+    html = page(summarise(results), chapters(summarise(results)))
+    assert "judged on passages of all languages" in html and "own language only" not in html
+    assert "Mul. nDCG@20" in html and "pool loss" not in html.lower().partition("the measures")[0]
     assert (Setting.MULTILINGUAL, "pool_loss") not in collection.models[0].cells
     assert np.isnan(collection.models[0].pool_loss).all(), "the pools have queries of their own"
     ours = results.evaluation("Mixed", row.label, Setting.MULTILINGUAL)

@@ -47,7 +47,8 @@ JUDGED_ACROSS = (
 )
 """Those of collections that are not parallel, and whose queries are judged on all languages."""
 
-FURTHER = tuple(dict.fromkeys((*JUDGED_IN_ONE, *JUDGED_ACROSS)))
+FURTHER = tuple(dict.fromkeys((*JUDGED_ACROSS[:3], *JUDGED_IN_ONE)))
+"""All of them, in the order of tables."""
 
 NONE = "–"
 """What a cell without a value shows."""

@@ -23,12 +23,12 @@ def bars(title: str, models: Sequence[tuple[str, Sequence[Cell | None]]]) -> str
     """
     parts: list[str] = []
     said: list[str] = []
-    y = 20
+    y = 44
     for label, cells in models:
         there = list(zip(COLUMNS, cells, _COLOURS, strict=False))
         if not any(cell for _, cell, _ in there):
             continue
-        parts.append(_text(0, y, label, weight="bold"))
+        parts.append(_text(0, y, label))
         y += 6
         for column, cell, colour in there:
             value = cell.text(column.digits) if cell else "–"
@@ -44,6 +44,7 @@ def bars(title: str, models: Sequence[tuple[str, Sequence[Cell | None]]]) -> str
         y += 22
     if not parts:
         return ""
+    parts.insert(0, _text(0, 20, title, weight="bold"))
     about = safe_text.html(f"{title}: {'; '.join(said)}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{about}" '
