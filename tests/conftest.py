@@ -175,3 +175,34 @@ def write_beir_card(cards, files, name="Toy", source="") -> Path:
         encoding="utf-8",
     )
     return card
+
+
+CODES = {
+    **{"en": "eng-Latn", "de": "deu-Latn", "fa": "fas-Arab", "ru": "rus-Cyrl"},
+    "zh": "zho-Hans",
+}
+
+
+def write_mixed_card(folder, files, languages, source="", name="Mixed"):
+    """Write a card of format mixed and its files: ``corpus/XX.jsonl`` are in the language XX."""
+    sample = (card_folder() / "sample.toml").read_text(encoding="utf-8")
+    metadata = sample[sample.index("[metadata]") : sample.index("[languages.en]")]
+    tables = ""
+    for file, content in files.items():
+        place = folder / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content.encode() if isinstance(content, str) else content)
+        kind = file.split("/")[0].split(".")[0]
+        sha256 = hashlib.sha256(place.read_bytes()).hexdigest()
+        tables += f'[[source.{kind}]]\nfile = "{file}"\nsha256 = "{sha256}"\n'
+        if kind == "corpus" and place.name.split(".")[0] in CODES:
+            tables += f'language = "{place.name.split(".")[0]}"\n'
+    card = folder / f"{name.lower()}.toml"
+    card.write_text(
+        f'name = "{name}"\ntitle = "{name}"\nkind = "benchmark"\ndescription = "A toy."\n'
+        f'[source]\nformat = "mixed"\npath = "."\nrepository = "toy/toy"\n'
+        f'revision = "1.0.0"\n{source}\n{tables}\n{metadata}\n'
+        + "".join(f'[languages.{x}]\ncode = "{CODES[x]}"\n' for x in languages),
+        encoding="utf-8",
+    )
+    return read_card(card)

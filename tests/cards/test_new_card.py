@@ -11,7 +11,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.new_card import About, write_card
 from mteb_hybrid.cards.tasks import task_views
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.commands.tasks import try_card
+from mteb_hybrid.commands.new_task import try_card
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.languages.guess import UnknownLanguageError

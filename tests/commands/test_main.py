@@ -17,9 +17,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.commands.new_task import SampleCreation
 from mteb_hybrid.commands.options import OverwriteStrategy
 from mteb_hybrid.commands.repair import Method
-from mteb_hybrid.commands.tasks import SampleCreation
 from mteb_hybrid.commands.terminal import again
 from mteb_hybrid.repair import VECTOR_REPAIRS
 

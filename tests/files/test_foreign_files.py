@@ -238,12 +238,42 @@ def miracl_file(name):
     return card, gzip.decompress(content) if name.endswith(".gz") else content
 
 
+MIXED = {
+    "corpus": CORPUS.replace(b'"language": "en"', b'"x": 1, "language": "en"'),
+    "queries": b'{"id": 1, "topic": "t", "text": "Who?", "language": "en"}\n'
+    b'{"id": 2, "topic": "t", "text": "Wer?", "metadata": {"language": "de"}}\n',
+    "qrels": b"t 0 d1 1\n2 0 d2 0\n",
+    "detected": b'{"kind": "passage", "id": "d1", "language": "en", "certainty": 1.0}\n'
+    b'{"kind": "passage", "id": "d2", "language": "de", "certainty": 0.4}\n'
+    b'{"kind": "query", "id": "1", "language": "en", "certainty": 1.0}\n'
+    b'{"kind": "query", "id": "2", "language": "de", "certainty": 1.0}\n',
+}
+
+
+def mixed_file(name):
+    def card(folder, written):
+        (folder / "toy").mkdir()
+        source = {"format": "mixed", "topic": "topic"}
+        for kind, content in (MIXED | {name: written}).items():
+            (folder / "toy" / kind).write_bytes(content)
+            source[kind] = [{"file": kind, "sha256": sha(content)}]
+        found = {"by": "x 1", "texts": 4, "certainty": 0.9, "doubtful": 1}
+        source["detected"] = source["detected"][0] | found
+        if name != "detected":
+            del source["detected"]
+            source["language"] = "language"
+        return source_card(folder, source, CODES), folder / "toy" / name
+
+    return card, MIXED[name]
+
+
 SOURCES = {
     "lines": per_language("lines", b"a cat\na dog\n", b"Katze\nHund\n"),
     "pairs": pair_of_files(b"a cat\na dog\n", b"Katze\nHund\n"),
     "lareqa": per_language("lareqa", LAREQA, LAREQA),
     "captions": one_file("captions", "captions", CAPTIONS),
     "parallel": one_file("parallel", "texts", ROWS),
+    **{f"mixed {name}": mixed_file(name) for name in MIXED},
     **{f"beir {name}": beir_file(name) for name in BEIR},
     **{
         f"miracl {name.partition('/')[0]}": miracl_file(name)

@@ -243,6 +243,13 @@ class Query:
                 values.append(float(chi2.sf(float(h), len(spoken) - 1)))
         return fmean(values)
 
+    def ndcg_at_20(self):
+        def dcg(gains):
+            return sum(max(g, 0) / math.log2(i) for i, g in enumerate(gains[:20], 2))
+
+        best = dcg(sorted(self.judged.values(), reverse=True))
+        return dcg([self.judged.get(d, 0) for d in self.order]) / best if best else NAN
+
     def unjudged_at_10(self):
         top = self.order[:10]
         return fmean(d not in self.judged for d in top) if top else NAN
@@ -282,7 +289,7 @@ def measured(queries, languages):
         name the share of queries that it was measured on.
     """
     plain = (
-        *("map", "rank_distance", "rank_distance_normalised", "max_rank_normalised"),
+        *("map", "ndcg_at_20", "rank_distance", "rank_distance_normalised", "max_rank_normalised"),
         *("complete_at_10", "language_preference_rate", "lang_ndcg_at_10", "removal_gap"),
         *("same_language_lift_at_10", "awrf_at_20", "alpha_ndcg_at_10", "peer", "unjudged_at_10"),
     )

@@ -15,7 +15,7 @@ IDS = [f"{language}:{i}" for i in range(7) for language in LANGUAGES]
 POOL = Pool(IDS, [id_[:2] for id_ in IDS], LANGUAGES)
 ANSWERS = [f"{language}:3" for language in LANGUAGES]
 N, L, Q = len(IDS), len(LANGUAGES), 4000
-D = np.cumsum(1 / np.log2(np.arange(2, 12)))
+D = np.cumsum(1 / np.log2(np.arange(2, 22)))
 
 
 def harmonic(n):
@@ -27,6 +27,7 @@ LAST = 100 * math.log2(N * (L + 1) / (L * (N + 1))) / math.log2(N / L)
 IDEAL = D[0] + D[L - 1]
 CHANCE = {
     "map": (harmonic(N) + (L - 1) * (N - harmonic(N)) / (N - 1)) / N,
+    "ndcg_at_20": L * D[19] / N / D[L - 1],
     "rank_distance": DISTANCE,
     "rank_distance_normalised": (L - 1) / (L + 1),
     "complete_at_10": math.comb(N - L, 10 - L) / math.comb(N, 10),
@@ -63,7 +64,9 @@ CONSTANT = {
     "peer": math.nan,
 }
 PERFECT = {
-    **dict.fromkeys(("map", "complete_at_10", "gold_language_map_en", "alpha_ndcg_at_10"), 1),
+    **dict.fromkeys(
+        ("map", "ndcg_at_20", "complete_at_10", "gold_language_map_en", "alpha_ndcg_at_10"), 1
+    ),
     "rank_distance": L - 1,
     "rank_distance_normalised": 0,
     "max_rank_normalised": 100,

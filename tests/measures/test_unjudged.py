@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mteb_hybrid.measures import ANY_POOL, MAP, MEASURES, PARALLEL, UNJUDGED_AT_10, measures_of
+from mteb_hybrid.measures.ndcg import NDCG_AT_20
 from mteb_hybrid.measures.unjudged import unjudged
 from mteb_hybrid.retrieval.ranks import ranks_of_run
 from retrieval.test_ranks import counted, pool_of
@@ -55,9 +56,11 @@ def test_against_ir_measures(ranking, judged, length):
 
 def test_which_measures_a_collection_has():
     parallel, alone = set(measures_of(True)), set(measures_of(False))
+    across = set(measures_of(False, judged_across=True))
     assert parallel == {MAP, *PARALLEL, *ANY_POOL}
-    assert parallel | alone == set(MEASURES)
-    assert not alone & set(PARALLEL)
+    assert parallel | alone | across == set(MEASURES)
+    assert not (alone | across) & set(PARALLEL)
+    assert across == {MAP, NDCG_AT_20, *ANY_POOL, UNJUDGED_AT_10}
     assert {measure.name for measure in alone} == {
         *("map", "unjudged_at_10", "awrf_at_20"),
         *("language_share_at_10", "same_language_lift_at_10", "pool_share"),

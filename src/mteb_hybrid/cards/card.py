@@ -79,7 +79,7 @@ class TaskCard(Strict):
 
     @model_validator(mode="after")
     def _enough_languages(self) -> "TaskCard":
-        if len(self.languages) < 2 and self.source.parallel:
+        if len(self.languages) < 2 and self.source.judged_across:
             raise ValueError(
                 "a collection needs at least two languages, so that it has cross-lingual subsets; "
                 "add a [languages.XX] table"

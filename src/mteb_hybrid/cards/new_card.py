@@ -31,18 +31,18 @@ description = {description}  # (*)
 split = "test"
 
 [source]
-format = "parallel"
+format = {format}
 path = "."
 repository = {repository}  # name of the data in results
 revision = "1.0.0"  # raise it whenever the files change: it tells old results from new ones
-{empty}{files}
+{source}
 [metadata]
 {reference}
 date = {date}  # (*) when the texts were written; these are the dates of the files
 domains = ["Written"]  # (*) and others of MTEB's, such as "Legal", "Medical", "News", "Web"
 task_subtypes = []
 license = {license}  # (*) in MTEB's spelling, such as "cc-by-4.0"; or a URL
-annotations_creators = "derived"  # a row's passage answers its question, which nobody judged anew
+annotations_creators = {annotations}
 dialect = []
 sample_creation = {sample_creation}
 bibtex_citation = ""  # (*) if there is a paper
@@ -98,21 +98,22 @@ def write_card(
         UnknownLanguageError: If a language is not recognised.
     """
     listed = existing_files(files)
-    stem = re.sub(r"[^A-Za-z0-9]+", "-", listed[0].name.partition(".")[0]).strip("-").lower()
-    name = about.name or "".join(part.title() for part in stem.split("-"))
-    target = folder / f"{stem}.toml"
-    if target.exists():
-        raise CardError(f"{target}: is there already; remove it to have it written anew")
-    for other in task_cards().values():
-        if other.name == name:
-            raise CardError(f"{other.file}: is called {name!r} too; choose another --name")
-        if other.file.stem == stem:
-            raise CardError(f"{listed[0]}: there is a collection {stem!r}; rename the file")
-    if not stem:
-        raise CardError(f"{listed[0]}: expected a name with letters from a to z; rename the file")
-    places = [_place(file, folder) for file in listed]
+    target, name = place_of_card(listed[0], folder, about)
+    places = [place_in(file, folder) for file in listed]
     codes, empty = _languages(listed, about.codes)
-    text = _text(name, stem, listed, places, codes, about, empty)
+    entries = [file_table("texts", *one) for one in zip(listed, places, strict=True)]
+    lead = f"empty_subsets = {toml(empty)}  # no row has both\n" if empty else ""
+    text = card_text(
+        target.stem,
+        name,
+        listed,
+        about,
+        codes,
+        format="parallel",
+        source=lead + "".join(entries),
+        description=_DESCRIPTION.format(len(codes)),
+        annotations='"derived"  # a row\'s passage answers its question, which nobody judged anew',
+    )
     with whole(target) as part:
         part.write_text(text, encoding="utf-8")
         try:
@@ -122,7 +123,38 @@ def write_card(
     return read_card(target)
 
 
-def _place(file: Path, folder: Path) -> str:
+def place_of_card(first: Path, folder: Path, about: About) -> tuple[Path, str]:
+    """Where a card goes, and the name in it.
+
+    Args:
+        first: The file that it is called like.
+        folder: Where it goes.
+        about: What the files do not say.
+
+    Raises:
+        CardError: If it exists, or another one has its name.
+    """
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", first.name.partition(".")[0]).strip("-").lower()
+    name = about.name or "".join(part.title() for part in stem.split("-"))
+    target = folder / f"{stem}.toml"
+    if target.exists():
+        raise CardError(f"{target}: is there already; remove it to have it written anew")
+    for other in task_cards().values():
+        if other.name == name:
+            raise CardError(f"{other.file}: is called {name!r} too; choose another --name")
+        if other.file.stem == stem:
+            raise CardError(f"{first}: there is a collection {stem!r}; rename the file")
+    if not stem:
+        raise CardError(f"{first}: expected a name with letters from a to z; rename the file")
+    return target, name
+
+
+def place_in(file: Path, folder: Path) -> str:
+    """The path of a file below the folder of its card.
+
+    Raises:
+        CardError: If it lies elsewhere.
+    """
     try:
         place = file.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
@@ -157,45 +189,65 @@ def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[st
     return codes, [f"{x}-{y}" for x, y in product(texts, (*texts, "multi")) if (x, y) not in pairs]
 
 
-def _text(
-    name: str,
+def file_table(key: str, file: Path, place: str, further: str = "") -> str:
+    """A table ``[[source.KEY]]`` of one file."""
+    return f'\n[[source.{key}]]\nfile = {toml(place)}\nsha256 = "{sha256_of(file)}"\n{further}'
+
+
+def card_text(
     stem: str,
+    name: str,
     files: Sequence[Path],
-    places: Sequence[str],
-    codes: Mapping[str, str],
     about: About,
-    empty: Sequence[str],
+    codes: Mapping[str, str],
+    *,
+    format: str,
+    source: str,
+    description: str,
+    annotations: str,
 ) -> str:
-    entries = [
-        f'\n[[source.texts]]\nfile = {_toml(place)}\nsha256 = "{_sha256(file)}"\n'
-        for file, place in zip(files, places, strict=True)
-    ]
+    """A card.
+
+    Args:
+        stem: Of its file.
+        name: Prefix of the task names.
+        files: Whose dates are those of the texts.
+        about: What the files do not say.
+        codes: Codes of languages by short code.
+        format: The format.
+        source: What else its table of the source holds, as TOML.
+        description: Where there is none in `about`.
+        annotations: Who judged, as TOML.
+    """
     days = sorted(date.fromtimestamp(file.stat().st_mtime).isoformat() for file in files)
-    link = f"reference = {_toml(about.reference or 'https://...')}  # (*) where it is described"
+    link = f"reference = {toml(about.reference or 'https://...')}  # (*) where it is described"
     return _CARD.format(
-        name=_toml(name),
+        name=toml(name),
         tasks=f"{name}MonolingualRetrieval, ...",
-        title=_toml(about.title or name),
-        description=_toml(about.description or _DESCRIPTION.format(len(codes))),
-        repository=_toml(f"own/{stem}"),
-        empty=f"empty_subsets = {_toml(list(empty))}  # no row has both\n" if empty else "",
-        files="".join(entries),
+        title=toml(about.title or name),
+        description=toml(about.description or description),
+        format=toml(format),
+        repository=toml(f"own/{stem}"),
+        source=source,
         reference=link if about.reference else f"# {link}",
-        date=_toml([days[0], days[-1]]),
-        license=_toml(about.license),
-        sample_creation=_toml(about.sample_creation),
-        prompt=_toml(about.prompt),
+        date=toml([days[0], days[-1]]),
+        license=toml(about.license),
+        annotations=annotations,
+        sample_creation=toml(about.sample_creation),
+        prompt=toml(about.prompt),
         languages="".join(
             f'\n[languages.{language}]\ncode = "{code}"\n' for language, code in codes.items()
         ),
     )
 
 
-def _toml(value: str | list[str]) -> str:
+def toml(value: str | list[str]) -> str:
+    """A text or a list of texts as TOML."""
     # JSON's strings and lists are TOML's, but for DEL.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The checksum of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

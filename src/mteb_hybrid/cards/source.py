@@ -8,7 +8,15 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from mteb_hybrid.cards.known_faults import KnownFaults
-from mteb_hybrid.cards.tables import Commit, File, FolderAddress, FolderInside, Repository, Strict
+from mteb_hybrid.cards.tables import (
+    Commit,
+    Detected,
+    File,
+    FolderAddress,
+    FolderInside,
+    Repository,
+    Strict,
+)
 
 SettingName = Literal["monolingual", "crosslingual", "multilingual"]
 ALL_SETTINGS: tuple[SettingName, ...] = ("monolingual", "crosslingual", "multilingual")
@@ -72,10 +80,26 @@ class AnySource(Strict):
     def parallel(self) -> bool:
         """Whether passages are translations of each other, each judged.
 
-        Else a query is judged in its own language only, and measures between translations are left
-        out.
+        Else measures between translations are left out.
         """
         return True
+
+    @property
+    def judged_across(self) -> bool:
+        """Whether queries are judged on passages of all languages, or only of their own."""
+        return self.parallel
+
+    @property
+    def languages_detected(self) -> Detected | None:
+        """What told the languages of texts, where a program did."""
+        return None
+
+    @property
+    def limits(self) -> list[str]:
+        """What limits results on it, a sentence each: rows left out, languages nobody named."""
+        return [
+            text for text in map(str, (self.known_faults, self.languages_detected or "")) if text
+        ]
 
     @property
     def origin(self) -> str:

@@ -75,6 +75,28 @@ class Archive(File):
     unpacked_bytes: Annotated[int, Field(ge=1)] | None = None
 
 
+class Detected(File):
+    """Languages that a program told: JSON lines, one for every passage and query.
+
+    Attributes:
+        by: The program, with its version.
+        texts: How many texts it was given.
+        certainty: The mean of what it gives its own answers, 0 to 1.
+        doubtful: How many answers have less than one half.
+    """
+
+    by: Annotated[str, Field(min_length=1)]
+    texts: Annotated[int, Field(ge=1)]
+    certainty: Annotated[float, Field(ge=0, le=1)]
+    doubtful: Annotated[int, Field(ge=0)]
+
+    def __str__(self) -> str:
+        return (
+            f"Languages were detected by {self.by}: mean certainty {self.certainty:.2f}, "
+            f"{self.doubtful:,} of {self.texts:,} texts below 0.5."
+        )
+
+
 class Language(Strict):
     """One language of a collection, and its file where the format has one per language.
 

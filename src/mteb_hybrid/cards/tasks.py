@@ -60,8 +60,8 @@ def card_settings(card: TaskCard) -> tuple[Setting, ...]:
 def data_revision(card: TaskCard, setting: Setting) -> str:
     """The revision of all that a task measures on.
 
-    It is that of the files, and what stands for the rows that are left out, and for rewritten and
-    translated queries.
+    It is that of the files, and what stands for the rows that are left out, for languages that
+    were detected, and for rewritten and translated queries.
 
     Raises:
         DataError: As `task_views`.
@@ -69,6 +69,8 @@ def data_revision(card: TaskCard, setting: Setting) -> str:
     revision = card.source.revision
     if card.source.known_faults.listed:
         revision += f"+left-out-{card.source.known_faults.digest}"
+    if detected := card.source.languages_detected:
+        revision += f"+languages-{detected.sha256[:12]}"
     if isinstance(card, RewrittenCard):
         revision += f"+{card.rewrite}-{card.digest}"
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
@@ -78,7 +80,7 @@ def data_revision(card: TaskCard, setting: Setting) -> str:
 
 def keeps_rankings(card: TaskCard, setting: Setting) -> bool:
     """Whether the top of rankings is kept, to compare those of parallel queries."""
-    return setting is Setting.MULTILINGUAL and card.source.parallel
+    return setting is Setting.MULTILINGUAL and card.source.judged_across
 
 
 def tasks_by_name() -> dict[str, tuple[TaskCard, Setting]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import prose, say
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.results.text_table import Format
 
@@ -67,6 +67,7 @@ def compare(
         )
     )
     if format is Format.TEXT:
-        say("", compare_table.LEGEND)
+        say("")
+        prose(compare_table.LEGEND)
     for note in compare_table.other_data(revisions):
         say(note, err=format is not Format.TEXT)

@@ -111,4 +111,4 @@ def terminal_width() -> int | None:
     """Columns of the terminal, None where the output is no terminal."""
     if not sys.stdout.isatty():
         return None
-    return os.get_terminal_size(sys.stdout.fileno()).columns
+    return os.get_terminal_size(sys.stdout.fileno()).columns or 80  # some do not say

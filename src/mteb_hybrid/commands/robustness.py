@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mteb_hybrid.commands.options import terminal_width
-from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.commands.terminal import prose, say
 from mteb_hybrid.results.text_table import Format
 
 
@@ -46,6 +46,7 @@ def robustness(
         )
     )
     if format is Format.TEXT:
-        say("", robustness_table.LEGEND)
+        say("")
+        prose(robustness_table.LEGEND)
     for note in robustness_table.notes(models):
         say(note, err=format is not Format.TEXT)

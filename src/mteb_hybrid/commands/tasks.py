@@ -1,71 +1,51 @@
 """The commands ``mteb-hybrid tasks``: list and describe collections, write a card for one's own."""
 
-import os
-import re
-import shlex
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
-from mteb_hybrid.cards.new_card import PROMPT, About, write_card
 from mteb_hybrid.cards.rewritten import (
     ORIGINAL,
     RewrittenCard,
     not_taken_over,
     rewrite_provenance,
 )
+from mteb_hybrid.cards.statistics import counts
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, provenance
-from mteb_hybrid.commands.terminal import say
-from mteb_hybrid.files.places import TASKS_VARIABLE
-from mteb_hybrid.languages.codes import check_language_code, language_name, short_code
+from mteb_hybrid.commands.new_task import new
+from mteb_hybrid.commands.options import terminal_width
+from mteb_hybrid.commands.terminal import prose, say
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.results.text_table import Format, write_table
+from mteb_hybrid.retrieval.views import Setting
 
-NO_LICENSE = "not specified"
-
-
-class SampleCreation(StrEnum):
-    """MTEB's words for how texts came about."""
-
-    HUMAN_TRANSLATED = "human-translated"
-    MACHINE_TRANSLATED = "machine-translated"
-    CREATED = "created"
-    FOUND = "found"
-    LOCALIZED = "human-translated and localized"
-    MACHINE_VERIFIED = "machine-translated and verified"
-    MACHINE_LM_VERIFIED = "machine-translated and LM verified"
-    MACHINE_LOCALIZED = "machine-translated and localized"
-    CREATED_AND_MACHINE = "created and machine-translated"
-    LM_VERIFIED = "LM-generated and verified"
-    RENDERED = "rendered"
-    MULTIPLE = "multiple"
-
-
-def _checked_name(name: str | None) -> str | None:
-    if name is not None and not re.fullmatch("[A-Z][A-Za-z0-9]*", name):
-        raise typer.BadParameter(f"{name!r} is no prefix of names of tasks; expected one as MyFaq")
-    return name
-
-
-def _checked_reference(reference: str | None) -> str | None:
-    if reference and not re.fullmatch(r"https?://\S+", reference):
-        raise typer.BadParameter(f"{reference!r} is no URL; expected one such as https://...")
-    return reference
-
+SETTINGS = {
+    Setting.MONOLINGUAL: "Mo.",
+    Setting.CROSSLINGUAL: "Cr.",
+    Setting.MULTILINGUAL: "Mul.",
+}
+LONGEST = 12
+"""How many characters of languages a table spells out."""
 
 tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collections and their tasks.")
 
 
 @tasks_app.command("list")
 def list_tasks() -> None:
-    """List the collections, their languages and the names of their MTEB tasks.
+    """List the collections: languages, passages, settings, and whether their files are at hand.
+
+    In a file or a pipe: the names of their MTEB tasks, a line each.
 
     Example: mteb-hybrid tasks list
     """
+    if width := terminal_width():
+        _print_table(width)
+        return
     for name, card in collections().items():
         say(f"{name}: {card.title}, {' '.join(card.languages)}")
         settings = card_settings(card)
@@ -74,12 +54,52 @@ def list_tasks() -> None:
             say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
         if not settings:
             say(f"  {NO_SETTING}")
-        if folder := not_taken_over(card):
-            say(
-                f"  rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite "
-                f"{name} --adopt WHO",
-                err=True,
-            )
+        _say_not_taken_over(name, card)
+
+
+def _say_not_taken_over(name: str, card: TaskCard) -> None:
+    if folder := not_taken_over(card):
+        say(
+            f"  rewritten queries are in {folder}, not taken over yet: mteb-hybrid rewrite "
+            f"{name} --adopt WHO",
+            err=True,
+        )
+
+
+def _print_table(width: int) -> None:
+    head = ["Name", "Languages", "Passages", *(title for title in SETTINGS.values()), "Files"]
+    body = []
+    for name, card in collections().items():
+        found = counts(card)
+        passages = sum(one.passages for one in found.values())
+        subsets = (str(len(task_views(card, setting)) or "") for setting in SETTINGS)
+        languages = " ".join(card.languages)
+        short = languages if len(languages) <= LONGEST else f"{len(card.languages)}"
+        body.append([name, short, f"{passages:,}" if passages else "", *subsets, _files(card)])
+        _say_not_taken_over(name, card)
+    print(write_table(head, body, Format.TEXT, width))
+    say("")
+    prose(
+        "Mo., Cr., Mul.: how many subsets the monolingual, cross-lingual and multilingual setting "
+        "has. Names of tasks, counts and licences: mteb-hybrid tasks show NAME; or all names: "
+        "mteb-hybrid tasks list | cat."
+    )
+
+
+def _files(card: TaskCard) -> str:
+    """Whether a collection can be read without a network, in a word or two."""
+    from mteb_hybrid.sources.locate import is_there
+
+    try:
+        there = is_there(card)
+    except DataError:  # to be made of others, and no folder is named
+        there = False
+    if there is None:
+        return "on first use"
+    if not there and card.source.has_url():
+        return "to download"
+    made = getattr(card.source, "made_from", None)
+    return "at hand" if there else "to make" if made else "missing"
 
 
 @tasks_app.command("show")
@@ -122,7 +142,13 @@ def show_task(
         lines |= _rewritten(card)
     say(card.title)
     for key, value in lines.items():
-        say(f"  {key}: {value}")
+        if " " in value:
+            prose(f"  {key}: {value}", indent="    ")
+        else:
+            say(f"  {key}: {value}")
+    texts = counts(card)
+    for short in texts:
+        say(f"  {short}: {texts[short].queries:,} queries, {texts[short].passages:,} passages")
     for setting in card_settings(card):
         subsets = list(task_views(card, setting))
         shown = " ".join(subsets if len(subsets) < 12 else [*subsets[:6], "...", subsets[-1]])
@@ -142,128 +168,4 @@ def _rewritten(card: RewrittenCard) -> dict[str, str]:
     return {"queries rewritten by": f"{found.by}, {found.date}{options}: {counts}"}
 
 
-@tasks_app.command("new")
-def new(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help='Parallel JSON lines, plain or .gz: {"id": "1", "query": {"en": "...", "de": '
-            '"..."}, "passage": {"en": "...", "de": "..."}}.'
-        ),
-    ],
-    sample_creation: Annotated[
-        SampleCreation,
-        typer.Option(
-            metavar="HOW",
-            help=f"How the texts came about: {', '.join(SampleCreation)}. Created: "
-            "written for each language.",
-        ),
-    ],
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="Prefix of the task names, such as MyFaq; by default as the first file.",
-            callback=_checked_name,
-        ),
-    ] = None,
-    title: Annotated[str | None, typer.Option(help="Name in tables.")] = None,
-    description: Annotated[str | None, typer.Option(help="One or two sentences.")] = None,
-    license: Annotated[
-        str, typer.Option(help="Licence of the texts in MTEB's spelling, such as cc-by-4.0.")
-    ] = NO_LICENSE,
-    reference: Annotated[
-        str | None,
-        typer.Option(help="URL of its documentation.", callback=_checked_reference),
-    ] = None,
-    prompt: Annotated[str, typer.Option(help="What instruction models are told.")] = PROMPT,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="XX=YYY-Zzzz",
-            help="A language's ISO 639-3 and ISO 15924 codes, as in zh=zho-Hans, where they are "
-            "not recognised; may be repeated.",
-        ),
-    ] = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            file_okay=False,
-            exists=True,
-            help=f"Folder for the card; by default the one that {TASKS_VARIABLE} names, else that "
-            "of the first file. The files must lie in it.",
-        ),
-    ] = None,
-) -> None:
-    """Write the card of your own collection: counts, languages and checksums come from the files.
-
-    A row's passage answers its question, in every language that it has. A row without a question
-    adds passages that answer nothing. The card is a TOML file beside the files, called as the
-    first; `mteb-hybrid run` and `mteb run` know its tasks once MTEB_HYBRID_TASKS names the folder.
-
-    Example: mteb-hybrid tasks new collections/my-faq.jsonl --sample-creation human-translated
-    """
-    own = os.environ.get(TASKS_VARIABLE)
-    folder = to or (Path(own) if own else files[0].parent)
-    about = About(
-        sample_creation.value,
-        name,
-        title,
-        description,
-        license,
-        reference,
-        prompt,
-        _codes(code or []),
-    )
-    _check_license(license)
-    card = write_card(files, folder, about, try_card)
-
-    from mteb_hybrid.sources import load_collection
-
-    collection = load_collection(card)
-    say(f"{card.file}: {card.title}")
-    for short, language in card.languages.items():
-        queries, passages = (
-            len(table.filter(language=short)) for table in (collection.queries, collection.passages)
-        )
-        say(f"  {short} ({language.code}): {queries} questions, {passages} passages")
-    for setting in card_settings(card):
-        count = len(task_views(card, setting))
-        say(f"  {task_name(card, setting)}  ({count} subset{'s' * (count > 1)})")
-    if card.source.empty_subsets:
-        say(f"  left out, as no row has both: {', '.join(card.source.empty_subsets)}")
-    say("Before you publish results, fill in what the card marks with (*).")
-    if own is None or Path(own).resolve() != folder.resolve():
-        place = shlex.quote(str(folder.resolve()))
-        say(f"The tasks are found once you say: export {TASKS_VARIABLE}={place}")
-
-
-def try_card(card: TaskCard) -> None:
-    """Read the collection, and let MTEB see its tasks."""
-    from mteb_hybrid.evaluation.task import task_classes
-    from mteb_hybrid.sources import load_collection
-
-    load_collection(card)
-    task_classes({card.name: card})
-
-
-def _check_license(license: str) -> None:
-    if license == NO_LICENSE or license.startswith(("https://", "http://")):
-        return
-    from mteb.types import Licenses
-
-    known = [word for part in get_args(Licenses) for word in get_args(part) or (part,)]
-    if license not in known:
-        raise ValueError(
-            f"--license {license}: no licence that MTEB knows{did_you_mean(license, known)} "
-            f"Expected a URL, or one of {', '.join(map(str, known))}"
-        )
-
-
-def _codes(given: list[str]) -> dict[str, str]:
-    found = {}
-    for pair in given:
-        short, equals, code = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--code {pair}: expected a language and its code, as in de=deu-Latn")
-        found[short_code(short)] = check_language_code(code)
-    return found
+tasks_app.command("new")(new)

@@ -6,12 +6,13 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mteb_hybrid.files.safe_text import line, message
+from mteb_hybrid.files.safe_text import line, message, visible
 
 # What our own words hold beyond ASCII, for encodings that lack it; directions are isolated by no
 # terminal that has no letters to isolate.
@@ -19,6 +20,8 @@ _PLAIN = {
     **{"–": "-", "─": "-", "━": "-", "…": "...", "×": "x", "±": "+/-", "≥": ">=", "≤": "<="},
     **{"“": '"', "”": '"', "’": "'", "\u2067": "", "\u2069": ""},
 }
+PROSE = 100
+"""How many columns lines of prose have at most."""
 _format_warning = warnings.formatwarning
 _told: list[Callable[[], str]] = []
 
@@ -30,6 +33,22 @@ def say(*lines: str, err: bool = False) -> None:
     is: `mteb_hybrid.results.text_table` makes it safe.
     """
     print(*map(line, lines), sep="\n", file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def prose(text: str, indent: str = "") -> None:
+    """Print a paragraph of words in lines that are not too long, whatever reads them.
+
+    Args:
+        text: The paragraph, in which names may stand.
+        indent: What lines after the first begin with.
+    """
+    width = PROSE
+    if sys.stdout.isatty():
+        width = min(width, os.get_terminal_size(sys.stdout.fileno()).columns or width)
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    say(*wrapper.wrap(visible(text)))
 
 
 def complain(error: object) -> None:

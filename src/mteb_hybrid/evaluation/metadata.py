@@ -44,8 +44,7 @@ def card_metadata(card: TaskCard, setting: Setting, name: str) -> TaskMetadata:
     """
     codes = {short: language.code for short, language in card.languages.items()}
     description = f"{card.description} {DESCRIPTIONS[setting]}"
-    if card.source.known_faults.listed:
-        description += f" {card.source.known_faults}"
+    description = " ".join([description, *card.source.limits])
     fields = card.metadata.model_dump(exclude={"adapted_from", "reference"})
     adapted_from = card.metadata.adapted_from
     if isinstance(card, RewrittenCard):

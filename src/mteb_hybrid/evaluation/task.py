@@ -219,7 +219,7 @@ class CardTask(ToldOnce):
             if shared is None:
                 return TextVectors(model.mteb_model_meta.name).get(texts, [own], encoder(hf_subset))
             known = self._units[prompt_type]
-            units = [own] if self._paired else [known[language] for language in languages]
+            units = [own] if self._paired else [known[x] for x in languages if x in known]
             return shared.get(texts, units, encoder(hf_subset))
 
         queries, corpus = data_split["queries"], data_split["corpus"]
@@ -294,8 +294,9 @@ class CardTask(ToldOnce):
         self, ranks: Ranks, qrels: Mapping[str, Mapping[str, int]], hf_subset: str
     ) -> dict[str, float]:
         groups = {query: self._groups[query] for query in qrels}
-        parallel = self.card.source.parallel
-        scores, rows = measure_view(ranks, self.setting, groups, hf_subset, parallel)
+        source = self.card.source
+        kind = (source.parallel, source.judged_across)
+        scores, rows = measure_view(ranks, self.setting, groups, hf_subset, *kind)
         if self._per_query_folder:
             task, revision = self.metadata.name, self.metadata.revision
             write_per_query(rows, self._per_query_folder, task, revision)

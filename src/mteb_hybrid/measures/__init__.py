@@ -22,6 +22,7 @@ from mteb_hybrid.measures.mean_rank import (
     MEAN_RANK,
 )
 from mteb_hybrid.measures.measure import MEASURED_ON, Landmarks, Measure
+from mteb_hybrid.measures.ndcg import NDCG_AT_20
 from mteb_hybrid.measures.peer import PEER
 from mteb_hybrid.measures.rank_distance import (
     MAX_RANK_NORMALISED,
@@ -65,7 +66,10 @@ JUDGED_IN_ONE: tuple[Measure, ...] = (MAP, *EXPOSURE, UNJUDGED_AT_10)
 `PEER` would be 1 throughout there, and `ALPHA_NDCG_AT_10` tell nothing of diversity.
 """
 
-MEASURES: tuple[Measure, ...] = (MAP, *PARALLEL, *ANY_POOL, UNJUDGED_AT_10)
+JUDGED_ACROSS: tuple[Measure, ...] = (MAP, NDCG_AT_20, *ANY_POOL, UNJUDGED_AT_10)
+"""Measures where passages are no translations, and queries are judged on those of all languages."""
+
+MEASURES: tuple[Measure, ...] = (MAP, NDCG_AT_20, *PARALLEL, *ANY_POOL, UNJUDGED_AT_10)
 
 
 def landmarks() -> dict[str, Landmarks]:
@@ -74,14 +78,17 @@ def landmarks() -> dict[str, Landmarks]:
     return found | dict.fromkeys(CONSISTENCY, CONSISTENCY_LANDMARKS)
 
 
-def measures_of(parallel: bool) -> tuple[Measure, ...]:
+def measures_of(parallel: bool, judged_across: bool | None = None) -> tuple[Measure, ...]:
     """The measures of a collection; which of them a setting has, they say themselves.
 
     Args:
-        parallel: Whether its passages are translations of each other, each judged; else queries
-            are judged in their own language only.
+        parallel: Whether its passages are translations of each other, each judged.
+        judged_across: Whether queries are judged on passages of all languages, else of their own
+            only; by default as `parallel`.
     """
-    return (MAP, *PARALLEL, *ANY_POOL) if parallel else JUDGED_IN_ONE
+    if parallel:
+        return (MAP, *PARALLEL, *ANY_POOL)
+    return JUDGED_ACROSS if judged_across else JUDGED_IN_ONE
 
 
 __all__ = [

@@ -11,6 +11,7 @@ from mteb_hybrid.files.runs import Scores
 from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.measures.language_mean import language_mean
+from mteb_hybrid.measures.ndcg import NDCG_AT_20
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.ranks import deepest, ranks_of_run
 from mteb_hybrid.retrieval.ties import MANY, warn_if_crowded
@@ -77,7 +78,7 @@ def bias_of_run(
         mine = {q: rel for q, rel in judged.items() if spoken.get(q, "unknown") == language}
         ranks = ranks_of_run(run, mine, pool, language, ignore_identical_ids, cutoff=k)
         crowded[language] = float(ranks.crowded.mean())
-        for measure in (MAP, *ANY_POOL, *(PARALLEL if groups else ()), UNJUDGED_AT_10):
+        for measure in (MAP, NDCG_AT_20, *ANY_POOL, *(PARALLEL if groups else ()), UNJUDGED_AT_10):
             values = measure.values(ranks)
             shares = measure.measured_on(values, ranks)
             rows += [

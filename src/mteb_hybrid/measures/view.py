@@ -36,6 +36,7 @@ def measure_view(
     groups: Mapping[str, str],
     pool: str,
     parallel: bool = True,
+    judged_across: bool | None = None,
 ) -> tuple[dict[str, float], pl.DataFrame]:
     """All measures of one view.
 
@@ -45,6 +46,7 @@ def measure_view(
         groups: ``{query id: group}``, in the order of the rows.
         pool: Name of the subset.
         parallel: As for `mteb_hybrid.measures.measures_of`.
+        judged_across: The same.
 
     Returns:
         Means by name, and the rows they are means of: one per query and measure, and per language
@@ -58,7 +60,7 @@ def measure_view(
     """
     scores: dict[str, float] = {}
     columns: dict[str, object] = {}
-    for measure in measures_of(parallel):
+    for measure in measures_of(parallel, judged_across):
         if setting not in measure.settings:
             continue
         values = measure.values(ranks)

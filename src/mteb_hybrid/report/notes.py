@@ -13,9 +13,8 @@ HOW_TO_KEEP = (
 
 def notes(collection: CollectionSummary) -> list[str]:
     """All that limits the results of one collection, one sentence each."""
-    faults = str(collection.card.source.known_faults)
     ours = [e for model in collection.models for e in model.evaluations.values()]
-    said = [faults] if faults else []
+    said = list(collection.card.source.limits)
     for model in collection.models:
         for setting in collection.settings:
             found = model.evaluations.get(setting)

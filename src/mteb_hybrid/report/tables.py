@@ -30,6 +30,15 @@ JUDGED_IN_ONE = (
     ("Mul. unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10"),
 )
 """Where queries are judged in their own language only, other measures say more."""
+JUDGED_ACROSS = (
+    *COMMON[:3],
+    ("Mo. nDCG@20", Setting.MONOLINGUAL, "ndcg_at_20"),
+    ("Cr. nDCG@20", Setting.CROSSLINGUAL, "ndcg_at_20"),
+    ("Mul. nDCG@20", Setting.MULTILINGUAL, "ndcg_at_20"),
+    ("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10"),
+    ("Mul. unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10"),
+)
+"""Where they are judged on passages of all languages, which are not parallel."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +72,11 @@ class Table:
 
 def headline_columns(collection: CollectionSummary) -> tuple[tuple[str, Setting, str], ...]:
     """Title, setting and measure of the columns that come first in a collection's chapter."""
-    if collection.card.source.parallel:
+    source = collection.card.source
+    if source.parallel:
         return PARALLEL
-    return tuple(column for column in JUDGED_IN_ONE if column[1] in collection.settings)
+    columns = JUDGED_ACROSS if source.judged_across else JUDGED_IN_ONE
+    return tuple(column for column in columns if column[1] in collection.settings)
 
 
 def headline(collection: CollectionSummary) -> Table:

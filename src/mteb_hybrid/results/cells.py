@@ -39,6 +39,17 @@ JUDGED_IN_ONE = (
 )
 """Further columns of collections whose queries are judged in their own language only."""
 
+JUDGED_ACROSS = (
+    Column("Mo. nDCG@20", Setting.MONOLINGUAL, "ndcg_at_20", 4),
+    Column("Cr. nDCG@20", Setting.CROSSLINGUAL, "ndcg_at_20", 4),
+    Column("Mul. nDCG@20", Setting.MULTILINGUAL, "ndcg_at_20", 4),
+    *JUDGED_IN_ONE[1:],
+)
+"""Those of collections that are not parallel, and whose queries are judged on all languages."""
+
+FURTHER = tuple(dict.fromkeys((*JUDGED_ACROSS[:3], *JUDGED_IN_ONE)))
+"""All of them, in the order of tables."""
+
 NONE = "–"
 """What a cell without a value shows."""
 

@@ -12,9 +12,10 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.results.cells import COLUMNS, cell_text, mean
+from mteb_hybrid.results.cells import COLUMNS, Cell, cell_text, mean
 from mteb_hybrid.results.evaluation import Evaluation, Floats, evaluation_of
 from mteb_hybrid.results.mteb_files import ResultError, ResultFile, labels, read_result_files
+from mteb_hybrid.results.picture import bars
 from mteb_hybrid.results.text_table import html
 from mteb_hybrid.retrieval.views import Setting
 
@@ -188,18 +189,26 @@ class Results:
         )
 
     def _repr_html_(self) -> str:
+        """What a notebook shows: the table, and below it the three settings as bars."""
+        cells = {
+            title: [(model, list(self._row(title, model))) for model in self.models(title)]
+            for title in self.collections
+        }
         head = ["Collection", "Model", *(column.title for column in COLUMNS)]
-        body = [[title, model, *self._row(title, model)]
-                for title in self.collections for model in self.models(title)]  # fmt: skip
-        return html(head, body)
+        body = [
+            [title, model, *(cell_text(c, at.digits) for c, at in zip(row, COLUMNS, strict=True))]
+            for title, rows in cells.items()
+            for model, row in rows
+        ]
+        return "\n".join([html(head, body), *(bars(*one) for one in cells.items())])
 
-    def _row(self, collection: str, model: str) -> Iterable[str]:
+    def _row(self, collection: str, model: str) -> Iterable[Cell | None]:
         for column in COLUMNS:
             found = self.evaluation(collection, model, column.setting)
             cell = mean(found.values(column.score), found.truncated_at) if found else None
             if cell and found:
                 cell = replace(cell, data=found.dataset_revision, data_now=found.current_revision)
-            yield cell_text(cell, column.digits)
+            yield cell
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> Results:

@@ -142,10 +142,13 @@ def _model(results: Results, collection: str, label: str, queries: bool) -> Mode
         results.by_language(collection, label, setting, "map")
         for setting in (Setting.MONOLINGUAL, Setting.MULTILINGUAL)
     )
+    pool_loss = alone - pooled
+    if card.source.judged_across and not card.source.parallel:
+        pool_loss[:] = np.nan  # each pool has queries and answers of its own
     gold_language = results.matrix(collection, label, "gold_language_map")
     cells = _means(evaluations)
     if Setting.MULTILINGUAL in evaluations:
-        cells |= _derived(evaluations[Setting.MULTILINGUAL], alone - pooled, gold_language)
+        cells |= _derived(evaluations[Setting.MULTILINGUAL], pool_loss, gold_language)
     frames = _queries(results, collection, label, evaluations) if queries else {}
     if queries:
         cells |= _consistency(evaluations)
@@ -173,7 +176,7 @@ def _model(results: Results, collection: str, label: str, queries: bool) -> Mode
             for measure in BY_PASSAGE_LANGUAGE
         },
         pool_map=pooled,
-        pool_loss=alone - pooled,
+        pool_loss=pool_loss,
         pool_map_intervals=map_intervals(frames.get(Setting.MULTILINGUAL), tuple(card.languages)),
         queries=frames,
     )

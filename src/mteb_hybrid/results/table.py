@@ -4,10 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.source import AnySource
+from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.results.cells import (
     COLUMNS,
+    FURTHER,
+    JUDGED_ACROSS,
     JUDGED_IN_ONE,
     OTHER_DATA,
+    POOL_LOSS,
     Cell,
     Column,
     cell_text,
@@ -32,6 +38,12 @@ LEGEND_JUDGED_IN_ONE = (
     "as wrong even if it answers the question, so pool loss is an upper bound of what wrong ones "
     "cost."
 )
+LEGEND_JUDGED_ACROSS = (
+    "Where passages are not parallel but judged across languages: lift, how much more of the top "
+    "10 than of the pool is in the query's language; unjudged, how much of the top 10 nobody "
+    "judged. A query without a relevant passage in a pool is left out of it, so that each pool has "
+    "queries of its own."
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +56,9 @@ class Row:
         revision: Its revision.
         label: What to call it: the name, with the revision where there are several.
         cells: One for each of `COLUMNS`, None if not evaluated.
-        further: One for each of `JUDGED_IN_ONE` if the collection is of that kind.
-        note: What is left out of the collection; empty if nothing.
+        further: One for each of `FURTHER`, None where collections of that kind have none.
+        note: What limits results on the collection; empty if nothing.
+        missing: How many subsets of the collection's settings have no value yet.
     """
 
     collection: str
@@ -55,6 +68,7 @@ class Row:
     cells: tuple[Cell | None, ...]
     further: tuple[Cell | None, ...]
     note: str = ""
+    missing: int = 0
 
 
 def result_rows(paths: Iterable[Path]) -> list[Row]:
@@ -81,14 +95,30 @@ def rows_of(summary: Summary) -> list[Row]:
             revision=model.revision,
             label=model.label,
             cells=_cells(model, COLUMNS),
-            further=(None,) * len(JUDGED_IN_ONE)
-            if collection.card.source.parallel
-            else _cells(model, JUDGED_IN_ONE),
-            note=str(collection.card.source.known_faults),
+            further=tuple(
+                model.cells.get((column.setting, column.score)) if column in columns else None
+                for columns in [_further(collection.card.source)]
+                for column in FURTHER
+            ),
+            note=" ".join(collection.card.source.limits),
+            missing=_missing(collection.card, model),
         )
         for collection in summary.collections
         for model in sorted(collection.models, key=lambda m: (m.model, m.revision))
     ]
+
+
+def _missing(card: TaskCard, model: ModelSummary) -> int:
+    cells = ((setting, model.cells.get((setting, "map"))) for setting in card_settings(card))
+    return sum(
+        len(task_views(card, setting)) - (cell.subsets if cell else 0) for setting, cell in cells
+    )
+
+
+def _further(source: AnySource) -> tuple[Column, ...]:
+    if source.parallel:
+        return ()
+    return JUDGED_ACROSS if source.judged_across else JUDGED_IN_ONE
 
 
 def _cells(model: ModelSummary, columns: Iterable[Column]) -> tuple[Cell | None, ...]:
@@ -105,14 +135,13 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
     """
     if format is Format.CSV:
         return _csv(rows)
-    columns = COLUMNS + (JUDGED_IN_ONE if _any_further(rows) else ())
-    head = ["Collection", "Model", *(column.title for column in columns)]
+    columns = [*COLUMNS, *FURTHER]
+    shown = [
+        at for at in range(len(columns)) if at < len(COLUMNS) or any(_all(row)[at] for row in rows)
+    ]
+    head = ["Collection", "Model", *(columns[at].title for at in shown)]
     body = [
-        [row.collection, row.label]
-        + [
-            cell_text(cell, column.digits)
-            for cell, column in zip((*row.cells, *row.further), columns, strict=False)
-        ]
+        [row.collection, row.label, *(cell_text(_all(row)[at], columns[at].digits) for at in shown)]
         for row in rows
     ]
     return write_table(head, body, format, width)
@@ -120,8 +149,9 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
 
 def legend(rows: Sequence[Row]) -> str:
     """What the columns mean that `render` shows, and what limits the rows."""
-    further = [LEGEND_JUDGED_IN_ONE] if _any_further(rows) else []
-    return " ".join([LEGEND, *further, *limits(rows)])
+    in_one = [LEGEND_JUDGED_IN_ONE] if _any(rows, POOL_LOSS) else []
+    across = [LEGEND_JUDGED_ACROSS] if _any(rows, "ndcg_at_20") else []
+    return " ".join([LEGEND, *in_one, *across, *limits(rows)])
 
 
 def limits(rows: Sequence[Row]) -> list[str]:
@@ -131,15 +161,20 @@ def limits(rows: Sequence[Row]) -> list[str]:
         f"{row.collection}, {row.label}: {short_revision(cell.data)}, now "
         f"{short_revision(cell.data_now)}."
         for row in rows
-        for cell in (*row.cells, *row.further)
+        for cell in _all(row)
         if cell and cell.is_on_other_data
     )
     marked = [f"{OTHER_DATA}: on another revision of the data than they have now."]
     return [*left_out, *(marked if others else []), *others]
 
 
-def _any_further(rows: Sequence[Row]) -> bool:
-    return any(cell for row in rows for cell in row.further)
+def _all(row: Row) -> tuple[Cell | None, ...]:
+    return (*row.cells, *row.further)
+
+
+def _any(rows: Sequence[Row], score: str) -> bool:
+    at = [column.score == score for column in FURTHER]
+    return any(cell and yes for row in rows for cell, yes in zip(row.further, at, strict=True))
 
 
 def _csv(rows: Sequence[Row]) -> str:
@@ -152,7 +187,7 @@ def _csv(rows: Sequence[Row]) -> str:
             *(cell.data, cell.data_now),
         )
         for row in rows
-        for cell, column in zip((*row.cells, *row.further), (*COLUMNS, *JUDGED_IN_ONE), strict=True)
+        for cell, column in zip(_all(row), (*COLUMNS, *FURTHER), strict=True)
         if cell
     ]
     return write_csv([*head, "top", "measured_on", "data_revision", "data_revision_now"], body)

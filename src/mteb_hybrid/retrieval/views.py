@@ -82,3 +82,36 @@ def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrel
     for query, passage, relevance in judged.iter_rows():
         qrels.setdefault(query, {})[passage] = relevance
     return queries.filter(pl.col("id").is_in(list(qrels))), qrels
+
+
+def empty_views(collection: Collection) -> list[str]:
+    """The views of all settings in which no query has a relevant passage, by name.
+
+    Where all passages are in one language, the pool of all languages is none, and counts as empty.
+    """
+    relevant = collection.judged(collection.queries, collection.passages).filter(
+        pl.col("relevance") > 0
+    )
+    spoken = [
+        table.select("language", id=pl.col("id"))
+        for table in (collection.queries, collection.passages)
+    ]
+    pairs = set(
+        relevant.join(spoken[0], left_on="query_id", right_on="id")
+        .join(spoken[1], left_on="passage_id", right_on="id", suffix="_of_passage")
+        .select("language", "language_of_passage")
+        .unique()
+        .iter_rows()
+    )
+    pooled = collection.passages["language"].n_unique() > 1
+    asked = {x for x, _ in pairs} if pooled else set()
+    return [
+        view.name
+        for setting in Setting
+        for view in views(setting, collection.languages).values()
+        if (
+            view.query_language not in asked
+            if len(view.passage_languages) > 1
+            else (view.query_language, *view.passage_languages) not in pairs
+        )
+    ]

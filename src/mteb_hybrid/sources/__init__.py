@@ -13,7 +13,17 @@ from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.sources import beir, captions, lareqa, lines, miracl, mteb_task, pairs, parallel
+from mteb_hybrid.sources import (
+    beir,
+    captions,
+    lareqa,
+    lines,
+    miracl,
+    mixed,
+    mteb_task,
+    pairs,
+    parallel,
+)
 from mteb_hybrid.sources.rewritten import rewritten_queries, with_rewritten_queries
 
 READERS = {
@@ -22,6 +32,7 @@ READERS = {
     "lareqa": lareqa.read,
     "lines": lines.read,
     "miracl": miracl.read,
+    "mixed": mixed.read,
     "mteb": mteb_task.read,
     "pairs": pairs.read,
     "parallel": parallel.read,

@@ -12,6 +12,7 @@ from mteb_hybrid.cards.formats.captions import CaptionsSource
 from mteb_hybrid.cards.formats.lareqa import LareqaSource
 from mteb_hybrid.cards.formats.lines import LinesSource
 from mteb_hybrid.cards.formats.miracl import MiraclSource
+from mteb_hybrid.cards.formats.mixed import MixedSource
 from mteb_hybrid.cards.formats.mteb_task import MtebSource
 from mteb_hybrid.cards.formats.pairs import PairsSource
 from mteb_hybrid.cards.formats.parallel import ParallelSource
@@ -22,6 +23,7 @@ Source = Annotated[
     | LareqaSource
     | LinesSource
     | MiraclSource
+    | MixedSource
     | MtebSource
     | PairsSource
     | ParallelSource,
