@@ -1,5 +1,6 @@
 """``mteb-hybrid report``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -55,5 +56,10 @@ def report(
         raise ImportError(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    write_report(summary, output, figures, tables, records)
+    given = {"--figures": [figures], "--tables": [tables], "--repair": repair or ()}
+    options = [
+        str(x) for name, paths in given.items() for path in paths if path for x in (name, path)
+    ]
+    command = ["mteb-hybrid", "report", *map(str, results), "-o", str(output), *options]
+    write_report(summary, output, figures, tables, records, shlex.join(command))
     say(f"Report: {output}")
