@@ -257,7 +257,7 @@ def _matrix(
     return Table(
         key=key,
         caption=f"{collection.title}, {model.marked(setting)}: rows are query languages, columns "
-        "passage languages.",
+        + ("passage languages." if name == "map" else "the language of the only answer left."),
         head=("Query", *collection.card.languages),
         rows=tuple(rows),
         measures={name: name},
