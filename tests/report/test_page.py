@@ -279,3 +279,23 @@ def test_kinds_of_languages_are_means_over_their_query_languages(made):
             for code in re.findall(r"\b[a-z]{2}\b", row[2].removesuffix(tables.ONE))
         ]
         assert sorted(named) == sorted(codes)
+
+
+def test_the_footer_says_how_and_when(html, monkeypatch):
+    footer = html[html.index("<footer>") :]
+    assert DAY in footer and "<code>mteb-hybrid report &lt;results&gt;</code>" in footer
+    assert "To cite: mteb-hybrid" in footer and "arXiv:2408.10536" in footer
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(ValueError, match="'yesterday'; expected seconds since 1970"):
+        page._today()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", page._today())
+
+
+def test_the_page_begins_with_its_message(html):
+    start = html[html.index("<main") : html.index("<nav")]
+    assert start.index('class="lead"') < start.index("<svg") and "On MLQA-R, searching" in start
+    assert "The numbers" in start and "org/first" in start
+    real = section(html, "mlqa-r")
+    assert real.index("an ideal model") < real.index("<details>") < real.index("Kendall")
+    assert '<a href="#measure-rank_distance">rank distance</a>' in real

@@ -187,7 +187,7 @@ def _number(
     axes: Axes, places: Floats, arrows: Sequence[tuple[Floats, Floats]], span: float
 ) -> None:
     """Write each point's number beside it, where it is farthest from all else."""
-    reach = 0.035 * span
+    reach = 0.055 * span
     angles = np.arange(8) * np.pi / 4 + np.pi / 4
     around = reach * np.column_stack([np.cos(angles), np.sin(angles)])
     taken = [*places, *(spot for ends in arrows for spot in np.linspace(*ends, 50))]
