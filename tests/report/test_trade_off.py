@@ -7,7 +7,7 @@ import pytest
 
 from mteb_hybrid.report import figures, matrices, svg, tables
 from mteb_hybrid.report.page import chapters
-from mteb_hybrid.report.trade_off import draw, points, trade_off
+from mteb_hybrid.report.trade_off import _limits, draw, points, trade_off
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
 from results.conftest import HOSTILE, summarised, write_task
@@ -174,3 +174,10 @@ def test_other_data_and_cut_rankings_are_marked_everywhere(tmp_path):
     (legend,) = figures.pool_map(collection).legends
     shown = [text.get_text() for text in legend.texts]
     assert [text for text in shown if "[" in text] == [f"a/base\n{marks.strip()}"]
+
+
+@pytest.mark.parametrize("places", [[(0, 0), (0.01, 0)], [(1, 0.99), (1, 1)], [(0, 0), (1, 1)]])
+def test_axes_stay_where_map_can_be(places):
+    low, span = _limits(np.array(places, dtype=float))
+    assert (low >= 0).all() and (low + span <= 1 + 1e-12).all()
+    assert (low <= np.min(places, axis=0)).all() and (low + span >= np.max(places, axis=0)).all()
