@@ -1,6 +1,8 @@
 """The page in a real browser: what it shows, what it logs, what it asks for, and its layout."""
 
+import html
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from conftest import ROOT
 from mteb_hybrid.report.page import write_report
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
@@ -20,31 +23,80 @@ SWITCHES = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--disable-dev-shm-usage", "--allow-file-access-from-files", "--enable-logging=stderr"),
 )
-# Measures a page of a given width from outside; the page itself runs no script.
-FRAME = """<!DOCTYPE html><body><script>
-addEventListener("load", () => {
-  const page = document.querySelector("iframe").contentDocument;
-  const wide = [...page.querySelectorAll("body *")].filter(e => !e.closest(".scroll, svg, .skip")
-      && e.getBoundingClientRect().right > page.documentElement.clientWidth + 1);
-  const found = {
-    width: page.documentElement.clientWidth, scroll: page.documentElement.scrollWidth,
-    wide: wide.map(e => e.tagName + "." + e.className),
+WIDTHS = (360, 390, 768, 1280)
+AXE = [
+    *filter(None, [os.environ.get("MTEB_HYBRID_AXE")]),
+    str(ROOT / "node_modules" / "axe-core" / "axe.min.js"),
+]
+# Measures a page in frames of given widths from outside; the page itself runs no script. Whatever
+# is folded is opened first. A text is clipped where it reaches out of what an element above it, or
+# the window, shows of it; unless that scrolls and says so.
+FRAMES = """<!DOCTYPE html><body>IFRAMES<script>
+const says = e => [...e.children].some(c => c.matches(".more") && c.clientHeight > 10);
+function clips(node, view) {
+  const found = [];
+  const range = node.ownerDocument.createRange();
+  range.selectNodeContents(node);
+  for (const box of range.getClientRects()) {
+    if (box.left < -1 || box.right > view.innerWidth + 1) found.push("the window");
+    for (let e = node.parentElement; e && e.tagName !== "BODY"; e = e.parentElement) {
+      const style = view.getComputedStyle(e), shown = e.getBoundingClientRect();
+      const across = box.left < shown.left - 1 || box.right > shown.right + 1;
+      const down = box.top < shown.top - 3 || box.bottom > shown.bottom + 3;
+      const hides = style.overflowX !== "visible" && across || style.overflowY === "hidden" && down;
+      if (!hides && !(e.tagName === "svg" && (across || down))) continue;
+      if (e.matches(".scroll") && says(e)) return [];
+      found.push(e.tagName + "." + e.getAttribute("class"));
+    }
+  }
+  return found;
+}
+function measure(frame) {
+  const page = frame.contentDocument, view = frame.contentWindow, root = page.documentElement;
+  for (const e of page.querySelectorAll("details")) e.open = true;
+  const walk = page.createTreeWalker(page.body, NodeFilter.SHOW_TEXT);
+  const clipped = [], broken = [];
+  while (walk.nextNode()) {
+    const node = walk.currentNode, e = node.parentElement;
+    if (!node.data.trim() || e.closest(".skip, title, desc, style")) continue;
+    const more = e.closest(".more");
+    if (more && more.clientHeight === 0) continue;
+    const head = e.closest(".cards thead");
+    if (head && view.getComputedStyle(head).position === "absolute") continue;
+    const by = clips(node, view);
+    if (by.length) clipped.push(node.data.trim() + " by " + by[0]);
+    const range = page.createRange();
+    range.selectNodeContents(node);
+    if (/^[+-]?[0-9.,]+%?$/.test(node.data.trim()) && range.getClientRects().length > 1)
+      broken.push(node.data);
+  }
+  const size = t => parseFloat(view.getComputedStyle(t).fontSize)
+    * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width;
+  return {
+    width: root.clientWidth, scroll: root.scrollWidth, clipped, broken,
+    smallest: Math.min(...[...page.querySelectorAll("svg text")].map(size)),
+    says: [...page.querySelectorAll(".scroll")].filter(says).length,
+    cards: page.querySelector("tbody.landmarks").getBoundingClientRect().height,
     tables: page.querySelectorAll("table").length, figures: page.querySelectorAll("svg").length,
     scripts: page.querySelectorAll("script").length,
-    paper: getComputedStyle(page.documentElement).backgroundColor,
-    text: getComputedStyle(page.querySelector("svg text")).fill,
-    cut: [...page.querySelectorAll("svg")].flatMap(s => {
-      const box = s.getBoundingClientRect();
-      return [...s.querySelectorAll("text")].filter(t => {
-        const b = t.getBoundingClientRect();
-        return b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1
-            || b.bottom > box.bottom + 1;
-      }).map(t => t.textContent);
-    }),
+    paper: view.getComputedStyle(root).backgroundColor,
+    text: view.getComputedStyle(page.querySelector("svg text")).fill,
   };
+}
+addEventListener("load", () => {
+  const found = [...document.querySelectorAll("iframe")].map(measure);
   document.body.textContent = "found" + JSON.stringify(found) + "end";
 });
-</script><iframe src="r.html" style="width:WIDTHpx;height:900px;border:0"></iframe></body>"""
+</script></body>"""
+FRAME = '<iframe src="{}" style="width:{}px;height:900px;border:0"></iframe>'
+AXE_RUN = """<script src="AXE"></script><script>
+for (const e of document.querySelectorAll("details")) e.open = true;
+axe.run({resultTypes: ["violations"]}).then(found => {
+  const said = found.violations.map(v => v.id + ": " + v.nodes[0].target + " " + v.nodes.length);
+  const passes = found.passes.map(p => p.id);
+  document.body.textContent = "found" + JSON.stringify({said, passes}) + "end";
+});
+</script></body>"""
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +111,12 @@ def browser() -> str:
 def folder(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     write_report(summarise(load_results(made.folder)), folder / "r.html", repairs=REPAIRS)
-    for width in (390, 1280):
-        (folder / f"{width}.html").write_text(FRAME.replace("WIDTH", str(width)))
+    text = (folder / "r.html").read_text(encoding="utf-8")
+    clipped = '<p style="overflow: hidden; white-space: nowrap; width: 3em">0.0723456789</p>'
+    (folder / "clipped.html").write_text(text.replace("<nav", f"{clipped}<nav"), encoding="utf-8")
+    frames = [FRAME.format(*frame) for frame in [*(("r.html", w) for w in WIDTHS),
+                                                 ("clipped.html", 390)]]  # fmt: skip
+    (folder / "frames.html").write_text(FRAMES.replace("IFRAMES", "".join(frames)))
     return folder
 
 
@@ -101,27 +157,61 @@ def test_page_is_quiet(browser, folder, tmp_path):
 
 def test_a_page_that_is_not_quiet_is_noticed(browser, folder, tmp_path):
     """The check above can fail: a script and a picture from elsewhere are blocked, and said so."""
-    html = (folder / "r.html").read_text(encoding="utf-8")
+    text = (folder / "r.html").read_text(encoding="utf-8")
     bad = '<script>1</script><img src="http://192.0.2.1/x.png">'
-    (folder / "bad.html").write_text(html.replace("<main", f"{bad}<main"), encoding="utf-8")
+    (folder / "bad.html").write_text(text.replace("<main", f"{bad}<main"), encoding="utf-8")
     _, console, _ = visit(browser, folder / "bad.html", tmp_path)
     assert len([line for line in console if "Content Security Policy" in line]) >= 2
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-    (folder / "open.html").write_text(policy.sub("", html).replace("<main", f"{bad}<main"))
+    (folder / "open.html").write_text(policy.sub("", text).replace("<main", f"{bad}<main"))
     _, _, asked = visit(browser, folder / "open.html", tmp_path)
     assert "192.0.2.1" in hosts(asked)
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+def in_colours(scheme) -> str:
+    return f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
+
+
+def told(document):
+    return json.loads(html.unescape(re.search(r"found([\[{].*[\]}])end", document)[1]))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_layout(browser, folder, tmp_path, width, scheme):
-    dark = f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"
-    document, _, _ = visit(browser, folder / f"{width}.html", tmp_path, dark)
-    found = json.loads(re.search(r"found(\{.*\})end", document)[1].replace("&amp;", "&"))
-    assert found["scroll"] <= found["width"] <= width and found["wide"] == []
-    assert found["tables"] > 10 and found["figures"] > 10 and found["scripts"] == 0
-    assert found["cut"] == []
-    expected = ("rgb(18, 23, 29)", "rgb(228, 233, 239)")
-    if scheme == "light":
-        expected = ("rgb(254, 254, 254)", "rgb(28, 39, 51)")
-    assert (found["paper"], found["text"]) == expected
+def test_nothing_is_clipped(browser, folder, tmp_path, scheme):
+    document, _, _ = visit(browser, folder / "frames.html", tmp_path, in_colours(scheme))
+    *pages, clipped = told(document)
+    for width, found in zip(WIDTHS, pages, strict=True):
+        assert found["clipped"] == [] and found["broken"] == [], width
+        assert found["scroll"] <= found["width"] <= width
+        assert found["smallest"] > 9, "letters of a figure, in CSS pixels"
+        assert found["tables"] > 10 and found["figures"] > 10 and found["scripts"] == 0
+        expected = ("rgb(18, 23, 29)", "rgb(228, 233, 239)")
+        if scheme == "light":
+            expected = ("rgb(254, 254, 254)", "rgb(28, 39, 51)")
+        assert (found["paper"], found["text"]) == expected
+    assert pages[0]["says"] > 0 and pages[-1]["says"] == 0, "the same grids"
+    assert pages[0]["cards"] > 2 * pages[-1]["cards"]
+    assert [text.partition(" ")[0] for text in clipped["clipped"]] == ["0.0723456789"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_and_labels(browser, folder, tmp_path, scheme):
+    """By axe-core: `npm install axe-core` here, or MTEB_HYBRID_AXE with the path of axe.min.js."""
+    axe = next((Path(path) for path in AXE if Path(path).is_file()), None)
+    if axe is None:
+        pytest.skip(f"no axe-core at {' or '.join(AXE)}")
+    page = re.sub(r"<meta http-equiv[^>]*>", "", (folder / "r.html").read_text(encoding="utf-8"))
+    bad = '<p style="color: #ccc; background: #fff">pale</p>' if scheme == "light" else ""
+    script = AXE_RUN.replace("AXE", axe.resolve().as_uri())
+    for name, more in (("axe.html", ""), ("pale.html", bad)):
+        file = folder / f"{scheme}-{name}"
+        file.write_text(page.replace("<nav", f"{more}<nav").replace("</body>", script))
+        if name == "pale.html" and not more:
+            continue
+        switches = (in_colours(scheme), "--virtual-time-budget=60000")
+        document, _, _ = visit(browser, file, tmp_path, *switches)
+        found = told(document)
+        assert {"color-contrast", "svg-img-alt", "aria-required-children"} <= {
+            *found["passes"]
+        } or more
+        assert [said.partition(":")[0] for said in found["said"]] == ["color-contrast"] * bool(more)

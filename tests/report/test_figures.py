@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mteb_hybrid.report import figures, style, svg
+from mteb_hybrid.report import figures, matrices, style, svg
 from results.conftest import HOSTILE, model_of, summarised, write_task
 
 
@@ -28,16 +28,16 @@ def test_one_figure_for_all_models(mlqa, draw):
     assert isinstance(figure, Figure)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == list(mlqa.card.languages)
-    names = {text.get_text().partition(" [")[0] for text in figure.legends[0].texts}
+    names = {text.get_text().partition("\n[")[0] for text in figure.legends[0].texts}
     assert {HOSTILE, "org/first"} <= names
 
 
 def test_heat_maps_print_their_numbers(mlqa, first):
-    assert texts(figures.transfer_matrix(mlqa, first))[0] == ".70"
-    found = texts(figures.gold_language_matrix(mlqa, model_of(mlqa, HOSTILE)))
+    assert texts(matrices.transfer_matrix(mlqa, first))[0] == ".70"
+    found = texts(matrices.gold_language_matrix(mlqa, model_of(mlqa, HOSTILE)))
     assert found.count("–") == 14
     assert found[:2] == [".50", ".30"]
-    assert figures.hundredths(1) == "1.00"
+    assert matrices.hundredths(1) == "1.00"
 
 
 def test_numbers_can_be_read_on_every_colour():
@@ -47,7 +47,7 @@ def test_numbers_can_be_read_on_every_colour():
 
     for value in np.linspace(0, 1, 101):
         ground = style.COLOURS(value)
-        ink = [int(figures._readable_on(ground)[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        ink = [int(matrices._readable_on(ground)[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         dark, light = sorted((luminance(ground[:3]), luminance(ink)))
         assert (light + 0.05) / (dark + 0.05) > 4.5
 
@@ -69,7 +69,7 @@ def test_inline_svg_stands_alone(mlqa):
 
 def test_files_do_not_depend_on_when_they_are_written(mlqa, first):
     for format in ("svg", "png"):
-        one, two = (svg.file_bytes(figures.transfer_matrix(mlqa, first), format) for _ in range(2))
+        one, two = (svg.file_bytes(matrices.transfer_matrix(mlqa, first), format) for _ in range(2))
         assert one == two
 
 

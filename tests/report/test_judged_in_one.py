@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from evaluation.test_task_miracl import write_translations
-from mteb_hybrid.report import page, tables
+from mteb_hybrid.report import matrices, page
+from mteb_hybrid.report.headline import headline
 from mteb_hybrid.report.reading import reading
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
@@ -48,7 +49,7 @@ def value(summary, name):
 
 
 def test_headline(miracl):
-    table = tables.headline(miracl.collections[0])
+    table = headline(miracl.collections[0])
     assert table.head == (
         *("Model", "Mo. map", "Mul. map", "pool loss", "lift at 10"),
         *("Mo. unjudged at 10", "Mul. unjudged at 10"),
@@ -103,10 +104,10 @@ def test_translated_queries(tmp_path, monkeypatch):
     revision = "a" * 40 + "+translated-0123456789ab"
     task = "MIRACLCrosslingualRetrieval"
     results = write(tmp_path / "results", task, dataset_revision=revision)
-    assert tables.headline(results.collections[0]).head[2] == "Cr. map"
+    assert headline(results.collections[0]).head[2] == "Cr. map"
     matrix = results.collections[0].models[0].transfer
     assert matrix.shape == (19, 18) and np.count_nonzero(~np.isnan(matrix)) == 18 + 2
-    table = tables.transfer(results.collections[0], results.collections[0].models[0])
+    table = matrices.transfer(results.collections[0], results.collections[0].models[0])
     assert [row[0] for row in table.rows][-1] == "ta" and len(table.rows[-1]) == 19
     html = shown(results)
     assert "Query language against passage language" in html
@@ -126,7 +127,7 @@ def test_without_a_monolingual_setting(tmp_path):
 def test_one_language_and_one_setting(tmp_path, beir_card):
     beir_card({}, name="Lone")
     results = write(tmp_path, "LoneMonolingualRetrieval")
-    table = tables.headline(results.collections[0])
+    table = headline(results.collections[0])
     assert table.head == ("Model", "Mo. map", "Mo. unjudged at 10")
     assert table.rows[0][1:] == ("0.7000", "0.2500")
     html = shown(results)

@@ -16,6 +16,7 @@ from report.conftest import REPAIRS
 from results.conftest import HOSTILE, summarised, write_task
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y"
+DAY, COMMAND = "2026-11-21", "mteb-hybrid report <results>"
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
@@ -51,7 +52,11 @@ class Outline(HTMLParser):
 def written(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written")
     summary = summarise(load_results(made.folder))
-    page.write_report(summary, folder / "r.html", folder / "figures", folder / "tables", REPAIRS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1795234295")
+        page.write_report(
+            summary, folder / "r.html", folder / "figures", folder / "tables", REPAIRS, COMMAND
+        )
     return folder
 
 
@@ -108,7 +113,7 @@ def test_numbers_and_what_limits_them(html):
         f"No values per query of {ESCAPED}: no intervals",
     ):
         assert said in real, said
-    assert html.count("2026-11-21") == 13
+    assert html.count("2026-11-21") == 14  # once in the footer
     assert "peer" not in html  # undefined everywhere here, so not shown
 
 
@@ -206,7 +211,9 @@ def test_figures_and_tables_as_files(written):
 
 def test_same_results_give_the_same_page(made, html):
     summary = summarise(load_results(made.folder))
-    assert page.page(summary, page.chapters(summary), repair_chapters(REPAIRS)) == html
+    assert (
+        page.page(summary, page.chapters(summary), repair_chapters(REPAIRS), COMMAND, DAY) == html
+    )
 
 
 def test_only_the_old_measures(tmp_path):
@@ -259,8 +266,36 @@ def test_kinds_of_languages_are_means_over_their_query_languages(made):
     _, _, members, mean, *_ = rows["Script", "Latn"]
     latin = [code for code in codes if card.languages[code].code.endswith("-Latn")]
     assert members == ", ".join(latin) and len(latin) > 1
+    assert (
+        rows["Script", "Arab"][2] == "ar (one language)" and "(one language): it" in table.caption
+    )
     expected = sum(values[code] for code in latin) / len(latin)
     assert mean == ("–" if math.isnan(expected) else f"{expected:.4f}")
     for by in ("Family", "Script", "Resource class"):
-        named = [code for row in table.rows if row[0] == by for code in row[2].split(", ")]
+        named = [
+            code
+            for row in table.rows
+            if row[0] == by
+            for code in re.findall(r"\b[a-z]{2}\b", row[2].removesuffix(tables.ONE))
+        ]
         assert sorted(named) == sorted(codes)
+
+
+def test_the_footer_says_how_and_when(html, monkeypatch):
+    footer = html[html.index("<footer>") :]
+    assert DAY in footer and "<code>mteb-hybrid report &lt;results&gt;</code>" in footer
+    assert "To cite: mteb-hybrid" in footer and "arXiv:2408.10536" in footer
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(ValueError, match="'yesterday'; expected seconds since 1970"):
+        page._today()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", page._today())
+
+
+def test_the_page_begins_with_its_message(html):
+    start = html[html.index("<main") : html.index("<nav")]
+    assert start.index('class="lead"') < start.index("<svg") and "On MLQA-R, searching" in start
+    assert "The numbers" in start and "org/first" in start
+    real = section(html, "mlqa-r")
+    assert real.index("an ideal model") < real.index("<details>") < real.index("Kendall")
+    assert '<a href="#measure-rank_distance">rank distance</a>' in real

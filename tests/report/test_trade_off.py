@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from mteb_hybrid.report import figures, svg, tables
+from mteb_hybrid.report import figures, matrices, svg, tables
 from mteb_hybrid.report.page import chapters
-from mteb_hybrid.report.trade_off import draw, points, trade_off
+from mteb_hybrid.report.trade_off import _limits, draw, points, trade_off
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import summarise
 from results.conftest import HOSTILE, summarised, write_task
@@ -57,7 +57,7 @@ def test_points_stand_at_their_maps(tmp_path):
     (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
     assert high_x - low_x == pytest.approx(high_y - low_y)  # one scale for both
     legend = [text.get_text() for text in picture.figure.legends[0].texts]
-    assert legend[0].startswith("1  a/a, rank distance ")
+    assert legend[0].startswith("1  a/a\nrank distance ")
     rows = picture.numbers.rows
     assert [row[0] for row in rows] == ["1  a/a", "2  a/b"]
     assert rows[0][2] == "0.6000"
@@ -166,11 +166,18 @@ def test_other_data_and_cut_rankings_are_marked_everywhere(tmp_path):
     assert "[" not in legend["a/repaired"] + legend["a/again"]
     assert "a/base" in {row[1] for row in trade_off(collection).numbers.rows}
     model = next(model for model in collection.models if model.label == "a/base")
-    transfer = tables.gold_language(collection, model)
+    transfer = matrices.gold_language(collection, model)
     assert f"a/base{marks}: rows" in transfer.caption
     for table in (tables.by_query_language(collection), tables.by_kind_of_language(collection)):
         heads = [head for head in table.head if "a/" in head]
         assert all(head.endswith(marks) == ("a/base" in head) for head in heads)
     (legend,) = figures.pool_map(collection).legends
     shown = [text.get_text() for text in legend.texts]
-    assert [text for text in shown if "[" in text] == [f"a/base{marks}"]
+    assert [text for text in shown if "[" in text] == [f"a/base\n{marks.strip()}"]
+
+
+@pytest.mark.parametrize("places", [[(0, 0), (0.01, 0)], [(1, 0.99), (1, 1)], [(0, 0), (1, 1)]])
+def test_axes_stay_where_map_can_be(places):
+    low, span = _limits(np.array(places, dtype=float))
+    assert (low >= 0).all() and (low + span <= 1 + 1e-12).all()
+    assert (low <= np.min(places, axis=0)).all() and (low + span >= np.max(places, axis=0)).all()

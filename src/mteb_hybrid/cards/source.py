@@ -90,6 +90,11 @@ class AnySource(Strict):
         return self.parallel
 
     @property
+    def same_queries(self) -> bool:
+        """Whether all pools have the same queries of a language, so that their map compares."""
+        return self.parallel or not self.judged_across
+
+    @property
     def languages_detected(self) -> Detected | None:
         """What told the languages of texts, where a program did."""
         return None

@@ -128,7 +128,8 @@ def _report(summary: "Summary", file: Path) -> str:
     from mteb_hybrid.repair.offline import RECORD
     from mteb_hybrid.repair.record import record_in
 
-    write_report(summary, file, repairs=[record_in(RECORD)])
+    command = shlex.join(["mteb-hybrid", "demo", "--output-folder", str(file.parent)])
+    write_report(summary, file, repairs=[record_in(RECORD)], command=command)
     return str(file)
 
 

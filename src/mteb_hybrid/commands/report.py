@@ -1,5 +1,6 @@
 """``mteb-hybrid report``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +37,10 @@ def report(
     """Write a report as one HTML page that needs nothing else: tables, heat maps, tests.
 
     It has what the results have: the bias measures need results of this version, intervals and
-    tests values per query, which `mteb-hybrid run` keeps. With two models or more it begins with
-    what each gains in the pool and loses within languages, and an arrow from a model to the one
-    that was repaired, trained or merged from it. Needs the extra `report`.
+    tests values per query, which `mteb-hybrid run` keeps. It begins with each model's way from a
+    search in one language to one in all. With two models or more it shows what each gains in the
+    pool and loses within languages, and an arrow from a model to the one that was repaired, trained
+    or merged from it. SOURCE_DATE_EPOCH sets the day in its footer. Needs the extra `report`.
 
     Example: mteb-hybrid report results -o report.html --repair repaired
     """
@@ -55,5 +57,10 @@ def report(
         raise ImportError(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    write_report(summary, output, figures, tables, records)
+    given = {"--figures": [figures], "--tables": [tables], "--repair": repair or ()}
+    options = [
+        str(x) for name, paths in given.items() for path in paths if path for x in (name, path)
+    ]
+    command = ["mteb-hybrid", "report", *map(str, results), "-o", str(output), *options]
+    write_report(summary, output, figures, tables, records, shlex.join(command))
     say(f"Report: {output}")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mteb_hybrid.files.whole import whole
-from mteb_hybrid.report import figures, svg
+from mteb_hybrid.report import figures, matrices, svg
 from mteb_hybrid.results.summary import Summary
 from mteb_hybrid.retrieval.views import Setting
 
@@ -27,7 +27,7 @@ def draw_results(summary: Summary, folder: Path) -> dict[str, str]:
         stem = collection.card.file.stem
         if not np.isnan(model.transfer).all():
             caption = f"{collection.title}: map, query language against passage language"
-            figure = figures.transfer_matrix(collection, model)
+            figure = matrices.pairs(collection, model)
             drawn[f"results-{stem}-pairs.png"] = (caption, figure)
         if Setting.MULTILINGUAL in model.evaluations:
             caption = f"{collection.title}: map in the pool of all languages, by query language"

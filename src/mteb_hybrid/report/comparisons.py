@@ -92,6 +92,9 @@ def _table(collection: str, baseline: str, rows: pl.DataFrame) -> Table:
         head=(*head, "95% interval", "p", "p (Holm)", "Won / lost / tied"),
         rows=tuple(_row(row) for row in rows.iter_rows(named=True)),
         labels=3,
+        measures={
+            words()[name].title: name for name in rows["measure"].unique(maintain_order=True)
+        },
     )
 
 

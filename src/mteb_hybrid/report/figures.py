@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mteb_hybrid.report.style import COLOURS, HATCHES, INK, MARKERS, MUTED, PAPER, SERIES, STYLE
+from mteb_hybrid.report.style import HATCHES, INK, MARKERS, PAPER, SERIES, STYLE, WIDTH
 from mteb_hybrid.results.evaluation import Floats
-from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
+from mteb_hybrid.results.summary import CollectionSummary
 from mteb_hybrid.retrieval.views import Setting
 
 P = ParamSpec("P")
@@ -29,20 +29,6 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 @styled
-def transfer_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
-    """Heat map of the map of every query language and passage language."""
-    unit = "map, one passage language at a time"
-    return _heat_map(model.transfer, collection, unit, list(collection.query_languages))
-
-
-@styled
-def gold_language_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
-    """Heat map H: map in the pool of all languages, with the answer in one language left."""
-    unit, asked = "map in the pool, one answer left", list(collection.card.languages)
-    return _heat_map(model.gold_language, collection, unit, asked)
-
-
-@styled
 def mean_ranks(collection: CollectionSummary) -> Figure:
     """Mean rank of the answers in each passage language, over all query languages."""
     found = _by_passage_language(collection, "mean_rank")
@@ -53,8 +39,8 @@ def mean_ranks(collection: CollectionSummary) -> Figure:
         marker = MARKERS[index % len(MARKERS)]
         # Side by side, so that equal ranks do not hide each other.
         places = np.arange(len(languages)) + 0.5 * ((index + 0.5) / len(found) - 0.5)
-        axes.plot(ranks, places, marker, color=colour, markersize=6, label=shorten(model))
-    axes.set_xlabel("mean rank of the answers (1 is the top); dashed: mean over languages")
+        axes.plot(ranks, places, marker, color=colour, markersize=6, label=in_legend(model))
+    axes.set_xlabel("mean rank of the answers, 1 is the top\n(dashed: mean over languages)")
     axes.set_xlim(left=0)
     _legend(figure, len(found))
     return figure
@@ -102,6 +88,11 @@ def shorten(label: str, length: int = 44) -> str:
     return f"{name}{bracket}{marks}"
 
 
+def in_legend(label: str) -> str:
+    """The same for a legend: its marks stand on a line of their own."""
+    return shorten(label, 40).replace(" [", "\n[", 1)
+
+
 def _by_passage_language(collection: CollectionSummary, measure: str) -> dict[str, Floats]:
     found = {
         model.marked(Setting.MULTILINGUAL): model.by_passage_language[measure]
@@ -115,8 +106,8 @@ def _rows(
 ) -> tuple[list[str], tuple[Figure, Axes]]:
     """A figure with one row per language, high enough for some bars in each and for the legend."""
     languages = list(collection.card.languages)
-    height = len(languages) * max(0.27, 0.15 * bars + 0.1) + 0.7 + 0.2 * entries
-    figure = Figure(figsize=(5.6, height), layout="constrained")
+    height = len(languages) * max(0.24, 0.11 * bars + 0.1) + 0.7 + 0.3 * entries
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_yticks(range(len(languages)), languages)
     axes.set_ylim(len(languages) - 0.5, -0.5)
@@ -145,7 +136,7 @@ def _bars(
         edgecolor=PAPER,
         linewidth=0,
         hatch=HATCHES[index % len(HATCHES)],
-        label=shorten(label),
+        label=in_legend(label),
     )
     known = there & ~np.isnan(limits).any(axis=1) if limits is not None else np.zeros_like(there)
     if limits is not None and known.any():
@@ -158,47 +149,3 @@ def _bars(
 def _legend(figure: Figure, entries: int) -> None:
     if entries > 1:
         figure.legend(loc="outside upper left", ncols=1, handlelength=1.6, labelspacing=0.35)
-
-
-def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: list[str]) -> Figure:
-    languages = list(collection.card.languages)
-    size = (1.15 + 0.37 * len(languages), 1.05 + 0.33 * len(asked))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    # Paths, not a picture: they stay sharp, and a page of them needs no image.
-    shown = np.ma.masked_invalid(matrix)
-    cells: dict[str, Any] = {"edgecolor": PAPER, "linewidth": 0.8, "clip_on": False}
-    mesh = axes.pcolormesh(shown, cmap=COLOURS, vmin=0, vmax=1, **cells)
-    axes.set_xticks(np.arange(len(languages)) + 0.5, languages)
-    axes.set_yticks(np.arange(len(asked)) + 0.5, asked)
-    axes.invert_yaxis()
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("passage language")
-    axes.set_ylabel("query language")
-    # With more languages the numbers would not be readable; the table beside has them.
-    for (row, column), value in np.ndenumerate(matrix) if len(languages) <= 12 else ():
-        missing = np.isnan(value)
-        colour = MUTED if missing else _readable_on(COLOURS(value))
-        text = "–" if missing else hundredths(float(value))
-        style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-        axes.text(column + 0.5, row + 0.5, text, color=colour, **style)
-    levels = np.linspace(0, 1, 21)
-    bar = figure.colorbar(
-        mesh, ax=axes, fraction=0.04, pad=0.02, boundaries=levels, ticks=[0, 0.25, 0.5, 0.75, 1]
-    )
-    bar.outline.set_visible(False)
-    bar.set_label(unit)
-    return figure
-
-
-def hundredths(value: float) -> str:
-    """A value of 0 to 1 with two decimals and no leading zero, as in ``.43``."""
-    return f"{value:.2f}".removeprefix("0")
-
-
-def _readable_on(colour: tuple[float, ...]) -> str:
-    """White or dark, whichever has the higher contrast (WCAG 2.2, relative luminance)."""
-    channels = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
-    light = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
-    return "#ffffff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "#000000"

@@ -16,6 +16,15 @@ DIRECTIONS = {
     "none": ("–", "a description, no goal"),
 }
 
+GROUPS = {
+    "relevance": ("Relevance", "is what stands on top right?"),
+    "distance": ("Distance", "how far apart do the translations of an answer stand?"),
+    "preference": ("Preference", "does the model lean towards the query's own language?"),
+    "exposure": ("Exposure", "which languages fill the top, beside their share of the pool?"),
+    "consistency": ("Consistency", "do all queries, and all translations of one, see the same?"),
+}
+"""What measures ask, by the key of their group: a title and the question."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -30,6 +39,7 @@ class Words:
         better: Which direction is better, in a word and in a sentence.
         formula: Its definition.
         source: Paper or program that defines it.
+        group: Key in `GROUPS`.
         by_language: Whether it has a value per passage language.
         landmarks: What its values are to be compared with, if it is a measure of rankings.
     """
@@ -42,6 +52,7 @@ class Words:
     better: tuple[str, str]
     formula: str
     source: str
+    group: str = "relevance"
     by_language: bool = False
     landmarks: Landmarks | None = None
 
@@ -64,13 +75,15 @@ def words() -> dict[str, Words]:
             better=DIRECTIONS[measure.better if measure else entry["better"]],
             formula=measure.formula if measure else entry["formula"],
             source=measure.citation if measure else entry["source"],
+            group=entry["group"],
             by_language=bool(measure and measure.by_language),
             landmarks=landmarks().get(name),
         )
     for name, measure in measures.items():
         found[name] = Words(
             *(name, name.replace("_", " "), 4, "", _range(measure.lowest, measure.highest)),
-            *(DIRECTIONS[measure.better], measure.formula, measure.citation, measure.by_language),
+            *(DIRECTIONS[measure.better], measure.formula, measure.citation),
+            by_language=measure.by_language,
             landmarks=measure.landmarks,
         )
     return found

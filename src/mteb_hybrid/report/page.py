@@ -1,67 +1,20 @@
 """The report: one HTML page that needs nothing else, and its figures and tables as files."""
 
 import importlib.metadata
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.pages.templates import render
 from mteb_hybrid.repair.record import Record
-from mteb_hybrid.report import figures, svg, tables
-from mteb_hybrid.report.comparisons import comparison
-from mteb_hybrid.report.glossary import Words, words
-from mteb_hybrid.report.notes import notes
-from mteb_hybrid.report.picture import Picture
-from mteb_hybrid.report.reading import reading
+from mteb_hybrid.report import svg, tables
+from mteb_hybrid.report.chapters import Chapter, chapters
+from mteb_hybrid.report.glossary import GROUPS, words
 from mteb_hybrid.report.repairs import RepairChapter, repair_chapters
-from mteb_hybrid.report.tables import Table
-from mteb_hybrid.report.trade_off import trade_off
-from mteb_hybrid.results.cells import NONE
-from mteb_hybrid.results.summary import CollectionSummary, ModelSummary, Summary
+from mteb_hybrid.results.summary import Summary
 from mteb_hybrid.results.text_table import Format
-from mteb_hybrid.retrieval.views import Setting
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """What a report has on one collection."""
-
-    title: str
-    anchor: str
-    card: TaskCard
-    readings: list[tuple[str, str]]
-    headline: Table
-    headline_measures: list[str]
-    trade_off: Picture | None
-    bias: Table | None
-    heat_maps: list[list[Picture]]
-    by_passage: list[Picture]
-    by_query: list[Picture]
-    kinds: Table | None
-    comparison: Table | None
-    notes: list[str]
-
-    @property
-    def pictures(self) -> list[Picture]:
-        """All figures."""
-        first = [self.trade_off] if self.trade_off else []
-        maps = [picture for ours in self.heat_maps for picture in ours]
-        return [*first, *maps, *self.by_passage, *self.by_query]
-
-    @property
-    def tables(self) -> Iterator[tuple[str, Table]]:
-        """All tables, with their names among files."""
-        for table in (self.headline, self.bias, self.kinds, self.comparison):
-            if table:
-                yield f"{self.anchor}-{table.key}", table
-        for picture in self.pictures:
-            yield picture.file, picture.numbers
 
 
 def write_report(
@@ -70,8 +23,12 @@ def write_report(
     figure_folder: Path | None = None,
     table_folder: Path | None = None,
     repairs: Sequence[Record] = (),
+    command: str = "",
 ) -> None:
     """Write a report; every file is put in place only when it is whole.
+
+    Its footer has the day, UTC: that of ``SOURCE_DATE_EPOCH`` where it is set, so that the same
+    results give the same bytes.
 
     Args:
         summary: What `summarise` returned.
@@ -79,10 +36,15 @@ def write_report(
         figure_folder: Where to write the figures as SVG and PNG too.
         table_folder: Where to write the tables as Markdown and LaTeX too.
         repairs: What the folders of repaired models tell of their repairs.
+        command: What the footer says that the page was made with.
+
+    Raises:
+        ValueError: If ``SOURCE_DATE_EPOCH`` is no number of seconds.
     """
     found, repaired = chapters(summary), repair_chapters(repairs)
+    html = page(summary, found, repaired, command, _today())
     with whole(output, follow=True) as part:
-        part.write_bytes(page(summary, found, repaired).encode())
+        part.write_bytes(html.encode())
     parts: list[Chapter | RepairChapter] = [*found, *repaired]
     for chapter in parts:
         for picture in chapter.pictures if figure_folder else ():
@@ -95,120 +57,47 @@ def write_report(
                 _write(file, table.text(kind).encode())
 
 
-def page(summary: Summary, found: list[Chapter], repaired: Sequence[RepairChapter] = ()) -> str:
+def page(
+    summary: Summary,
+    found: list[Chapter],
+    repaired: Sequence[RepairChapter] = (),
+    command: str = "",
+    day: str = "",
+) -> str:
     """The HTML page. It refers to nothing outside itself, and runs no script."""
-    shown = [w for w in words().values() if any(_shows(w, chapter) for chapter in found)]
+    names: set[str] = set().union(*(chapter.measures for chapter in found))
+    shown = [about for about in words().values() if about.name in names]
     return render(
         Path(__file__).parent,
         "page.html.jinja",
         chapters=found,
+        # The first of them is what the page begins with.
+        messages=sorted((chapter.message for chapter in found), key=lambda m: m.picture is None),
         repairs=repaired,
-        measures=shown,
-        models=list(dict.fromkeys(label for label, _ in summary.evaluations)),
+        measures=[
+            (title, [about for about in shown if about.group == group])
+            for group, (title, _) in GROUPS.items()
+        ],
+        titles={about.name: about.title for about in shown},
         environment=tables.environment(summary),
         languages=tables.languages(summary),
         version=importlib.metadata.version("mteb-hybrid"),
+        command=command,
+        day=day,
     )
 
 
-def chapters(summary: Summary) -> list[Chapter]:
-    """Everything a report shows, one chapter per collection."""
-    return [_chapter(collection) for collection in summary.collections]
-
-
-def _chapter(collection: CollectionSummary) -> Chapter:
-    compared, refused = comparison(collection)
-    return Chapter(
-        title=collection.title,
-        anchor=_stem(collection),
-        card=collection.card,
-        readings=[(model.label, reading(collection, model)) for model in collection.models],
-        headline=tables.headline(collection),
-        headline_measures=[name for _, _, name in tables.headline_columns(collection)],
-        trade_off=trade_off(collection),
-        bias=tables.bias(collection),
-        heat_maps=list(filter(None, map(partial(_heat_maps, collection), collection.models))),
-        by_passage=list(_by_passage(collection)),
-        by_query=list(_by_query(collection)),
-        kinds=tables.by_kind_of_language(collection),
-        comparison=compared,
-        notes=[*notes(collection), *refused],
-    )
-
-
-def _heat_maps(collection: CollectionSummary, model: ModelSummary) -> list[Picture]:
-    # The number tells models apart whose names differ only in what a file name cannot hold.
-    number = collection.models.index(model) + 1
-    found = []
-    for values, draw, numbers, what in (
-        (
-            model.transfer,
-            figures.transfer_matrix,
-            tables.transfer,
-            "map, query language against passage language",
-        ),
-        (
-            model.gold_language,
-            figures.gold_language_matrix,
-            tables.gold_language,
-            "map in the pool of all languages when one language has the only answer left",
-        ),
-    ):
-        # Without pairs of languages the transfer matrix would be a diagonal.
-        a_diagonal = values is model.transfer and Setting.CROSSLINGUAL not in collection.settings
-        if not np.isnan(values).all() and not a_diagonal:
-            table = numbers(collection, model)
-            file = f"{_stem(collection)}-{table.key}-{number}-{_slug(model.label)}"
-            caption = f"{model.label}: {what}"
-            found.append(Picture(file, caption, draw(collection, model), table))
-    return found
-
-
-def _by_passage(collection: CollectionSummary) -> Iterator[Picture]:
-    for measure, draw, caption in (
-        ("mean_rank", figures.mean_ranks, "Mean rank of the answers, by passage language"),
-        (
-            "language_share_at_10",
-            figures.language_shares,
-            "Languages of the top 10, beside their share of the pool",
-        ),
-    ):
-        numbers = tables.by_passage_language(collection, measure)
-        if len(numbers.head) > 1:
-            file = f"{_stem(collection)}-{numbers.key}"
-            yield Picture(file, caption, draw(collection), numbers)
-
-
-def _by_query(collection: CollectionSummary) -> Iterator[Picture]:
-    if any(Setting.MULTILINGUAL in model.evaluations for model in collection.models):
-        numbers = tables.by_query_language(collection)
-        file = f"{_stem(collection)}-{numbers.key}"
-        caption = "map in the pool of all languages, by query language"
-        yield Picture(file, caption, figures.pool_map(collection), numbers)
-
-
-def _shows(about: Words, chapter: Chapter) -> bool:
-    """Whether a chapter has a number of this measure."""
-    if about.by_language:
-        keys = {about.name.replace("_", "-")}
-        keys |= {"gold-language"} if about.name == "gold_language_map" else set()
-        keys |= {"language-share-at-10"} if about.name == "pool_share" else set()
-        return any(picture.numbers.key in keys for picture in chapter.pictures)
-    if chapter.bias and about.title in {row[0] for row in chapter.bias.rows}:
-        return True
-    return any(
-        name == about.name and row[place] != NONE
-        for row in chapter.headline.rows
-        for place, name in enumerate(chapter.headline_measures, 1)
-    )
-
-
-def _stem(collection: CollectionSummary) -> str:
-    return collection.card.file.stem
-
-
-def _slug(model: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._]+", "-", model)[:60].strip("-.")
+def _today() -> str:
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not seconds:
+        return f"{datetime.now(UTC):%Y-%m-%d}"
+    try:
+        return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"SOURCE_DATE_EPOCH is {seconds!r}; expected seconds since 1970, such as 1795234295. "
+            "Set it to a number, or unset it."
+        ) from None
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ from mteb_hybrid.repair.record import Record, Row
 from mteb_hybrid.repair.where import Where, chance
 from mteb_hybrid.report.figures import shorten, styled
 from mteb_hybrid.report.picture import Picture
-from mteb_hybrid.report.style import HATCHES, INK, MARKERS, PAPER, SERIES
+from mteb_hybrid.report.style import HATCHES, INK, MARKERS, PAPER, SERIES, WIDTH
 from mteb_hybrid.report.tables import Table, number
 
 MOST = 40
@@ -76,7 +76,7 @@ def strength(record: Record) -> Figure:
     ]
     known = [line for line in lines if any(value is not None for value in line[2])]
     units = list(dict.fromkeys(unit for unit, _, _ in known))
-    figure = Figure(figsize=(5.6, 1.2 + 1.9 * len(units)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.2 + 1.7 * len(units)), layout="constrained")
     panels = figure.subplots(len(units), sharex=True, squeeze=False)[:, 0]
     for index, (unit, label, values) in enumerate(known):
         axes = panels[units.index(unit)]
@@ -93,7 +93,7 @@ def strength(record: Record) -> Figure:
         axes.set_ylim(0, 1.1 * axes.dataLim.ymax or 1)
         axes.grid(visible=True, axis="both")
         mark = axes.axvline(places[record.chosen], color=INK, linewidth=1, linestyle="--", zorder=1)
-    mark.set_label(f"chosen: {shorten(visible(record.label))}")
+    mark.set_label(f"chosen: {shorten(visible(record.label), 36)}")
     if named:
         panels[-1].set_xticks(places, [shorten(visible(row.repair), 16) for row in rows])
     else:
@@ -108,7 +108,7 @@ def spectrum(record: Record) -> Figure:
     """How much of the variance lies in each direction between languages, before and after."""
     sides = {"before": record.where.before, "after": record.where.after}
     count = min(MOST, max(len(side.spectrum) for side in sides.values()))
-    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     axes = figure.add_subplot()
     for index, (label, side) in enumerate(sides.items()):
         shares = np.array(_shares(side)[:MOST])
@@ -160,7 +160,7 @@ def _curve(record: Record) -> Table:
         key="strength",
         caption="Held-out text: map of the second half of a text within its language, map of its "
         "translations in a pool of all languages, and how far apart these are ranked. * was "
-        "chosen; the last rows merge the rankings of the languages.",
+        "chosen." + " The last rows merge the rankings of the languages." * bool(record.mergings),
         head=("Repair", "Merging", "within a language", "pool", "rank distance"),
         rows=(*curve, *map(row, record.mergings)),
         labels=2,

@@ -36,3 +36,5 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "hatch.linewidth": 0.7,
 }
+WIDTH = 3.4
+"""Inches of a figure: 326 CSS pixels, so that a telephone shows it whole, and its letters too."""

@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 
 from mteb_hybrid.report.figures import shorten, styled
 from mteb_hybrid.report.picture import Picture
-from mteb_hybrid.report.style import INK, MARKERS, MUTED, SERIES
+from mteb_hybrid.report.style import INK, MARKERS, MUTED, SERIES, WIDTH
 from mteb_hybrid.report.tables import Table
 from mteb_hybrid.results.cells import NONE, Cell, cell_text
 from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
 
-SIDE = 4.5
+LEFT = 0.6
+SIDE = WIDTH - LEFT - 0.15
 """Inches of the square that the points stand in."""
 
 MERGED = re.compile(r"(?P<model>.+)-merged-[\w-]+(?P<options>( \(.*\))?)")
@@ -62,11 +63,30 @@ def trade_off(collection: CollectionSummary) -> Picture | None:
     found = points(collection)
     if len(found) < 2:
         return None
+    low, span = _limits(_places(found))
+    about = (
+        "Further to the right is better within languages, further up is better in the pool of all "
+        "languages. Both axes have the same scale."
+        + (
+            " An arrow leads from a model to what was made of it: repaired, trained, or with its "
+            "rankings merged."
+            if _arrows(found)
+            else ""
+        )
+        + (
+            " On the dashed line the pool costs nothing."
+            if low[1] + span > low[0]
+            and low[0] + span > low[1]
+            and collection.card.source.same_queries
+            else ""
+        )
+    )
     return Picture(
         file=f"{collection.card.file.stem}-trade-off",
-        caption=collection.title,
+        caption=f"{collection.title}: map within languages, and in the pool",
         figure=draw(found),
         numbers=_table(collection, found),
+        about=about,
     )
 
 
@@ -112,35 +132,30 @@ def draw(found: Sequence[Point]) -> Figure:
     An arrow across revisions of the data would show what these changed too: there is none.
     """
     # By hand: with a legend outside, matplotlib's layouts cut off labels of a square.
-    left, below, legend = 0.65, 0.5, 0.25 + 0.19 * len(found)
-    width, height = left + SIDE + 0.1, below + SIDE + legend
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((left / width, below / height, SIDE / width, SIDE / height))
-    places = np.array([(point.within.value, point.pool.value) for point in found])
+    below, legend = 0.5, 0.25 + 0.36 * len(found)
+    height = below + SIDE + legend
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((LEFT / WIDTH, below / height, SIDE / WIDTH, SIDE / height))
+    places = _places(found)
     low, span = _limits(places)
     axes.set_xlim(low[0], low[0] + span)
     axes.set_ylim(low[1], low[1] + span)
     axes.grid(visible=True, axis="both")
     axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.8, linestyle="--", zorder=1)
-    where = {point.label: place for point, place in zip(found, places, strict=True)}
-    by_label = {point.label: point for point in found}
-    arrows = [
-        (where[point.parent], where[point.label])
-        for point in found
-        if point.parent is not None and point.is_comparable(by_label[point.parent])
-    ]
+    arrows = _arrows(found)
     for start, end in arrows:
         style: dict[str, Any] = {"arrowstyle": "-|>", "color": MUTED, "shrinkA": 5, "shrinkB": 5}
-        axes.annotate("", end, start, arrowprops=style, zorder=2)
+        axes.annotate("", tuple(end), tuple(start), arrowprops=style, zorder=2)
     for number, point in enumerate(found):
         colour = SERIES[number % len(SERIES)]
         # With more models than colours, each colour comes again with another marker.
         marker = MARKERS[(number + number // len(SERIES)) % len(MARKERS)]
         label = f"{number + 1}  {shorten(point.label, 38)}"
         if point.rank_distance:
-            label += f", rank distance {point.rank_distance.value:,.0f}"
+            label += f"\nrank distance {point.rank_distance.value:,.0f}"
         label += point.mark
-        axes.plot(*where[point.label], marker, color=colour, markersize=7, label=label, zorder=3)
+        style = {"color": colour, "markersize": 7, "clip_on": False, "zorder": 3}
+        axes.plot(*places[number], marker, label=label, **style)
     _number(axes, places, arrows, span)
     axes.set_xlabel("map within languages")
     axes.set_ylabel("map in the pool of all languages")
@@ -148,18 +163,33 @@ def draw(found: Sequence[Point]) -> Figure:
     return figure
 
 
+def _places(found: Sequence[Point]) -> Floats:
+    return np.array([(point.within.value, point.pool.value) for point in found])
+
+
+def _arrows(found: Sequence[Point]) -> list[tuple[Floats, Floats]]:
+    """From where to where, of what was made of another on the same data."""
+    where = {point.label: place for point, place in zip(found, _places(found), strict=True)}
+    by_label = {point.label: point for point in found}
+    return [
+        (where[point.parent], where[point.label])
+        for point in found
+        if point.parent is not None and point.is_comparable(by_label[point.parent])
+    ]
+
+
 def _limits(places: Floats) -> tuple[Floats, float]:
-    """The lower corner and the side of a square that has all points and a margin."""
+    """The lower corner and the side of a square that has all points, within 0 and 1."""
     least, most = places.min(0), places.max(0)
-    span = max(1.25 * (most - least).max(), 0.1)
-    return np.clip((least + most - span) / 2, -0.03, max(1.03 - span, -0.03)), span
+    span = min(max(1.25 * (most - least).max(), 0.1), 1)
+    return np.clip((least + most - span) / 2, 0, 1 - span), span
 
 
 def _number(
     axes: Axes, places: Floats, arrows: Sequence[tuple[Floats, Floats]], span: float
 ) -> None:
     """Write each point's number beside it, where it is farthest from all else."""
-    reach = 0.035 * span
+    reach = 0.055 * span
     angles = np.arange(8) * np.pi / 4 + np.pi / 4
     around = reach * np.column_stack([np.cos(angles), np.sin(angles)])
     taken = [*places, *(spot for ends in arrows for spot in np.linspace(*ends, 50))]
@@ -173,6 +203,7 @@ def _number(
 
 def _table(collection: CollectionSummary, found: Sequence[Point]) -> Table:
     shared = any(point.shared for point in found)
+    apart = any(point.rank_distance for point in found)
     return Table(
         key="trade-off",
         caption=f"{collection.title}: models with both settings whole. Made from: what the results "
@@ -183,14 +214,14 @@ def _table(collection: CollectionSummary, found: Sequence[Point]) -> Table:
             if shared
             else ""
         ),
-        head=("Model", "Made from", "Mo. map", "Mul. map", "rank distance"),
+        head=("Model", "Made from", "Mo. map", "Mul. map", *["rank distance"] * apart),
         rows=tuple(
             (
                 f"{number}  {point.label}",
                 point.parent or NONE,
                 point.within.text(4) + "*" * point.shared,
                 point.pool.text(4),
-                cell_text(point.rank_distance, 1),
+                *[cell_text(point.rank_distance, 1)] * apart,
             )
             for number, point in enumerate(found, 1)
         ),
