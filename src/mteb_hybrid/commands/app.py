@@ -22,6 +22,7 @@ from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.rewrite import rewrite
 from mteb_hybrid.commands.robustness import robustness
 from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.site import site
 from mteb_hybrid.commands.study import study_app
 from mteb_hybrid.commands.submit import submit
 from mteb_hybrid.commands.table import table
@@ -100,6 +101,7 @@ for command in (
     compare,
     robustness,
     report,
+    site,
     bias,
     repair,
     merge,
