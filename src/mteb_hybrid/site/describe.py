@@ -176,7 +176,8 @@ def _words(value: object) -> str:
         return NOT_KNOWN
     if isinstance(value, list | dict):
         return visible(", ".join(map(str, value))) or NOT_KNOWN
-    return visible(str(value))
+    whole = isinstance(value, float) and value.is_integer()
+    return visible(str(int(value) if whole else value))  # type: ignore[call-overload]
 
 
 def _card(name: str, revision: str) -> list[str]:

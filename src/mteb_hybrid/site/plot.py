@@ -9,7 +9,7 @@ from mteb_hybrid.site.boards import DISTANCE, MAPS, Board
 from mteb_hybrid.site.kept import Key
 
 WIDTH, HEIGHT = 640, 420
-LEFT, RIGHT, TOP, BOTTOM = 56, 616, 16, 364
+LEFT, RIGHT, TOP, BOTTOM = 60, 604, 16, 360
 LETTER, LINE = 6.6, 15
 """Room that a letter and a line of a name take, in the units of the picture."""
 LONGEST = 28

@@ -38,6 +38,22 @@ function title(cell) {
   return button;
 }
 
+/** What has no room in a row. */
+function below(cells) {
+  const list = document.createElement("dl");
+  list.className = "details";
+  for (const { title, value } of cells) {
+    const part = document.createElement("div");
+    for (const [name, content] of [["dt", title], ["dd", value]]) {
+      const element = document.createElement(name);
+      element.append(content);
+      part.append(element);
+    }
+    list.append(part);
+  }
+  return list;
+}
+
 /** Numbers before what has none, whichever way; text by its letters. */
 function compare(isNumber) {
   return (a, b, first, second, column, direction) => {
@@ -58,7 +74,9 @@ function enhance(table) {
       title: head.textContent, field: `c${place}`, titleFormatter: title, formatter: show,
       sorter: compare(isNumber), hozAlign: isNumber ? "right" : "left", headerHozAlign: isNumber ? "right" : "left",
       headerSortStartingDir: isNumber ? "desc" : "asc", variableHeight: true, resizable: false,
-      minWidth: place ? 90 : 130, widthGrow: place ? 1 : 3, frozen: place === 0, vertAlign: "top",
+      minWidth: place ? 125 : 150, widthGrow: place ? 1 : 2, vertAlign: "top",
+      // Where there is no room, the last ones stand below their row; map in the pool goes last.
+      responsive: !place ? 0 : head.textContent.startsWith("Mul.") ? 1 : place + 1,
     };
   });
   const rows = [...table.tBodies].flatMap(body => [...body.rows].filter(row => !row.classList.contains("group"))
@@ -70,7 +88,8 @@ function enhance(table) {
   const region = table.closest(".scroll");
   region.hidden = true;
   region.after(caption, box);
-  const options = { data: rows, columns, layout: "fitColumns", renderVertical: "basic", columnDefaults: { tooltip: false } };
+  const options = { data: rows, columns, layout: "fitColumns", renderVertical: "basic",
+    responsiveLayout: "collapse", responsiveLayoutCollapseFormatter: below };
   if (table.tBodies.length > 1) {
     options.groupBy = "group";
     options.groupHeader = group => {
@@ -92,11 +111,22 @@ function filter(grid) {
   filters.querySelector("output").textContent = `${grid.getDataCount("active")} of ${grid.getDataCount()} rows`;
 }
 
+function sort(grid) {
+  const [field, direction] = filters.elements.sort.value.split(" ");
+  if (field) grid.setSort(field, direction);
+  else grid.clearSort();
+}
+
 const grids = [...document.querySelectorAll("table.sorted")].map(enhance);
 if (filters && grids.length) {
   grids[0].on("tableBuilt", () => {
     filters.hidden = false;
     filters.addEventListener("input", () => filter(grids[0]));
+    for (const column of grids[0].getColumns()) {
+      const { title, field, headerSortStartingDir } = column.getDefinition();
+      filters.elements.sort.append(new Option(title, `${field} ${headerSortStartingDir}`));
+    }
+    filters.elements.sort.addEventListener("change", () => sort(grids[0]));
     filters.addEventListener("submit", event => event.preventDefault());
     filter(grids[0]);
   });

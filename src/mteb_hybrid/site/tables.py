@@ -10,6 +10,12 @@ from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.site.boards import Board, Column, languages_of, other_data, some
 from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model
 
+SHORT = {
+    Setting.MONOLINGUAL: "Mo.",
+    Setting.CROSSLINGUAL: "Cr.",
+    Setting.MULTILINGUAL: "Mul.",
+}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -171,7 +177,7 @@ def numbers(row: Mapping[Setting, Evaluated], collection: Collection) -> Sheet:
         caption=f"{collection.title}: means over subsets. (4/11): over 4 of 11 subsets only. "
         "[top k]: from rankings cut at k. [other data]: on another revision of the data than they "
         "have now. Below: 95% bootstrap intervals over questions.",
-        head=[("Measure", False), ("Better", False), *((str(s), True) for s in there)],
+        head=[("Measure", False), ("Better", False), *((SHORT[s], True) for s in there)],
         groups={"": rows},
     )
 
