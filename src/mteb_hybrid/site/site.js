@@ -99,7 +99,19 @@ function enhance(table) {
     };
     options.groupToggleElement = false;
   }
-  return new Tabulator(box, options);
+  const grid = new Tabulator(box, options);
+  grid.on("renderComplete", () => name(box));
+  return grid;
+}
+
+/** Roles that Tabulator leaves out, for those who hear the table. */
+function name(box) {
+  box.querySelector(".tabulator-tableholder").removeAttribute("tabindex");
+  for (const group of box.querySelectorAll(".tabulator-group")) {
+    group.setAttribute("role", "row");
+    for (const part of group.children) part.setAttribute("role", part.matches("span") ? "gridcell" : "presentation");
+  }
+  for (const details of box.querySelectorAll(".tabulator-responsive-collapse")) details.setAttribute("role", "gridcell");
 }
 
 function filter(grid) {

@@ -44,13 +44,13 @@ class Sheet:
         caption: What it shows.
         head: Titles, each with whether the column holds numbers.
         groups: Rows by the title of their group.
-        key: Its id in the page; empty if it is not to be sorted.
+        is_sorted: Whether a reader can sort it.
     """
 
     caption: str
     head: list[tuple[str, bool]]
     groups: Mapping[str, list[list[Entry]]]
-    key: str = ""
+    is_sorted: bool = False
 
 
 def leaderboard(
@@ -81,7 +81,7 @@ def leaderboard(
         "better, lower rank distance and lift less biased.",
         head=[*head, ("Parameters", True), ("Trained on it", False)],
         groups=groups,
-        key="models",
+        is_sorted=True,
     )
 
 
@@ -126,8 +126,8 @@ def mean(found: Evaluated, measure: str, digits: int, data_now: str = "") -> Ent
 
 
 def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> Sheet | None:
-    """Every model over the subsets that all have; None where none lacks only some."""
-    if not board.uneven:
+    """Every model over the subsets that all have; None where that is nothing new."""
+    if not board.uneven or len(board.rows) < 2:
         return None
     said = []
     for column in board.uneven:
@@ -150,8 +150,7 @@ def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> 
     return Sheet(
         caption=f"{board.title}: over the subsets that all models have. {' '.join(said)}",
         head=[("Model", False), *((c[0], True) for c in board.uneven), ("Lacks", False)],
-        groups={board.title: rows},
-        key=f"common-{board.collection.name}-{board.revision}",
+        groups={"": rows},
     )
 
 
@@ -200,8 +199,8 @@ def provenance(row: Mapping[Setting, Evaluated], collection: Collection) -> Shee
                 ]
             )
     return Sheet(
-        caption="Where the numbers are from. Those with the same signature can be compared. The "
-        "command evaluates the same; results do not record the one that was given.",
+        caption=f"{collection.title}: where the numbers are from. Those with the same "
+        "signature can be compared. The command evaluates the same; results do not record the one that was given.",
         head=[(t, False) for t in ("Setting", "Signature", "Command", "Date", "Versions")],
         groups={"": rows},
     )
