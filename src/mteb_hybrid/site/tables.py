@@ -200,7 +200,8 @@ def provenance(row: Mapping[Setting, Evaluated], collection: Collection) -> Shee
             )
     return Sheet(
         caption=f"{collection.title}: where the numbers are from. Those with the same "
-        "signature can be compared. The command evaluates the same; results do not record the one that was given.",
+        "signature can be compared. The command evaluates the same; results do "
+        "not record the one that was given.",
         head=[(t, False) for t in ("Setting", "Signature", "Command", "Date", "Versions")],
         groups={"": rows},
     )
