@@ -1,5 +1,6 @@
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from results.conftest import HOSTILE, write_task
 from site_.pages_of_a_site import Page, dead_links, hashes
 
 SCRIPT = re.compile(r"<script(?! defer src=)|<img|\son\w+=|\sstyle=|javascript:", re.IGNORECASE)
+
+
+EVALUATED = {
+    **dict.fromkeys(("task", "model", "revision", "data_revision", "date"), ""),
+    **{"collection": "X", "setting": "multilingual", "truncated_at": None, "trained": "no"},
+    **{"versions": {}, "signature": "", "command": "", "expected": [], "means": {}, "subsets": {}},
+}
 
 
 @pytest.fixture
@@ -150,6 +158,10 @@ def test_a_foreign_file_in_place_of_ours_is_refused_and_kept(made, tmp_path, no_
             '{"format": "mteb-hybrid site 1", "comparisons": [{"collection": "../x"}]}',
             r"key 'comparisons\.0\.collection'",
         ),
+        (
+            json.dumps({"format": "mteb-hybrid site 1", "evaluations": [EVALUATED]}),
+            "a collection or model that is not described",
+        ),
     ],
 )
 def test_a_folder_of_something_else_is_refused(made, tmp_path, content, said):
@@ -203,4 +215,15 @@ def test_a_failure_in_the_middle_changes_nothing(made, tmp_path, no_reports, mon
     with pytest.raises(OSError, match="No space"):
         write_site([folders(made)[1]], site)
     assert hashes(site) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["site"]
+
+
+def test_two_that_add_at_once_lose_nothing(made, tmp_path, no_reports):
+    first, second, *_ = folders(made)
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(write_site, [folder], tmp_path / "site") for folder in (first, second)]
+        for call in calls:
+            call.result()
+    kept = json.loads((tmp_path / "site" / FILE).read_text(encoding="utf-8"))
+    assert len(kept["models"]) == 2
     assert [p.name for p in tmp_path.iterdir()] == ["site"]

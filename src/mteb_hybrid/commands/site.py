@@ -38,4 +38,4 @@ def site(
             f'a site needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
     shown = write_site(results, output, title)
-    say(f"Site: {output / 'index.html'} ({len(shown.models)} models)")
+    say(f"Site: {output / 'index.html'} (models on it: {len(shown.models)})")

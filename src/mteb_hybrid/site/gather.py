@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.evaluation import Evaluation
 from mteb_hybrid.results.mteb_files import ResultFile
 from mteb_hybrid.results.resample import bootstrap_interval
@@ -120,7 +121,7 @@ def _evaluated(model: ModelSummary, evaluation: Evaluation, setting: Setting) ->
     frame = model.queries.get(setting)
     means = {}
     for (of, measure), cell in model.cells.items():
-        if of is setting and np.isfinite(cell.value):
+        if of is setting and measure in words() and np.isfinite(cell.value):
             low, high = interval(frame, measure, evaluation.scores) or (None, None)
             means[measure] = Value(
                 value=cell.value,

@@ -6,10 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mteb_hybrid.files.lines import TextError, json_file
 from mteb_hybrid.results.cells import Cell
+from mteb_hybrid.results.results import COMPARED
 from mteb_hybrid.retrieval.views import Setting
 
 FILE = "results.json"
@@ -65,7 +66,7 @@ class Evaluated(_Kept):
         signature: What the numbers depend on, in one string.
         command: One that evaluates the same.
         expected: The subsets that the setting has.
-        means: By measure.
+        means: By measure, of those that a report knows.
         subsets: By measure, then subset: of the measures that tables rank models by.
     """
 
@@ -175,7 +176,7 @@ class Compared(_Kept):
 
     collection: CardName
     setting: Setting
-    measure: str
+    measure: Annotated[str, Field(pattern=f"^({'|'.join(COMPARED)})$")]
     baseline: Key
     model: Key
     pools: list[str]
@@ -211,6 +212,18 @@ class Site(_Kept):
     comparisons: list[Compared] = []
     refused: list[str] = []
 
+    @model_validator(mode="after")
+    def _all_are_described(self) -> "Site":
+        collections = {collection.name for collection in self.collections}
+        models = {model.key for model in self.models}
+        for e in self.evaluations:
+            if e.collection not in collections or e.key not in models:
+                raise ValueError(f"{e.task!r} is of a collection or model that is not described")
+        for c in self.comparisons:
+            if c.collection not in collections or not {c.baseline, c.model} <= models:
+                raise ValueError("a test is of a collection or model that is not described")
+        return self
+
     def evaluation(self, key: Key, collection: str, setting: Setting) -> Evaluated | None:
         """One evaluation, None if there is none."""
         for e in self.evaluations:
@@ -244,7 +257,7 @@ def read_site(folder: Path) -> Site | None:
     try:
         return Site.model_validate(content)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        where = ".".join(map(str, error.errors()[0]["loc"])) or "(all)"
         raise SiteError(
             f"{file}: key {where!r}: {error.errors()[0]['msg']}. It is damaged, or was written by "
             "another version. Move the folder away, and give all results again."

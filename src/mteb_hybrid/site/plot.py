@@ -13,6 +13,8 @@ LEFT, RIGHT, TOP, BOTTOM = 60, 604, 16, 360
 LETTER, LINE = 6.6, 15
 """Room that a letter and a line of a name take, in the units of the picture."""
 LONGEST = 28
+SPREAD = 4
+"""How many times the smallest distance the largest is, from which on they stand on a log scale."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def plot(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> Pl
         return None
     found.sort(key=lambda of: (-of[1], of[0]))
     distances, maps = [d for _, _, d in found], [m for _, m, _ in found]
-    is_log = min(distances) > 0 and max(distances) > 10 * min(distances)
+    is_log = min(distances) > 0 and max(distances) > SPREAD * min(distances)
     across = _log_ticks(distances) if is_log else _ticks(distances)
     up = _ticks(maps)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.results.resample import holm
+from mteb_hybrid.results.results import COMPARED
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.site.boards import Board, Column, languages_of, other_data, some
 from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model
@@ -209,6 +210,10 @@ def provenance(row: Mapping[Setting, Evaluated], collection: Collection) -> Shee
 
 def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, str]) -> Sheet:
     """Tests of one model against one baseline; p corrected over all rows of the page."""
+    settings = list(Setting)
+    found = sorted(
+        found, key=lambda c: (c.collection, settings.index(c.setting), COMPARED.index(c.measure))
+    )
     corrected = holm([c.p for c in found])
     groups: dict[str, list[list[Entry]]] = {}
     for c, p_holm in zip(found, corrected, strict=True):
