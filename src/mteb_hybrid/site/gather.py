@@ -26,6 +26,9 @@ from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model, S
 BY_SUBSET = ("map", "rank_distance", "same_language_lift_at_10")
 """Measures that tables rank models by, and so need over the languages that all of them have."""
 
+MEASURES = words().keys() - {"language_concordance_p"}
+"""Those that a report knows; but a mean of p-values says nothing."""
+
 Report = Callable[[Summary, Key], None]
 """Writes the report of one model on one collection."""
 
@@ -121,7 +124,7 @@ def _evaluated(model: ModelSummary, evaluation: Evaluation, setting: Setting) ->
     frame = model.queries.get(setting)
     means = {}
     for (of, measure), cell in model.cells.items():
-        if of is setting and measure in words() and np.isfinite(cell.value):
+        if of is setting and measure in MEASURES and np.isfinite(cell.value):
             low, high = interval(frame, measure, evaluation.scores) or (None, None)
             means[measure] = Value(
                 value=cell.value,

@@ -73,7 +73,7 @@ function enhance(table) {
     return {
       title: head.textContent, field: `c${place}`, titleFormatter: title, formatter: show,
       sorter: compare(isNumber), hozAlign: isNumber ? "right" : "left", headerHozAlign: isNumber ? "right" : "left",
-      headerSortStartingDir: isNumber ? "desc" : "asc", variableHeight: true, resizable: false,
+      headerSortStartingDir: isNumber && !head.classList.contains("low") ? "desc" : "asc", variableHeight: true, resizable: false,
       minWidth: place ? 125 : 150, widthGrow: place ? 1 : 2, vertAlign: "top",
       // Where there is no room, the last ones stand below their row; map in the pool goes last.
       responsive: !place ? 0 : head.textContent.startsWith("Mul.") ? 1 : place + 1,

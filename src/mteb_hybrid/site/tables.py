@@ -11,6 +11,9 @@ from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.site.boards import Board, Column, languages_of, other_data, some
 from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model
 
+TEXT, NUMBER, LOW = "", "number", "number low"
+"""What a column holds; of `LOW` the lowest numbers are the best."""
+
 SHORT = {
     Setting.MONOLINGUAL: "Mo.",
     Setting.CROSSLINGUAL: "Cr.",
@@ -43,13 +46,13 @@ class Sheet:
 
     Attributes:
         caption: What it shows.
-        head: Titles, each with whether the column holds numbers.
+        head: Titles, each with what its column holds: `TEXT`, `NUMBER` or `LOW`.
         groups: Rows by the title of their group.
         is_sorted: Whether a reader can sort it.
     """
 
     caption: str
-    head: list[tuple[str, bool]]
+    head: list[tuple[str, str]]
     groups: Mapping[str, list[list[Entry]]]
     is_sorted: bool = False
 
@@ -62,7 +65,7 @@ def leaderboard(
 ) -> Sheet:
     """The table of all models, a group for each board."""
     columns = list(dict.fromkeys(column for board in found for column in board.columns))
-    head = [("Model", False), *((title, True) for title, *_ in columns)]
+    head = [("Model", TEXT), *((title, NUMBER if more else LOW) for title, *_, more in columns)]
     groups = {
         board.title: [
             [
@@ -80,7 +83,7 @@ def leaderboard(
         "questions below them where values per query were kept. Mo.: queries and passages in one "
         "language. Cr.: passages in another one. Mul.: one pool of all languages. Higher map is "
         "better, lower rank distance and lift less biased.",
-        head=[*head, ("Parameters", True), ("Trained on it", False)],
+        head=[*head, ("Parameters", NUMBER), ("Trained on it", TEXT)],
         groups=groups,
         is_sorted=True,
     )
@@ -150,7 +153,7 @@ def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> 
     ]
     return Sheet(
         caption=f"{board.title}: over the subsets that all models have. {' '.join(said)}",
-        head=[("Model", False), *((c[0], True) for c in board.uneven), ("Lacks", False)],
+        head=[("Model", TEXT), *((c[0], NUMBER) for c in board.uneven), ("Lacks", TEXT)],
         groups={"": rows},
     )
 
@@ -177,7 +180,7 @@ def numbers(row: Mapping[Setting, Evaluated], collection: Collection) -> Sheet:
         caption=f"{collection.title}: means over subsets. (4/11): over 4 of 11 subsets only. "
         "[top k]: from rankings cut at k. [other data]: on another revision of the data than they "
         "have now. Below: 95% bootstrap intervals over questions.",
-        head=[("Measure", False), ("Better", False), *((SHORT[s], True) for s in there)],
+        head=[("Measure", TEXT), ("Better", TEXT), *((SHORT[s], NUMBER) for s in there)],
         groups={"": rows},
     )
 
@@ -187,23 +190,21 @@ def provenance(row: Mapping[Setting, Evaluated], collection: Collection) -> Shee
     rows = []
     for setting in Setting:
         if e := row.get(setting):
-            other = other_data(e, collection)
             versions = ", ".join(f"{name} {v}" for name, v in e.versions.items())
-            data = e.data_revision or "not known"
+            other = "; not those of now" if other_data(e, collection) else ""
+            data = f"Data {e.data_revision or 'not known'}{other}"
             rows.append(
                 [
-                    Entry(str(setting), "on other data than those of now" if other else ""),
-                    Entry(e.signature, is_code=True),
+                    Entry(str(setting), e.date or "day not known"),
+                    Entry(e.signature, f"{data}. With {versions}.", is_code=True),
                     Entry(e.command, is_code=True),
-                    Entry(e.date or "not known"),
-                    Entry(versions, f"data {data}"),
                 ]
             )
     return Sheet(
-        caption=f"{collection.title}: where the numbers are from. Those with the same "
-        "signature can be compared. The command evaluates the same; results do "
-        "not record the one that was given.",
-        head=[(t, False) for t in ("Setting", "Signature", "Command", "Date", "Versions")],
+        caption=f"{collection.title}: where the numbers are from. Those with the same signature "
+        "can be compared. The command evaluates the same; results do not record the one that was "
+        "given.",
+        head=[("Setting", TEXT), ("Signature", TEXT), ("Command", TEXT)],
         groups={"": rows},
     )
 
@@ -239,7 +240,7 @@ def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, 
         "have. Differences are model minus baseline, below them their 95% intervals from a paired "
         "bootstrap over questions with all their translations; p from a paired randomisation test "
         "over the same, two-sided; Holm's correction over all rows of this table.",
-        head=[("Setting", False), ("Measure", False), *((title, True) for title in head)],
+        head=[("Setting", TEXT), ("Measure", TEXT), *((title, NUMBER) for title in head)],
         groups=groups,
     )
 
