@@ -128,3 +128,13 @@ def test_points_stand_where_their_numbers_are(tmp_path):
         assert 0 < point.x < 640 and 0 < point.y < 420
     assert board.columns[-1] == DISTANCE
     assert any(point.at for point in drawn.points)
+
+
+def test_collections_of_one_title_are_told_apart(made):
+    site = gathered(made.folder)
+    same = [c.model_copy(update={"title": "Same"}) for c in site.collections]
+    found = boards(site.model_copy(update={"collections": same}))
+    models = {model.key: model for model in site.models}
+    table = tables.leaderboard(found, models, *shown(site))
+    assert sum(map(len, table.groups.values())) == 5
+    assert len({board.title for board in found}) == len(found) == 3

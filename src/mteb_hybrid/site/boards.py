@@ -4,6 +4,7 @@ A model that lacks subsets of a setting has no value there, but is told to lack 
 table has every model over the subsets that all of them have.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -96,7 +97,11 @@ class Board:
 def boards(site: Site) -> list[Board]:
     """The leaderboards of a site: benchmarks before samples, data of today before earlier ones."""
     found: list[Board] = []
+    titles = Counter(collection.title for collection in site.collections)
     for collection in sorted(site.collections, key=lambda c: (c.sample, c.title, c.name)):
+        if titles[collection.title] > 1:
+            title = f"{collection.title} ({collection.name})"
+            collection = collection.model_copy(update={"title": title})
         rows: dict[str, dict[Key, dict[Setting, Evaluated]]] = {}
         for e in site.evaluations:
             if e.collection == collection.name:

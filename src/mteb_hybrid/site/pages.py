@@ -93,7 +93,7 @@ def write_pages(site: Site, folder: Path, others: Set[str]) -> None:
         explorer=_explorer(others),
     )
     for collection in site.collections:
-        ours = [board for board in found if board.collection == collection]
+        ours = [board for board in found if board.collection.name == collection.name]
         write(
             f"collections/{collection.name}.html",
             "collection.html.jinja",
