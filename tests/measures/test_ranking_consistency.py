@@ -42,6 +42,17 @@ def test_overlap_is_ir_measures_rbo(first, second):
     assert rank_biased_overlap(first, second) == pytest.approx(theirs)
 
 
+@given(RANKINGS, RANKINGS, st.integers(1, 9))
+def test_correlation_is_scipys(first, second, k):
+    items = sorted({*first[:k], *second[:k]})
+    places = [[top.index(x) if x in top else k for x in items] for top in (first[:k], second[:k])]
+    value = spearman(first, second, k)
+    if any(len(set(of)) == 1 for of in places):
+        assert math.isnan(value)
+    else:
+        assert value == pytest.approx(spearmanr(*places)[0])
+
+
 def test_mean_over_pairs_of_languages():
     same, other = ["a", "b"], ["x", "y"]
     rankings = {"en": {"q": same, "r": same}, "de": {"q": same, "r": other}, "fr": {"s": same}}

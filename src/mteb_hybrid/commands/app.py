@@ -23,6 +23,7 @@ from mteb_hybrid.commands.report import report
 from mteb_hybrid.commands.rewrite import rewrite
 from mteb_hybrid.commands.robustness import robustness
 from mteb_hybrid.commands.run import run
+from mteb_hybrid.commands.site import site
 from mteb_hybrid.commands.store import store_app
 from mteb_hybrid.commands.study import study_app
 from mteb_hybrid.commands.submit import submit
@@ -103,6 +104,7 @@ for command in (
     compare,
     robustness,
     report,
+    site,
     bias,
     probe,
     repair,

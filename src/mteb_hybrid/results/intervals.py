@@ -1,4 +1,6 @@
-"""Intervals of the map of a whole setting."""
+"""Intervals of the mean of a whole setting."""
+
+from collections.abc import Collection
 
 import numpy as np
 import polars as pl
@@ -11,29 +13,40 @@ from mteb_hybrid.retrieval.views import Setting
 def map_interval(model: ModelSummary, setting: Setting) -> tuple[float, float] | None:
     """95% interval of a model's mean map over the subsets of a setting.
 
-    Percentile bootstrap over questions with all their translations, as comparisons between models
-    have it.
-
     Returns:
-        Low and high; None if subsets are missing, or some have no values per query.
+        As `mean_interval`; None too if subsets are missing.
     """
     cell, frame = model.cells.get((setting, "map")), model.queries.get(setting)
     if cell is None or not cell.is_whole or frame is None:
         return None
-    values = frame.filter(pl.col("value").is_not_nan(), measure="map")
-    if values["pool"].n_unique() < cell.expected:
+    pools = set(frame["pool"])
+    return mean_interval(frame, "map", pools) if len(pools) == cell.expected else None
+
+
+def mean_interval(
+    frame: pl.DataFrame | None, measure: str, pools: Collection[str]
+) -> tuple[float, float] | None:
+    """95% interval of the mean over pools of the mean over queries.
+
+    Percentile bootstrap over questions with all their translations, as comparisons between models
+    have it.
+
+    Args:
+        frame: Values per query of one model and setting, if they were kept.
+        measure: Its name.
+        pools: The subsets that the mean is taken over.
+
+    Returns:
+        Low and high; None where the values per query are not those of the same subsets.
+    """
+    if frame is None:
         return None
-    rows = values.group_by("group", "pool").agg(pl.col("value").sum(), size=pl.len())
-    # Sorted, so that the draws do not depend on the order of a hash table.
-    rows = rows.sort("group", "pool")
-    sums, sizes = (
-        np.ascontiguousarray(
-            rows.pivot("pool", index="group", values=column)
-            .drop("group")
-            .fill_null(0)
-            .cast(pl.Float64)
-            .to_numpy()
-        )
-        for column in ("value", "size")
-    )
-    return bootstrap_interval(sums, sizes, RESAMPLES, seed=0)
+    rows = frame.filter(pl.col("measure") == measure, pl.col("value").is_not_nan())
+    if rows.is_empty() or set(rows["pool"]) != set(pools):
+        return None
+    cells = rows.group_by("group", "pool").agg(pl.col("value").sum(), size=pl.len())
+    groups, group = np.unique(cells["group"].to_numpy(), return_inverse=True)
+    names, pool = np.unique(cells["pool"].to_numpy(), return_inverse=True)
+    sums, counts = np.zeros((2, len(groups), len(names)))
+    sums[group, pool], counts[group, pool] = cells["value"], cells["size"]
+    return bootstrap_interval(sums, counts, RESAMPLES, seed=0)

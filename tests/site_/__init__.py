@@ -1,0 +1,1 @@
+"""The tests of `mteb_hybrid.site`; Python has a module named site."""
