@@ -41,7 +41,7 @@ let about;
 let rows; // one per query: id, language, text, map and distance and kinds of A (and B), place
 let table;
 let shownSort = "distance";
-const wide = matchMedia("(min-width: 48rem)");
+const wide = matchMedia("(min-width: 60rem)");
 
 const state = () => ({ a: Number(byId("a").value), b: byId("b").value === "" ? null : Number(byId("b").value) });
 const number = (value, digits) => (value === null || value === undefined ? "–" : Number.isInteger(value) && digits < 4 ? String(value) : value.toFixed(digits));
