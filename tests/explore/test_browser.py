@@ -40,11 +40,11 @@ const set = async (id, value, kind = "change") => {
   page.getElementById(id).dispatchEvent(new Event(kind));
   await pause(400);
 };
-// Text wider than its box, and boxes wider than the page, except in those that scroll.
+// Text wider than its box, and boxes wider than the page.
 const clipped = () => {
   const width = page.documentElement.clientWidth;
   const wide = all("body *").filter((e) => {
-    if (e.closest(".tabulator-col-resize-handle, .scroll, select, [hidden], svg")) return false;
+    if (e.closest(".tabulator-col-resize-handle, select, [hidden], svg")) return false;
     const style = frame.contentWindow.getComputedStyle(e);
     const box = e.getBoundingClientRect();
     if (!box.width || style.visibility === "hidden") return false;

@@ -135,7 +135,7 @@ function button(language, kind, n, all) {
   const percent = all ? Math.round((100 * n) / all) : 0;
   const where = language === "" ? "all languages" : about.languages[language].name;
   const pressed = byId("language").value === language && byId("kind").value === String(kind);
-  const made = make("button", { type: "button", "aria-pressed": String(pressed), "aria-label": `${n} queries, ${where}: ${about.failures[kind]}` }, `${n} (${percent}%)`);
+  const made = make("button", { type: "button", "aria-pressed": String(pressed), "aria-label": `${n} queries, ${where}: ${about.failures[kind]}` }, make("span", {}, n), " ", make("span", {}, `(${percent}%)`));
   made.addEventListener("click", () => {
     byId("language").value = pressed ? "" : language;
     byId("kind").value = pressed ? "" : String(kind);
@@ -280,7 +280,7 @@ async function showQuery(row) {
   const width = Math.max(240, Math.floor(models.firstChild.clientWidth));
   models.replaceChildren(...chosen.map((model, which) => ranking(
     `${chosen.length > 1 ? `${"AB"[which]}: ` : ""}${about.models[model].name}`, row, row.models[model], details[which], passages, about.models[model].cut, width)));
-  article.append(make("h3", {}, "Answers"), make("div", { class: "scroll", role: "region", "aria-label": "Answers", tabindex: "0" }, answersTable(row, details, passages)));
+  article.append(make("h3", {}, "Answers"), answersTable(row, details, passages));
 }
 
 /** What the address asks for: a query, or the list. */
@@ -335,6 +335,9 @@ async function start() {
   });
   table.on("dataFiltered", (_, found) => { byId("count").textContent = `${found.length} of ${rows.length} queries`; });
   await new Promise((resolve) => { table.on("tableBuilt", resolve); });
+  // A grid has groups of rows, and in Tabulator's there is a box between that has no role.
+  document.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
+  document.querySelector(".tabulator-table").setAttribute("role", "presentation");
   filter();
   for (const select of ["a", "b"]) byId(select).addEventListener("change", changed);
   for (const select of ["language", "kind"]) byId(select).addEventListener("change", filter);
@@ -343,7 +346,7 @@ async function start() {
   byId("search").addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(filter, 150); });
   addEventListener("keydown", (event) => {
     const rel = { ArrowLeft: "prev", ArrowRight: "next" }[event.key];
-    const free = !event.altKey && !event.ctrlKey && !event.metaKey && !event.target.closest("input, select, .scroll");
+    const free = !event.altKey && !event.ctrlKey && !event.metaKey && !event.target.closest("input, select");
     if (rel && free && !byId("query").hidden) byId("query").querySelector(`a[rel=${rel}]`)?.click();
   });
   addEventListener("hashchange", () => route());
