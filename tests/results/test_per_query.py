@@ -406,6 +406,9 @@ def test_first_passages_are_kept_and_results_without_them_are_whole(folder, tmp_
     for ranks, expected in both.select("answer_ranks", "value").iter_rows():
         assert max(ranks) - min(ranks) == expected
     assert read_top(folder, "HybridSampleCrosslingualRetrieval") is None
+    (first, second) = sorted(folder.glob("*.top/*"))
+    first.write_bytes(second.read_bytes()[:-9])
+    assert not is_kept(folder, MULTILINGUAL, "en-multi", rankings=True), "it is damaged"
     for file in folder.glob("*.top/*"):
         file.unlink()
     assert read_top(folder, MULTILINGUAL) is None

@@ -41,6 +41,7 @@ let about;
 let rows; // one per query: id, language, text, map and distance and kinds of A (and B), place
 let table;
 let shownSort = "distance";
+let listAt = 0; // where the page was scrolled to when a query was opened
 const wide = matchMedia("(min-width: 60rem)");
 
 const state = () => ({ a: Number(byId("a").value), b: byId("b").value === "" ? null : Number(byId("b").value) });
@@ -102,13 +103,14 @@ function columns() {
 
 function asCard(cell) {
   const row = cell.getData();
-  const about_ = [];
+  const said = make("div", { class: "small" });
+  const parts = row.kinds ? [kindNames(row.kinds)] : [];
   if (!wide.matches) {
-    about_.push(`rank distance ${number(row.distanceA, 1)}`, `average precision ${number(row.mapA, 4)}`);
-    if (row.fell !== null) about_.push(`A − B ${number(row.fell, 4)}`);
+    if (row.fell !== null) parts.unshift(`A − B ${number(row.fell, 4)}`);
+    parts.unshift(`rank distance ${number(row.distanceA, 1)}`, `average precision ${number(row.mapA, 4)}`);
+    said.append(chip(row.language, false), " ");
   }
-  if (row.kinds) about_.push(kindNames(row.kinds));
-  const said = make("div", { class: "small" }, ...(wide.matches ? [] : [chip(row.language, false), " "]), about_.join("; "));
+  said.append(parts.join("; "));
   return make("div", {}, link(row), said);
 }
 
@@ -274,6 +276,7 @@ async function showQuery(row) {
     make("h2", { id: "query-text", class: "text", dir: "auto", lang: row.text ? tag(row.language) : undefined }, row.text || row.id),
     make("p", { class: "small" }, chip(row.language, true), ` ${about.languages[row.language].name}, `, make("code", {}, row.id)),
     models);
+  if (article.hidden) listAt = scrollY;
   byId("overview").hidden = true;
   article.hidden = false;
   models.append(...chosen.map(() => make("section")));
@@ -292,10 +295,11 @@ async function route(moved = true) {
   if (row) {
     await showQuery(row);
     if (moved) { scrollTo(0, 0); byId("query").focus({ preventScroll: true }); }
-  } else {
+  } else if (byId("overview").hidden) {
     byId("query").hidden = true;
     byId("overview").hidden = false;
     table.redraw(true);
+    scrollTo(0, listAt);
   }
 }
 
@@ -339,6 +343,7 @@ async function start() {
   document.querySelector(".tabulator-tableholder").setAttribute("role", "rowgroup");
   document.querySelector(".tabulator-table").setAttribute("role", "presentation");
   filter();
+  table.on("headerClick", () => { byId("sort").value = ""; });
   for (const select of ["a", "b"]) byId(select).addEventListener("change", changed);
   for (const select of ["language", "kind"]) byId(select).addEventListener("change", filter);
   byId("sort").addEventListener("change", () => sort(byId("sort").value));

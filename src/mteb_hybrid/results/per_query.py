@@ -138,10 +138,12 @@ def is_kept(folder: Path, task: str, subset: str, rankings: bool, revision: str 
         rankings: Whether rankings are kept of it too.
         revision: The revision of the data; empty if any will do.
     """
-    kinds = {"per_query": COLUMNS} | ({"rankings": RANKINGS} if rankings else {})
     try:
-        for kind, schema in kinds.items():
-            table, on = _read(folder / f"{task}.{kind}" / f"{subset}.parquet", schema)
+        for kind, schema in KINDS.items():
+            file = folder / f"{task}.{kind}" / f"{subset}.parquet"
+            if (kind == "rankings" and not rankings) or (kind == "top" and not file.exists()):
+                continue  # earlier versions kept no top
+            table, on = _read(file, schema)
             if revision and on not in ("", revision):
                 return False
             if kind == "per_query" and table["pool"].unique().to_list() != [subset]:
