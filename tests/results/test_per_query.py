@@ -14,13 +14,21 @@ from mteb.cache import ResultCache
 from conftest import HashEncoder
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
-from mteb_hybrid.measures.view import COLUMNS, RANKINGS, group_depth, top_groups
+from mteb_hybrid.measures.view import (
+    COLUMNS,
+    RANKINGS,
+    TOP_PASSAGES,
+    group_depth,
+    top_groups,
+    top_passages,
+)
 from mteb_hybrid.results.per_query import (
     PerQueryError,
     data_revisions,
     is_kept,
     read_consistency,
     read_per_query,
+    read_top,
     write_per_query,
     write_rankings,
 )
@@ -340,3 +348,70 @@ def test_a_file_of_another_subset_is_refused(tmp_path):
     file.rename(file.with_name("de-de.parquet"))
     with pytest.raises(PerQueryError, match=r"de-de\.parquet: holds values of en-en"):
         read_per_query(tmp_path)
+
+
+def tied_view():
+    """Rankings full of ties, of queries with one answer, two in a language, and none in some."""
+    random = np.random.default_rng(3)
+    pool, _ = parallel_pool(4, 12)
+    scores = random.integers(0, 9, (3, len(pool))).astype(np.float32)
+    qrels = {
+        "one": {pool.ids[5]: 1, pool.ids[6]: 0},
+        "many": {pool.ids[i]: 1 + i % 2 for i in (0, 3, 14, 40, 41)},
+        "some": {pool.ids[i]: 1 for i in (47, 13)},
+    }
+    return pool, scores, qrels
+
+
+@pytest.mark.parametrize("cut", [None, 20])
+def test_first_passages_and_where_answers_stand(cut):
+    pool, scores, qrels = tied_view()
+    run = {}
+    for query, row in zip(qrels, scores, strict=True):
+        order = sorted(range(len(pool)), key=lambda i: (row[i], pool.ids[i]), reverse=True)[:cut]
+        run[query] = {pool.ids[i]: float(row[i]) for i in order}
+    if cut:
+        ranks = ranks_of_run(run, qrels, pool, "l001")
+    else:
+        counter = RankCounter(pool, qrels, "l001")
+        counter.add(scores)
+        ranks = counter.result()[0]
+    found = top_passages(ranks, {query: f"group {query}" for query in qrels})
+    assert found.schema == pl.Schema(TOP_PASSAGES)
+    assert found["group"].to_list() == ["group one", "group many", "group some"]
+    for row in found.iter_rows(named=True):
+        ranking, judged = list(run[row["query"]]), qrels[row["query"]]
+        assert row["top"] == ranking[:10]
+        assert row["top_languages"] == [id_[:4] for id_ in ranking[:10]]
+        assert row["top_relevant"] == [judged.get(id_, 0) > 0 for id_ in ranking[:10]]
+        expected = {}
+        for id_ in judged:
+            if judged[id_]:
+                rank = ranking.index(id_) + 1 if id_ in ranking else math.inf
+                expected[id_[:4]] = min(expected.get(id_[:4], (math.inf, id_)), (rank, id_))
+        stands = sorted(expected.values())
+        assert sorted(row["answer_languages"]) == sorted(expected)
+        assert [rank or math.inf for rank in row["answer_ranks"]] == [rank for rank, _ in stands]
+        returned = [id_ for rank, id_ in stands if rank < math.inf]
+        assert row["answers"][: len(returned)] == returned
+
+
+def test_first_passages_are_kept_and_results_without_them_are_whole(folder, tmp_path, encoder):
+    kept = read_top(folder, MULTILINGUAL)
+    assert len(kept) == 2 * 52 and set(kept["query_language"]) == {"en", "th"}
+    worst = kept.select("query", last=pl.col("answer_ranks").list.max())
+    distance = read_per_query(folder, MULTILINGUAL).filter(measure="rank_distance")
+    both = kept.join(distance, on="query", how="inner")
+    assert len(both) == len(worst)
+    for ranks, expected in both.select("answer_ranks", "value").iter_rows():
+        assert max(ranks) - min(ranks) == expected
+    assert read_top(folder, "HybridSampleCrosslingualRetrieval") is None
+    (first, second) = sorted(folder.glob("*.top/*"))
+    first.write_bytes(second.read_bytes()[:-9])
+    assert not is_kept(folder, MULTILINGUAL, "en-multi", rankings=True), "it is damaged"
+    for file in folder.glob("*.top/*"):
+        file.unlink()
+    assert read_top(folder, MULTILINGUAL) is None
+    before = len(encoder.encoded)
+    evaluate(encoder, {MULTILINGUAL: ["en-multi", "th-multi"]}, tmp_path)
+    assert len(encoder.encoded) == before, "nothing is evaluated again"

@@ -39,8 +39,8 @@ def test_intervals_are_those_of_a_plain_bootstrap(tmp_path):
     width = expected.high - expected.low
     assert low == pytest.approx(expected.low, abs=width / 15)
     assert high == pytest.approx(expected.high, abs=width / 15)
-    assert interval(frame, "map", dict.fromkeys(pools[1:])) is None  # of other subsets
-    assert interval(None, "map", {}) is None
+    assert mean_interval(frame, "map", dict.fromkeys(pools[1:])) is None  # of other subsets
+    assert mean_interval(None, "map", {}) is None
 
 
 def test_no_interval_without_values_per_query(tmp_path):

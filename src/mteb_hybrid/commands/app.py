@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from mteb_hybrid.commands.bias import bias
 from mteb_hybrid.commands.compare import compare
 from mteb_hybrid.commands.demo import demo
+from mteb_hybrid.commands.explore import explore
 from mteb_hybrid.commands.export import export
 from mteb_hybrid.commands.merge import merge
 from mteb_hybrid.commands.mine import mine
@@ -104,6 +105,7 @@ for command in (
     compare,
     robustness,
     report,
+    explore,
     site,
     bias,
     probe,

@@ -28,10 +28,10 @@ from mteb_hybrid.evaluation.predictions import check_predictions, save_predictio
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.measures.view import group_depth, measure_view, top_groups
+from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
 from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
-from mteb_hybrid.results.per_query import write_per_query, write_rankings
+from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
@@ -299,6 +299,10 @@ class CardTask(ToldOnce):
         scores, rows = measure_view(ranks, self.setting, groups, hf_subset, *kind)
         if self._per_query_folder:
             task, revision = self.metadata.name, self.metadata.revision
+            if self.setting is Setting.MULTILINGUAL:
+                # First: what `is_kept` asks for is not there before this is.
+                passages = top_passages(ranks, groups)
+                write_top(passages, self._per_query_folder, task, hf_subset, revision)
             write_per_query(rows, self._per_query_folder, task, revision)
             if self.keeps_rankings:
                 tops = top_groups(ranks, groups, self._passage_groups)

@@ -29,6 +29,18 @@ RANKINGS: dict[str, pl.DataType | type[pl.DataType]] = {
     "top": pl.List(pl.String),
 }
 
+TOP_PASSAGES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "query": pl.String,
+    "group": pl.String,
+    "query_language": pl.String,
+    "top": pl.List(pl.String),
+    "top_languages": pl.List(pl.String),
+    "top_relevant": pl.List(pl.Boolean),
+    "answers": pl.List(pl.String),
+    "answer_languages": pl.List(pl.String),
+    "answer_ranks": pl.List(pl.Int64),
+}
+
 
 def measure_view(
     ranks: Ranks,
@@ -79,6 +91,43 @@ def measure_view(
     rows = wide.unpivot(index=["query", "group"], variable_name="measure", value_name="value")
     rows = rows.with_columns(query_language=pl.lit(ranks.query_language), pool=pl.lit(pool))
     return scores, rows.select(pl.col(name).cast(dtype) for name, dtype in COLUMNS.items())
+
+
+def top_passages(ranks: Ranks, groups: Mapping[str, str]) -> pl.DataFrame:
+    """The first passages of every ranking, and where the relevant ones of each language begin.
+
+    Args:
+        ranks: Ranks of Q queries.
+        groups: ``{query id: group}``, in the order of the rows.
+
+    Returns:
+        One row per query: query, group, query_language; ``top``, the ids of the first 10 passages,
+        with their languages and whether each is relevant; ``answers``, the first relevant passage
+        of each language that has any, by rank, with languages and ranks (1-based, by the tie rule
+        of trec_eval; null if the model did not return it). More than one of a language is left out:
+        captions of an image would be 250 for a query.
+    """
+    pool, rows = ranks.pool, []
+    for row, (query, group) in enumerate(groups.items()):
+        top = ranks.top[row, :K]
+        top = top[top >= 0]
+        first: dict[int, tuple[float, int]] = {}
+        there = np.flatnonzero(ranks.relevance[row])
+        for place in there[np.argsort(ranks.ranks[row, there], kind="stable")].tolist():
+            position = int(ranks.relevant[row, place])
+            first.setdefault(int(pool.codes[position]), (ranks.ranks[row, place], position))
+        rows.append(
+            (
+                *(query, group, ranks.query_language),
+                [pool.ids[position] for position in top.tolist()],
+                [pool.languages[code] for code in ranks.top_languages[row, : len(top)].tolist()],
+                (ranks.top_relevance[row, : len(top)] > 0).tolist(),
+                [pool.ids[position] for _, position in first.values()],
+                [pool.languages[code] for code in first],
+                [int(rank) if np.isfinite(rank) else None for rank, _ in first.values()],
+            )
+        )
+    return pl.DataFrame(rows, schema=TOP_PASSAGES, orient="row")
 
 
 def group_depth(pool: Pool, passage_groups: Mapping[str, str]) -> int:

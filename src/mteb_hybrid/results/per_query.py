@@ -2,7 +2,9 @@
 
 ``TASK.per_query/SUBSET.parquet`` has one row per query and measure, so that comparisons and
 breakdowns need no second evaluation. In the multilingual setting, ``TASK.rankings/SUBSET.parquet``
-has the top of each ranking, so that the rankings of parallel queries can be compared.
+has the top of each ranking, so that the rankings of parallel queries can be compared, and
+``TASK.top/SUBSET.parquet`` the first passages and where the answers stand, to be looked at. Results
+of earlier versions lack the last, and are whole without.
 
 Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
 is noticed before a reader of Parquet meets it. The revision of the data stands there too. Files of
@@ -23,8 +25,14 @@ from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
-from mteb_hybrid.measures.view import COLUMNS, RANKINGS
+from mteb_hybrid.measures.view import COLUMNS, RANKINGS, TOP_PASSAGES
 
+KINDS: dict[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
+    "per_query": COLUMNS,
+    "rankings": RANKINGS,
+    "top": TOP_PASSAGES,
+}
+"""What is kept of a task, in ``TASK.KIND``."""
 CHECKSUM = "mteb_hybrid.sha256"
 DATA = "mteb_hybrid.data_revision"
 UNKNOWN = "unknown"
@@ -58,6 +66,36 @@ def write_rankings(
 ) -> Path:
     """Write what `top_groups` returned for one subset; otherwise as `write_per_query`."""
     return _write(tops, folder / f"{task}.rankings" / f"{pool}.parquet", revision)
+
+
+def write_top(
+    passages: pl.DataFrame, folder: Path, task: str, pool: str, revision: str = ""
+) -> Path:
+    """Write what `top_passages` returned for one subset; otherwise as `write_per_query`."""
+    return _write(passages, folder / f"{task}.top" / f"{pool}.parquet", revision)
+
+
+def read_top(folder: Path, task: str) -> pl.DataFrame | None:
+    """The first passages of each ranking of one task, and where the answers stand.
+
+    Args:
+        folder: Folder of a model's result files.
+        task: Name of a task of the multilingual setting.
+
+    Returns:
+        What `mteb_hybrid.measures.view.top_passages` returned for each subset, one below another;
+        None if they were not kept.
+
+    Raises:
+        PerQueryError: If a file is damaged, or they are on several revisions of the data.
+        TextError: If the result file is damaged that says on which revision they are.
+    """
+    files = sorted((folder / f"{task}.top").glob("*.parquet"))
+    read = {file: _read(file, TOP_PASSAGES) for file in files}
+    if not read:
+        return None
+    _check_one_revision({file: revision for file, (_, revision) in read.items()})
+    return pl.concat(table for table, _ in read.values())
 
 
 def read_consistency(folder: Path, task: str) -> dict[str, float]:
@@ -100,10 +138,12 @@ def is_kept(folder: Path, task: str, subset: str, rankings: bool, revision: str 
         rankings: Whether rankings are kept of it too.
         revision: The revision of the data; empty if any will do.
     """
-    kinds = {"per_query": COLUMNS} | ({"rankings": RANKINGS} if rankings else {})
     try:
-        for kind, schema in kinds.items():
-            table, on = _read(folder / f"{task}.{kind}" / f"{subset}.parquet", schema)
+        for kind, schema in KINDS.items():
+            file = folder / f"{task}.{kind}" / f"{subset}.parquet"
+            if (kind == "rankings" and not rankings) or (kind == "top" and not file.exists()):
+                continue  # earlier versions kept no top
+            table, on = _read(file, schema)
             if revision and on not in ("", revision):
                 return False
             if kind == "per_query" and table["pool"].unique().to_list() != [subset]:
@@ -139,7 +179,7 @@ def set_values_aside(folder: Path, task: str, but: str | None) -> None:
         task: Name of the task.
         but: The revision of which it stays. What does not say one is of another.
     """
-    for kind, schema in (("per_query", COLUMNS), ("rankings", RANKINGS)):
+    for kind, schema in KINDS.items():
         kept = folder / f"{task}.{kind}"
         for file in sorted(kept.glob("*.parquet")):
             with suppress(PerQueryError):

@@ -114,6 +114,7 @@ class RankCounter:
             tied_ranks=np.where(padding, np.nan, self._above + (self._tied + 1) / 2),
             tie_sizes=self._tied,
             relevance=self._relevance,
+            relevant=self._columns,
             languages=np.where(padding, -1, self._pool.codes[self._columns]),
             top=self._top,
             top_scores=self._top_scores,

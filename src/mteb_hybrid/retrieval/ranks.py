@@ -38,6 +38,7 @@ class Ranks:
             that is less, where a search model did not return it, k being `cutoff`.
         tie_sizes: Shape (Q, R), how many passages have that score; 1 where there is no tie.
         relevance: Shape (Q, R), the judgments; 0 where `ranks` is NaN.
+        relevant: Shape (Q, R), positions in `Pool.ids`; without meaning where `ranks` is NaN.
         languages: Shape (Q, R), positions in `Pool.languages`; -1 where `ranks` is NaN.
         top: Shape (Q, K), positions in `Pool.ids` of the first K passages; -1 past the end of a
             ranking that is shorter.
@@ -60,6 +61,7 @@ class Ranks:
     tied_ranks: Floats
     tie_sizes: Ints
     relevance: Ints
+    relevant: Ints
     languages: Ints
     top: Ints
     top_scores: npt.NDArray[np.float32]
@@ -184,6 +186,7 @@ def ranks_of_run(
         tied_ranks=tied,
         tie_sizes=sizes,
         relevance=relevance,
+        relevant=columns,
         languages=np.where(relevance > 0, pool.codes[columns], -1),
         top=top,
         top_scores=top_scores,

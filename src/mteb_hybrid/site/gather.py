@@ -9,7 +9,7 @@ from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.evaluation import Evaluation
 from mteb_hybrid.results.intervals import mean_interval
 from mteb_hybrid.results.mteb_files import ResultFile
-from mteb_hybrid.results.results import results_of
+from mteb_hybrid.results.results import COMPARED, results_of
 from mteb_hybrid.results.summary import (
     CollectionSummary,
     ModelSummary,
