@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
@@ -42,6 +42,7 @@ def test_overlap_is_ir_measures_rbo(first, second):
     assert rank_biased_overlap(first, second) == pytest.approx(theirs)
 
 
+@settings(deadline=None)
 @given(RANKINGS, RANKINGS, st.integers(1, 9))
 def test_correlation_is_scipys(first, second, k):
     items = sorted({*first[:k], *second[:k]})
