@@ -22,6 +22,18 @@ def test_report(made, tmp_path):
     assert list((tmp_path / "f").glob("*.png")) and list((tmp_path / "t").glob("*.tex"))
 
 
+def test_it_leads_to_the_explorer(made, tmp_path):
+    place = tmp_path / "an <explorer>"
+    command = ["report", str(made.folder), "-o", str(tmp_path / "new" / "r.html")]
+    command += ["--explorer", str(place)]
+    assert "has no index.html; make it with" in str(runner.invoke(app, command).exception)
+    place.mkdir()
+    (place / "index.html").touch()
+    assert runner.invoke(app, command).exit_code == 0
+    html = (tmp_path / "new" / "r.html").read_text(encoding="utf-8")
+    assert '<a href="../an%20%3Cexplorer%3E/index.html">Query by query</a>' in html
+
+
 def test_repairs_are_a_section(made, tmp_path):
     folder = tmp_path / "repaired" / "model_card"
     folder.mkdir(parents=True)

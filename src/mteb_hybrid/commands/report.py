@@ -1,8 +1,10 @@
 """``mteb-hybrid report``."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -33,6 +35,10 @@ def report(
             "before and after, and how the strength was chosen. May be repeated."
         ),
     ] = None,
+    explorer: Annotated[
+        Path | None,
+        typer.Option(help="Folder that `mteb-hybrid explore` wrote of these results: links to it."),
+    ] = None,
 ) -> None:
     """Write a report as one HTML page that needs nothing else: tables, heat maps, tests.
 
@@ -48,6 +54,11 @@ def report(
     from mteb_hybrid.results.results import load_results
     from mteb_hybrid.results.summary import summarise
 
+    if explorer and not (explorer / "index.html").is_file():
+        raise ValueError(
+            f"{explorer}: has no index.html; make it with `mteb-hybrid explore RESULTS -o "
+            f"{explorer}`"
+        )
     records = [read_record(folder) for folder in repair or ()]
     summary = summarise(load_results(results))
     try:
@@ -57,10 +68,19 @@ def report(
         raise ImportError(
             f'a report needs {missing}, of an extra: pip install "mteb-hybrid[report]"'
         ) from error
-    given = {"--figures": [figures], "--tables": [tables], "--repair": repair or ()}
+    given = {
+        "--figures": [figures],
+        "--tables": [tables],
+        "--repair": repair or (),
+        "--explorer": [explorer],
+    }
     options = [
         str(x) for name, paths in given.items() for path in paths if path for x in (name, path)
     ]
     command = ["mteb-hybrid", "report", *map(str, results), "-o", str(output), *options]
-    write_report(summary, output, figures, tables, records, shlex.join(command))
+    link = ""
+    if explorer:
+        place = os.path.relpath(explorer.resolve() / "index.html", output.resolve().parent)
+        link = quote(Path(place).as_posix())
+    write_report(summary, output, figures, tables, records, shlex.join(command), link)
     say(f"Report: {output}")

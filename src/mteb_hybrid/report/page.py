@@ -24,6 +24,7 @@ def write_report(
     table_folder: Path | None = None,
     repairs: Sequence[Record] = (),
     command: str = "",
+    explorer: str = "",
 ) -> None:
     """Write a report; every file is put in place only when it is whole.
 
@@ -37,12 +38,13 @@ def write_report(
         table_folder: Where to write the tables as Markdown and LaTeX too.
         repairs: What the folders of repaired models tell of their repairs.
         command: What the footer says that the page was made with.
+        explorer: Address of an explorer of the same results, relative to the page, to link to.
 
     Raises:
         ValueError: If ``SOURCE_DATE_EPOCH`` is no number of seconds.
     """
     found, repaired = chapters(summary), repair_chapters(repairs)
-    html = page(summary, found, repaired, command, _today())
+    html = page(summary, found, repaired, command, _today(), explorer)
     with whole(output, follow=True) as part:
         part.write_bytes(html.encode())
     parts: list[Chapter | RepairChapter] = [*found, *repaired]
@@ -63,6 +65,7 @@ def page(
     repaired: Sequence[RepairChapter] = (),
     command: str = "",
     day: str = "",
+    explorer: str = "",
 ) -> str:
     """The HTML page. It refers to nothing outside itself, and runs no script."""
     names: set[str] = set().union(*(chapter.measures for chapter in found))
@@ -84,6 +87,7 @@ def page(
         version=importlib.metadata.version("mteb-hybrid"),
         command=command,
         day=day,
+        explorer=explorer,
     )
 
 
