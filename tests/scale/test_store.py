@@ -18,6 +18,7 @@ from conftest import ROOT, HashEncoder
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.embeddings import TextVectors
@@ -135,6 +136,13 @@ def test_what_is_no_store_is_refused(tmp_path):
         keeper(tmp_path)
     with pytest.raises(StoreError, match="makes one"):
         opened(tmp_path / "none")
+
+
+def test_a_store_that_is_being_made_or_was_killed_at_it_is_used(store):
+    store.mkdir()
+    (store / f"{unfinished('store.json')}abcd1234.part").write_text("{")
+    assert keeper(store)(("a",), lambda: np.ones((1, 2), np.float32)).tolist() == [[1, 1]]
+    assert len(opened(store).spaces) == 1
 
 
 @pytest.mark.parametrize("format_", [2, "x", None])

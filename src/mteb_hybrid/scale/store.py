@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.leftovers import is_unfinished
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.retrieval.embeddings import Keep, Vectors
@@ -197,7 +198,11 @@ class EmbeddingStore:
                     f"{about}: format {found}; this version of mteb-hybrid reads {FORMAT}. Use the "
                     "version that wrote it, or another folder"
                 )
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and (
+            not self.folder.is_dir()
+            or not all(map(is_unfinished, self.folder.iterdir()))
+            and not about.is_file()  # another process has made it just now
+        ):
             raise StoreError(
                 f"{self.folder}: is no embedding store (it has no {ABOUT}); name another folder"
             )
