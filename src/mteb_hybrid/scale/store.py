@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.leftovers import is_unfinished
+from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
 from mteb_hybrid.retrieval.embeddings import Keep, Vectors
@@ -200,8 +200,9 @@ class EmbeddingStore:
                 )
         elif self.folder.exists() and (
             not self.folder.is_dir()
-            or not all(map(is_unfinished, self.folder.iterdir()))
-            and not about.is_file()  # another process has made it just now
+            or (
+                not all(map(is_unfinished, self.folder.iterdir())) and not about.is_file()
+            )  # another process has made it just now
         ):
             raise StoreError(
                 f"{self.folder}: is no embedding store (it has no {ABOUT}); name another folder"
