@@ -1,5 +1,6 @@
 """Vectors that are kept: the same bits, encoded once, and never another model's."""
 
+import errno
 import json
 import os
 import subprocess
@@ -128,6 +129,35 @@ def test_a_file_that_was_cut_is_named(store):
     assert CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"]).exit_code == 0
     assert keeper(store)(("a",), lambda: np.zeros((1, 2), np.float32)).tolist() == [[0, 0]]
     assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 0
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(store, monkeypatch):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (file,) = store.glob("*/*.arrow")
+
+    def refuse(path):
+        raise OSError(errno.EMFILE, "Too many open files", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mteb_hybrid.scale.store.pa.memory_map", refuse)
+        assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 1
+        shown = CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
+    assert "Too many open files" in shown.output and "0 files removed" in shown.output
+    assert keeper(store)(("a",), never).tolist() == [[1, 1]]
+    file.write_bytes(b"")
+    assert "is damaged" in str(CliRunner().invoke(app, ["store", "list", str(store)]).exception)
+    CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
+    assert not file.exists()
+
+
+def test_a_space_that_is_a_link_is_named(store, tmp_path):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (space,) = opened(store).spaces
+    there = space.folder.rename(tmp_path / "elsewhere")
+    space.folder.symlink_to(there)
+    found = CliRunner().invoke(app, ["store", "prune", str(store), "--model", "a/model"])
+    assert f"{space.folder}: is a link to {there}" in str(found.exception)
+    assert list(there.glob("*.arrow"))
 
 
 def test_what_is_no_store_is_refused(tmp_path):
