@@ -54,6 +54,35 @@ def test_the_same_figures_as_of_the_model(built, levels):
         assert mine[4:] == pytest.approx(other[4:], nan_ok=True)
 
 
+@pytest.mark.parametrize("lengths", [(3,), (10,), (3, 10)])
+def test_short_rankings_by_chance_have_the_exposure_of_chance(lengths):
+    random = np.random.default_rng(0)
+    languages = {f"p{place}": "en" if place < 50 else "de" for place in range(100)}
+    run = {
+        f"q{number}": {
+            f"p{place}": -float(rank)
+            for rank, place in enumerate(
+                random.choice(100, lengths[number % len(lengths)], replace=False)
+            )
+        }
+        for number in range(800)
+    }
+    figures = probe_run(run, languages, resamples=RESAMPLES).figures
+    (found,) = figures.filter(measure="awrf_at_20", query_language="all").iter_rows(named=True)
+    assert found["value"] == pytest.approx(found["chance"], abs=0.02)
+
+
+def test_rankings_too_short_to_agree_are_told():
+    run = {query: {"1": 2.0, "2": 1.0} for query in ("a", "b")}
+    languages = {"1": "en", "2": "de", "3": "de"}
+    found = probe_run(run, languages, {"a": "en", "b": "de"}, {"a": "x", "b": "x"}, resamples=100)
+    (agreement,) = found.figures.filter(
+        measure="ranking_consistency_at_3", query_language="all"
+    ).iter_rows(named=True)
+    assert agreement["measured"] == 0
+    assert any("fewer than 3 passages; whether they agree" in note for note in found.notes)
+
+
 def test_without_languages_of_queries(built):
     corpus = read_mixed(*built)
     run = ranking(corpus, encoder_of(corpus))

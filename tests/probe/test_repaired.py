@@ -137,3 +137,12 @@ def test_texts_that_stand_in_two_languages(tmp_path, built):
             said.append(str(error))
     assert said
     assert all("all passages in de, en have texts that it is fitted on" in one for one in said)
+
+
+def test_more_neighbours_than_a_repair_leaves(built):
+    """13 of the 24 passages are left: 12 others each."""
+    corpus = read_mixed(*built)
+    encoder = encoder_of(corpus, strength=2)
+    with pytest.raises(ProbeError, match=r"--top 13: --repair projection leaves 13 of 24"):
+        probe(encoder, corpus, "projection", 13)
+    assert probe(encoder, corpus, "projection", 12, resamples=100).about["k"] == 12

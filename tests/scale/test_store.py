@@ -1,5 +1,6 @@
 """Vectors that are kept: the same bits, encoded once, and never another model's."""
 
+import errno
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from conftest import ROOT, HashEncoder
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.embeddings import TextVectors
@@ -129,12 +131,48 @@ def test_a_file_that_was_cut_is_named(store):
     assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 0
 
 
+def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(store, monkeypatch):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (file,) = store.glob("*/*.arrow")
+
+    def refuse(path):
+        raise OSError(errno.EMFILE, "Too many open files", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mteb_hybrid.scale.store.pa.memory_map", refuse)
+        assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 1
+        shown = CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
+    assert "Too many open files" in shown.output and "0 files removed" in shown.output
+    assert keeper(store)(("a",), never).tolist() == [[1, 1]]
+    file.write_bytes(b"")
+    assert "is damaged" in str(CliRunner().invoke(app, ["store", "list", str(store)]).exception)
+    CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
+    assert not file.exists()
+
+
+def test_a_space_that_is_a_link_is_named(store, tmp_path):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (space,) = opened(store).spaces
+    there = space.folder.rename(tmp_path / "elsewhere")
+    space.folder.symlink_to(there)
+    found = CliRunner().invoke(app, ["store", "prune", str(store), "--model", "a/model"])
+    assert f"{space.folder}: is a link to {there}" in str(found.exception)
+    assert list(there.glob("*.arrow"))
+
+
 def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"is no embedding store \(it has no store\.json\)"):
         keeper(tmp_path)
     with pytest.raises(StoreError, match="makes one"):
         opened(tmp_path / "none")
+
+
+def test_a_store_that_is_being_made_or_was_killed_at_it_is_used(store):
+    store.mkdir()
+    (store / f"{unfinished('store.json')}abcd1234.part").write_text("{")
+    assert keeper(store)(("a",), lambda: np.ones((1, 2), np.float32)).tolist() == [[1, 1]]
+    assert len(opened(store).spaces) == 1
 
 
 @pytest.mark.parametrize("format_", [2, "x", None])

@@ -7,7 +7,10 @@ import pytest
 from scipy.stats import bootstrap
 
 from mteb_hybrid.results.intervals import mean_interval
+from mteb_hybrid.results.mteb_files import read_result_files
 from mteb_hybrid.results.per_query import read_per_query
+from mteb_hybrid.site.gather import gather, merged
+from mteb_hybrid.site.kept import Site
 from results.conftest import write_task
 from site_.pages_of_a_site import gathered
 
@@ -121,3 +124,17 @@ def test_a_registered_models_card_is_shown(tmp_path, monkeypatch):
     entry["meta"]["revision"] = "another"
     (entries / "org__a.json").write_text(json.dumps(entry), encoding="utf-8")
     assert gathered(folder).models[0].card == []
+
+
+def test_a_refusal_goes_when_the_two_can_be_compared(tmp_path):
+    one = write_task(tmp_path / "1", "org/a", MULTI, 0.5)
+    lacking = write_task(tmp_path / "2", "org/b", MULTI, 0.4, per_query=False)
+    whole = write_task(tmp_path / "3", "org/b", MULTI, 0.4)
+    found = [
+        gather(read_result_files([one, other]), lambda summary, key: None)
+        for other in (lacking, whole)
+    ]
+    first = merged(Site(), found[0])
+    assert len(first.refused) == 1 and "org/b" in first.refused[0] and not first.comparisons
+    second = merged(first, found[1])
+    assert second.refused == [] and second.comparisons

@@ -97,6 +97,26 @@ def test_what_is_refused(tmp_path, file, old, new, said):
         load_collection(made)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("topics", "judged", "said"),
+    [
+        (("S", "T"), "a", "'a' is the id of queries of the topics S, T; expected the topic"),
+        (("a", "T"), "a", "'a' is a topic, and the id of a query of the topic 'T'"),
+    ],
+)
+def test_one_id_of_two_topics_is_not_judged(tmp_path, topics, judged, said, order):
+    queries = [
+        f'{{"_id": "a", "topic": "{topic}", "text": "Who purrs?", "language": "{language}"}}\n'
+        for topic, language in zip(topics, ("en", "de"), strict=True)
+    ]
+    made = card(tmp_path, queries="".join(queries[::order]), qrels=f"{judged} 0 d1 1\n")
+    with pytest.raises(DataError, match=said):
+        load_collection(made)
+    made = card(tmp_path, queries="".join(queries), qrels="T 0 d1 1\n")
+    assert load_collection(made).qrels.rows() == [("de:a", "en:d1", 1)]
+
+
 def test_languages_that_the_card_has_and_the_files_lack(tmp_path):
     made = card(tmp_path, languages=("en", "de", "zh"))
     with pytest.raises(DataError, match=r"languages\.zh: no passage and no query is in 'zh'"):

@@ -52,7 +52,7 @@ def verify(store: Folder) -> None:
     found = opened(store)
     damaged = list(found.damaged())
     for _, why in damaged:
-        say(why, err=True)
+        say(str(why), err=True)
     count = sum(len(space.shards) for space in found.spaces)
     say(f"{count:,} files, {len(damaged):,} damaged")
     if damaged:
@@ -69,22 +69,26 @@ def prune(
         str | None, typer.Option(help="Of --model: remove only those of this revision.")
     ] = None,
     damaged: Annotated[
-        bool, typer.Option("--damaged", help="Remove the files that `verify` complains of.")
+        bool, typer.Option("--damaged", help="Remove the files that `verify` calls damaged.")
     ] = False,
 ) -> None:
     """Remove vectors: of a model, of one of its revisions, or damaged ones.
 
     Example: mteb-hybrid store prune vectors --model intfloat/multilingual-e5-small
     """
-    from mteb_hybrid.scale.store import opened
+    from mteb_hybrid.scale.store import StoreError, opened
 
     if (model is None) == (not damaged) or (revision and not model):
         raise ValueError("name what is to go: --model, with --revision if you like, or --damaged")
     found = opened(store)
     if damaged:
-        files = [file for file, _ in found.damaged()]
+        bad = list(found.damaged())
+        files = [file for file, why in bad if isinstance(why, StoreError)]
         for file in files:
             file.unlink()
+        for _, why in bad:
+            if not isinstance(why, StoreError):
+                say(f"{why}: kept, as it may be whole", err=True)
         say(f"{len(files):,} files removed")
         return
     spaces = [
@@ -96,6 +100,11 @@ def prune(
         there = ", ".join(dict.fromkeys(s.about["model"] for s in found.spaces)) or "nothing"
         what = f"{model}, revision {revision}" if revision else model
         raise ValueError(f"{store}: nothing of {what}; it has vectors of {there}")
+    if links := [space.folder for space in spaces if space.folder.is_symlink()]:
+        raise ValueError(
+            f"{links[0]}: is a link to {links[0].readlink()}; remove it, and what it leads to if "
+            "nothing else needs that"
+        )
     for space in spaces:
         shutil.rmtree(space.folder)
     say(f"{len(spaces):,} spaces removed")

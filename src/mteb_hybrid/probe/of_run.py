@@ -88,11 +88,16 @@ def probe_run(
         for language, some in ranks.items()
         if some.crowded.mean() > MANY
     ]
-    short = sum(len(scores) < min(EXPOSED, len(pool)) for scores in run.values())
-    if short:
+    places = min(EXPOSED, len(pool))
+    if short := sum(len(scores) < places for scores in run.values()):
         notes.append(
-            f"{short} of {len(run)} rankings hold fewer than {EXPOSED} passages; shares and "
+            f"{short} of {len(run)} rankings hold fewer than {places} passages; shares and "
             "exposure are those of what was returned."
+        )
+    if groups and (short := sum(len(scores) < k for scores in run.values())):
+        notes.append(
+            f"{short} of {len(run)} rankings hold fewer than {k} passages; whether they agree with "
+            "those of translated queries was not measured."
         )
     if not query_languages:
         notes.append("Without --query-languages nothing is said of a query's own language.")

@@ -60,7 +60,8 @@ def probe(
         seed: Of all that is drawn.
 
     Raises:
-        ProbeError: If the model makes no vectors, or the corpus has fewer than k + 1 passages.
+        ProbeError: If the model makes no vectors, or fewer than k + 1 passages are there, or left
+            by the repair.
         EncoderError: If a vector is of the wrong shape, NaN or infinite.
         RepairError: If the repair cannot be read or fitted.
     """
@@ -79,6 +80,13 @@ def probe(
         fitted, others = find_repair(
             *(repair, (encoder.name, encoder.revision), passages, pool, texts, seed)
         )
+        if k >= len(others):
+            raise ProbeError(
+                f"--top {k}: --repair {repair} leaves {len(others)} of {len(pool)} passages that "
+                "it was not fitted on, among which neighbours are looked for; expected more than "
+                f"{k}. Give a smaller --top, a larger corpus, or a repair that was made of other "
+                "texts."
+            )
         versions.append((fitted.label, lambda vectors: apply_repair(fitted, vectors)))
     apart = Pool(
         [pool.ids[row] for row in others.tolist()],

@@ -82,7 +82,7 @@ def measure_rankings(
     tables = {language: _at_the_top(some, k) for language, some in ranks.items()}
     each, over_all = estimates(tables, groups, resamples, seed)
     size = len(pool.languages)
-    by_chance = _awrf_by_chance(pool, seed)
+    by_chance = _awrf_by_chance(pool, seed, ranks)
     # A pool lacks each query's own passage where that is left out.
     shares = {language: some.pool.shares for language, some in ranks.items()}
     shares[ALL] = np.mean(list(shares.values()), axis=0)
@@ -114,16 +114,20 @@ def _at_the_top(ranks: Ranks, k: int) -> Floats:
     return np.column_stack([shares, lifts, own, awrf(ranks, EXPOSED)])
 
 
-def _awrf_by_chance(pool: Pool, seed: int) -> float:
-    """The mean over rankings that are drawn by chance."""
+def _awrf_by_chance(pool: Pool, seed: int, ranks: Mapping[str, Ranks]) -> float:
+    """The mean over rankings that are drawn by chance, as long as those that are measured."""
+    lengths = np.concatenate([(some.top[:, :EXPOSED] >= 0).sum(axis=1) for some in ranks.values()])
+    lengths = np.sort(lengths[lengths > 0])
+    if not len(lengths):
+        return float("nan")
     random = np.random.default_rng(seed)
-    size = min(EXPOSED, len(pool))
+    sizes = lengths[np.linspace(0, len(lengths) - 1, RANDOM).round().astype(int)]
     run = {
         str(number): {
             pool.ids[place]: float(size - rank)
             for rank, place in enumerate(random.choice(len(pool), size, replace=False).tolist())
         }
-        for number in range(RANDOM)
+        for number, size in enumerate(sizes.tolist())
     }
     return float(awrf(ranks_of_run(run, {query: {} for query in run}, pool), EXPOSED).mean())
 

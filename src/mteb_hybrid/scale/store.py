@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.leftovers import is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
@@ -64,8 +65,8 @@ class Shard:
             metadata = table.schema.metadata or {}
             found = _checksum(texts, vectors).encode()
         except (pa.ArrowException, KeyError, IndexError, ValueError, OSError) as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
-                raise
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # it could not be read, and may be whole
             raise self._damaged(str(error).splitlines()[0]) from None
         if metadata.get(CHECKSUM) != found:
             raise self._damaged("its checksum is not that of its content")
@@ -197,7 +198,12 @@ class EmbeddingStore:
                     f"{about}: format {found}; this version of mteb-hybrid reads {FORMAT}. Use the "
                     "version that wrote it, or another folder"
                 )
-        elif self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+        elif self.folder.exists() and (
+            not self.folder.is_dir()
+            or (
+                not all(map(is_unfinished, self.folder.iterdir())) and not about.is_file()
+            )  # another process has made it just now
+        ):
             raise StoreError(
                 f"{self.folder}: is no embedding store (it has no {ABOUT}); name another folder"
             )
@@ -228,14 +234,17 @@ class EmbeddingStore:
             write_json(space.folder / SPACE, said)
         return space.keep
 
-    def damaged(self) -> Iterator[tuple[Path, str]]:
-        """The files of shards that cannot be used, and why; reads everything."""
+    def damaged(self) -> Iterator[tuple[Path, Exception]]:
+        """The files of shards that cannot be used, and why; reads everything.
+
+        A `StoreError` is damage; an `OSError` tells that a file could not be read.
+        """
         for space in self.spaces:
             for shard in space.shards:
                 try:
                     shard.read()
                 except (StoreError, OSError) as error:
-                    yield shard.file, str(error)
+                    yield shard.file, error
 
 
 def opened(folder: Path) -> EmbeddingStore:

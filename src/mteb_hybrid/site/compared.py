@@ -31,9 +31,14 @@ def compared(
         try:
             rows += _compared(collection, first, second, setting)
         except CompareError as error:
-            said = visible(str(error).replace("\n  ", " ").replace("\n", ". "))
-            refused.append(f"{collection}, {setting}: {second.label} and {first.label}: {said}")
+            why = visible(str(error).replace("\n  ", " ").replace("\n", ". "))
+            refused.append(f"{said(collection, setting, first, second)}{why}")
     return rows, refused
+
+
+def said(collection: str, setting: Setting, first: ModelSummary, second: ModelSummary) -> str:
+    """How it begins to be said that two models could not be compared."""
+    return f"{collection}, {setting}: {second.label} and {first.label}: "
 
 
 def _compared(

@@ -18,7 +18,7 @@ from mteb_hybrid.results.summary import (
 )
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.site import describe
-from mteb_hybrid.site.compared import compared
+from mteb_hybrid.site.compared import compared, said
 from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model, Site, Value
 
 BY_SUBSET = ("map", "rank_distance", "same_language_lift_at_10")
@@ -33,13 +33,18 @@ Report = Callable[[Summary, Key], None]
 
 @dataclass
 class Found:
-    """What results add to a site."""
+    """What results add to a site.
+
+    Attributes:
+        tried: How refusals begin of what was compared now, or was refused.
+    """
 
     collections: dict[str, Collection] = field(default_factory=dict)
     models: dict[Key, Model] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)
     comparisons: list[Compared] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
 
 
 def gather(files: list[ResultFile], report: Report) -> Found:
@@ -73,6 +78,8 @@ def gather(files: list[ResultFile], report: Report) -> Found:
                 rows, refused = compared(name, baselines[name], model)
                 found.comparisons += rows
                 found.refused += refused
+                both = set(baselines[name].evaluations) & set(model.evaluations)
+                found.tried |= {said(name, of, baselines[name], model) for of in both}
             elif model.queries:
                 baselines[name] = model
             report(_alone(collection, summary), key)
@@ -103,7 +110,9 @@ def merged(old: Site, found: Found) -> Site:
         models=[models[key] for key in sorted(models)],
         evaluations=sorted(place.values(), key=lambda e: (e.collection, e.key, e.setting)),
         comparisons=[tests[key] for key in sorted(tests)],
-        refused=sorted({*old.refused, *found.refused}),
+        refused=sorted(
+            {*(x for x in old.refused if not x.startswith(tuple(found.tried))), *found.refused}
+        ),
     )
 
 

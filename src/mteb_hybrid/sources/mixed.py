@@ -223,18 +223,27 @@ def _judged(
 ) -> pl.DataFrame:
     """Columns topic, passage and relevance: each topic and passage once."""
     topics = set(queries["topic"])
-    of_id = dict(queries.select("id", "topic").iter_rows())
+    of_id: dict[str, set[str]] = {}
+    for id_, topic in queries.select("id", "topic").iter_rows():
+        of_id.setdefault(id_, set()).add(topic)
     worded = dict(passages.select("id", pl.col("text") != "").iter_rows())
     found: dict[tuple[str, str], int] = {}
     for entry in source.qrels:
         file = locate_file(card, entry)
         for query, judged in read_qrels(file).items():
-            topic = query if query in topics else of_id.get(query)
-            if query in topics and of_id.get(query, query) != query:
+            meant = of_id.get(query, set())
+            if query in topics and (others := meant - {query}):
                 raise DataError(
                     f"{file}: {query!r} is a topic, and the id of a query of the topic "
-                    f"{of_id[query]!r}; expected ids that tell them apart. Correct them."
+                    f"{min(others)!r}; expected ids that tell them apart. Correct them."
                 )
+            if len(meant) > 1:
+                raise DataError(
+                    f"{file}: {query!r} is the id of queries of the topics "
+                    f"{', '.join(sorted(meant))}; expected the topic that is judged, or an id that "
+                    "tells it. Correct it."
+                )
+            topic = query if query in topics else next(iter(meant), None)
             for passage, relevance in judged.items():
                 if topic is None or passage not in worded:
                     what, missing = ("query", query) if topic is None else ("passage", passage)
