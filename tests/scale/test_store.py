@@ -95,6 +95,22 @@ def test_a_model_that_answers_otherwise_has_its_own(store):
     assert keeper(store, vectors=probed)(("a",), lambda: np.ones((1, 2), np.float32)).sum() == 2
 
 
+def test_tensors_and_arrays_are_kept_apart(store):
+    rows = np.ones((1, 2), np.float32)
+    keeper(store)(("a",), lambda: rows)
+    as_tensor = keeper(store, vectors=torch.ones(1, 2))
+    assert isinstance(as_tensor(("a",), lambda: torch.zeros(1, 2)), torch.Tensor)
+
+
+def test_what_is_pruned_in_a_run_is_seen_again(store):
+    keep = keeper(store)
+    keep(("a",), lambda: np.ones((1, 2), np.float32))
+    pruned = CliRunner().invoke(app, ["store", "prune", str(store), "--model", ABOUT["model"]])
+    assert pruned.exit_code == 0
+    keep(("b",), lambda: np.ones((1, 2), np.float32))
+    assert [len(space.shards) for space in opened(store).spaces] == [1]
+
+
 def damage(file, at):
     content = bytearray(file.read_bytes())
     content[at] ^= 1

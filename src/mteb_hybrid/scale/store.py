@@ -223,16 +223,25 @@ class EmbeddingStore:
             probe: Texts.
             vectors: Their vectors, encoded now, shape (texts, D).
         """
-        rows = np.ascontiguousarray(vectors.numpy() if hasattr(vectors, "detach") else vectors)
-        said = about | {"dtype": rows.dtype.name, "dimensions": rows.shape[1]}
+        tensor = hasattr(vectors, "detach")
+        rows = np.ascontiguousarray(vectors.numpy() if tensor else vectors)
+        said = {**about, "dtype": rows.dtype.name, "dimensions": rows.shape[1], "tensor": tensor}
         digest = hashlib.sha256(json.dumps([said, list(probe)], sort_keys=True).encode())
         digest.update(rows.tobytes())
         space = Space(self.folder / digest.hexdigest()[:24])
+        self._begin(space, said)
+
+        def keep(texts: tuple[str, ...], encode: Callable[[], Vectors]) -> Vectors:
+            self._begin(space, said)  # again, where it was pruned meanwhile
+            return space.keep(texts, encode)
+
+        return keep
+
+    def _begin(self, space: Space, said: dict[str, Any]) -> None:
         if not (space.folder / SPACE).is_file():
             if not (self.folder / ABOUT).is_file():
                 write_json(self.folder / ABOUT, {"format": FORMAT})
             write_json(space.folder / SPACE, said)
-        return space.keep
 
     def damaged(self) -> Iterator[tuple[Path, Exception]]:
         """The files of shards that cannot be used, and why; reads everything.
