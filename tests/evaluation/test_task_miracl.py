@@ -207,7 +207,8 @@ def test_the_shipped_card_from_files_to_the_table(tmp_path, monkeypatch, encoder
     (row,) = result_rows([results])
     alone, crosslingual, pooled, distance = row.cells
     assert (alone.subsets, pooled.subsets, crosslingual, distance) == (18, 18, None, None)
-    loss, lift, unjudged = row.further
+    *ndcg, loss, lift, unjudged = row.further
+    assert ndcg == [None] * 3  # of collections that are judged across languages
     assert loss.value == pytest.approx(alone.value - pooled.value) and loss.value > 0
     assert -1 <= lift.value <= 17 and 0.5 < unjudged.value <= 1
     shown = render([row])
