@@ -135,8 +135,9 @@ def test_texts_that_stand_in_two_languages(tmp_path, built):
             probe(HashEncoder(), corpus, "projection", 2, resamples=100, seed=seed)
         except ProbeError as error:
             said.append(str(error))
-    assert said
-    assert all("all passages in de, en have texts that it is fitted on" in one for one in said)
+    whole = "all passages in de, en have texts that it is fitted on"
+    assert any(whole in one for one in said)
+    assert all(whole in one or "--repair projection leaves" in one for one in said)
 
 
 def test_more_neighbours_than_a_repair_leaves(built):

@@ -26,7 +26,7 @@ from mteb_hybrid.retrieval.embeddings import TextVectors
 from mteb_hybrid.scale.store import EmbeddingStore, StoreError, opened
 from mteb_hybrid.sources import load_collection
 
-KILLS = 50 if os.environ.get("MTEB_HYBRID_SOAK") else 2
+KILLS = 50 if os.environ.get("MTEB_HYBRID_SOAK") else 1
 ABOUT = {"model": "a/model", "revision": "1", "prompt_type": "query", "options": "", "says": ""}
 PROBE = ["probe"]
 
