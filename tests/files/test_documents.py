@@ -21,6 +21,8 @@ VALUES = st.recursive(
     max_leaves=40,
 )
 MILLION = 10**6  # bytes, or so
+# Seconds of CPU. A megabyte takes less than one; work that is quadratic in it, hours.
+HANGS = 60
 
 
 @given(VALUES)
@@ -90,7 +92,7 @@ def test_hostile_json(raw):
     else:
         with pytest.raises(ValueError):
             parse_json(raw)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < HANGS
 
 
 CARD = r"""# [[[[[
@@ -136,4 +138,4 @@ def test_hostile_toml(tmp_path, text, said):
     start = time.process_time()
     with pytest.raises(DataError, match=rf"a\.toml: not a TOML file in UTF-8.*{said}|{said}"):
         read_toml(file)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < HANGS
