@@ -239,10 +239,12 @@ def test_a_model_for_each_language_is_compared_on_its_languages(tmp_path):
     assert one(tmp_path, claim, conditions=conditions).effect.seeds == (1, 2)
 
 
+@pytest.mark.parametrize("condition", ["alpha 0.5", "repaired"])
 @pytest.mark.parametrize(("values", "verdict"), [(["seen"], "confirmed"), (["unseen"], None)])
-def test_seen_are_the_languages_of_the_recipe(store, values, verdict):
-    """All of en, de and ru but ru are among those of MLQA-R."""
-    found = one(store, HYBRID | {"by": "seen", "values": values})
+def test_seen_are_the_languages_of_the_recipe(store, values, verdict, condition):
+    """All of en, de and ru but ru are among those of MLQA-R; whichever two are compared."""
+    claim = HYBRID | {"by": "seen", "values": values, "condition": condition}
+    found = one(store, claim | {"than": "untrained"})
     assert set(found.effect.languages) == ({"en", "de"} if values == ["seen"] else {"ru"})
     assert verdict in (None, found.verdict)
 

@@ -163,8 +163,7 @@ def _languages(evidence: Evidence, claim: Claim, start: str, test: Tested) -> li
     """Query languages of a test that a claim is about."""
     if claim.by is None:
         return test.query_languages
-    trials = [*evidence.of(start, claim.condition), *evidence.of(start, claim.than)]
-    traits = test.traits(claim.by, evidence.trained_on(trials))
+    traits = test.traits(claim.by, evidence.trained_on(start))
     return [code for code, trait in traits.items() if trait in claim.values]
 
 

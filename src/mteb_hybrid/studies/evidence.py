@@ -152,8 +152,12 @@ class Evidence:
                 frames.append(found)
         return pl.concat(frames).with_columns(pl.col("value").fill_null(float("nan")))
 
-    def trained_on(self, trials: Sequence[Trial]) -> list[str]:
-        """Codes of the languages in the recipes of some trials."""
+    def trained_on(self, start: str) -> list[str]:
+        """Codes of the languages that any condition trains a starting model on.
+
+        One set for tables and claims, so that a language is seen or unseen in all of a report.
+        """
+        trials = (trial for trial in self.trials if trial.start == start)
         codes = (run.recipe.languages.values() for trial in trials for run in trial.runs)
         return list(dict.fromkeys(code for found in codes for code in found))
 

@@ -157,7 +157,7 @@ def _parts(
     """Query languages of a collection's tests by value of a property, in order; None for all."""
     if by is None:
         return {"": None}
-    seen = evidence.trained_on([trial for trial in evidence.trials if trial.start == start])
+    seen = evidence.trained_on(start)
     found: dict[str, list[str]] = {}
     for test in tests:
         for code, trait in test.traits(by, seen).items():
