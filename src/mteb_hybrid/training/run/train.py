@@ -33,6 +33,7 @@ from mteb_hybrid.training.run.interpolation import interpolate, trained_paramete
 from mteb_hybrid.training.run.log import RunLog
 from mteb_hybrid.training.run.loss import check_vectors, make_loss
 from mteb_hybrid.training.run.meta import model_meta
+from mteb_hybrid.training.run.padding import trim_padding
 from mteb_hybrid.training.run.patience import Patience
 from mteb_hybrid.training.run.precision import device, shared_precision
 from mteb_hybrid.training.run.trainer import RunTrainer
@@ -101,6 +102,8 @@ def _train(
     set_seed(recipe.training.seed)
     model = load_model(recipe)
     check_vectors(recipe, data, model)
+    if model.device.type == "cpu":
+        trim_padding(model)
     # A resumed run has the same, since it loads the checkpoint only later.
     start = trained_parameters(model) if recipe.training.interpolate < 1 else {}
     evaluator = make_evaluator(recipe)
