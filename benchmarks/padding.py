@@ -1,4 +1,4 @@
-"""CPU seconds of a training step on a processor: batches padded whole, and in parts of like length."""
+"""CPU seconds of a training step on a processor: batches padded whole, and in like parts."""
 
 import argparse
 import time
