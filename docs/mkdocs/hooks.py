@@ -6,6 +6,9 @@ A page names it in a comment on a line of its own:
 * ``<!-- include: README.md#export -->``: one of its ``##`` sections, without the heading, or with
   ``README.md#`` what stands above the first;
 * ``<!-- generated: KIND ARGUMENT -->``: what a function of `GENERATED` writes.
+
+A line below it that begins with ``*Made when the site is built`` tells those who read the file; it
+is left out.
 """
 
 import posixpath
@@ -22,7 +25,10 @@ from house import house
 from markdown.extensions.toc import slugify
 
 ROOT = Path(__file__).parents[2]
-DIRECTIVE = re.compile(r"^<!-- (include|generated): (\S+)(?: (\S+))? -->$", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^<!-- (include|generated): (\S+)(?: (\S+))? -->(?:\n\*Made when the site is built.*)?$",
+    re.MULTILINE,
+)
 RELATIVE_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 # Where files that are read on their own, beside docs/, stand on the site.

@@ -93,6 +93,15 @@ def test_bad_links_are_noticed(tmp_path, caplog):
         assert fault in warned
 
 
+def test_a_page_says_what_only_the_site_has_and_the_site_does_not(pages):
+    for file in sorted((ROOT / "docs").rglob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        assert text.strip(), file
+        if re.search("^<!-- (include|generated): (?!figure)", text, re.MULTILINE):
+            assert "-->\n*Made when the site is built" in text, file
+    assert [place for place, page in pages.items() if "Made when the site" in page.text] == []
+
+
 def test_every_measure_is_explained(pages):
     for measure in MEASURES:
         (page,) = [
