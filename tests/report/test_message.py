@@ -89,7 +89,7 @@ def test_marks_are_explained_where_they_occur(made, mlqa):
     sample = summarised(made.folder)["sample (not a benchmark)"]
     assert first_table.headline(sample).caption == "sample (not a benchmark): means over subsets."
     caption = first_table.headline(mlqa).caption
-    for mark in ("(4/11)", "[top k]", "[other data]"):
+    for mark in ("(k/m)", "[top k]", "[other data]"):
         assert mark in caption
     assert "[x% of queries]" not in caption
 

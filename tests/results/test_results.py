@@ -90,6 +90,12 @@ def test_bad_results(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ResultError, match=r"no results of our tasks.*mteb run"):
         load_results([tmp_path / "empty"])
+    content["task_name"] = "Ours\u202eMultilingualRetrieval"
+    (tmp_path / "empty" / "OursMultilingualRetrieval.json").write_text(json.dumps(content))
+    said = r"found Ours\S+MultilingualRetrieval, of which no card is known.*let MTEB_HYBRID_TASKS"
+    with pytest.raises(ResultError, match=said) as caught:
+        load_results([tmp_path / "empty"])
+    assert "\u202e" not in str(caught.value)
 
 
 def test_values_per_query_of_one_model_in_two_folders(tmp_path):

@@ -102,7 +102,7 @@ def _marks(cells: list[Cell | None]) -> str:
     """What the marks behind values mean; of those that occur."""
     there = [cell for cell in cells if cell]
     said = (
-        ("(4/11): over 4 of 11 subsets only.", any(not cell.is_whole for cell in there)),
+        ("(k/m): over k of m subsets only.", any(not cell.is_whole for cell in there)),
         ("[top k]: from rankings cut at k.", any(cell.truncated_at is not None for cell in there)),
         (
             "[x% of queries]: the others have no value.",

@@ -8,6 +8,7 @@ from typing import Any
 
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.files.lines import TextError, json_file
+from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.files.safe_text import visible
 
 META = "model_meta.json"
@@ -76,16 +77,28 @@ def read_result_files(paths: Iterable[Path]) -> list[ResultFile]:
     """
     given = list(paths)
     tasks = tasks_by_name()
-    found = []
+    found, others = [], set[str]()
     for file, named in dict(_files(given)).items():
         content = _content(file, named or file.stem in tasks)
-        if content and content.get("task_name") in tasks:
+        if not content:
+            continue
+        if content.get("task_name") in tasks:
             found.append(ResultFile(file, evaluated_model(file.parent), content))
+        else:
+            others.add(visible(str(content.get("task_name"))))
     if not found:
+        unknown = sorted(others)
         raise ResultError(
-            f"no results of our tasks below {', '.join(map(str, given))}; expected MTEB result "
-            "files such as results/MODEL/REVISION/XQuADRMultilingualRetrieval.json. Make them "
-            "with `mteb run` or `mteb-hybrid run`."
+            f"no results of our tasks below {', '.join(map(str, given))}; "
+            + (
+                f"found {', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}, of which no "
+                f"card is known. If the collection is your own, let {TASKS_VARIABLE} name the "
+                "folder of its card."
+                if unknown
+                else "expected MTEB result files such as "
+                "results/MODEL/REVISION/XQuADRMultilingualRetrieval.json. Make them with "
+                "`mteb run` or `mteb-hybrid run`."
+            )
         )
     return found
 

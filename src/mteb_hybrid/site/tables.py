@@ -177,7 +177,7 @@ def numbers(row: Mapping[Setting, Evaluated], collection: Collection) -> Sheet:
         if any(cell.text != NONE for cell in cells):
             rows.append([Entry(about.title), Entry(about.better[0]), *cells])
     return Sheet(
-        caption=f"{collection.title}: means over subsets. (4/11): over 4 of 11 subsets only. "
+        caption=f"{collection.title}: means over subsets. (k/m): over k of m subsets only. "
         "[top k]: from rankings cut at k. [other data]: on another revision of the data than they "
         "have now. Below: 95% bootstrap intervals over questions.",
         head=[("Measure", TEXT), ("Better", TEXT), *((SHORT[s], NUMBER) for s in there)],
