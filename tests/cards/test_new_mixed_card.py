@@ -130,6 +130,11 @@ def test_a_corpus_in_one_language_has_no_pool_of_all(folder):
         ({"qrels": "x 0 en0 1\n"}, [], "there is no query 'x'"),
         ({"qrels": "q 0 en0 0\n"}, [], "no judgment above 0"),
         ({"corpus": ""}, [], "corpus.jsonl"),
+        (
+            {"corpus": corpus("en", language=1), "queries": QUERIES[:1], "qrels": "q 0 en0 1\n"},
+            [],
+            "my mix/corpus.jsonl: passages and queries are all in en; a collection judged across",
+        ),
         ({}, ["--file-language", "corpus.jsonl"], "expected a file and its language"),
         ({}, ["--file-language", "other=de"], "it is no file of texts"),
         ({}, ["--code", "zh=zho-Hans"], "no text in 'zh'"),

@@ -100,6 +100,11 @@ def write_mixed_card(
     try:
         table, languages = _detected(mixed, told) if mixed.detect else ("", None)
         codes = _codes(mixed, about.codes, languages)
+        if len(codes) < 2:
+            raise CardError(
+                f"{first}: passages and queries are all in {', '.join(codes)}; a collection judged "
+                "across languages needs two. Add texts in another language"
+            )
         empty: list[str] = []
 
         def text() -> str:
