@@ -10,6 +10,7 @@ import typer
 
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
+from mteb_hybrid.files.command_line import publishable
 from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.files.safe_text import line
 
@@ -128,7 +129,7 @@ def _report(summary: "Summary", file: Path) -> str:
     from mteb_hybrid.repair.offline import RECORD
     from mteb_hybrid.repair.record import record_in
 
-    command = shlex.join(["mteb-hybrid", "demo", "--output-folder", str(file.parent)])
+    command = publishable(["mteb-hybrid", "demo", "--output-folder", str(file.parent)])
     write_report(summary, file, repairs=[record_in(RECORD)], command=command)
     return str(file)
 
