@@ -119,15 +119,17 @@ def pairs(collection: CollectionSummary, model: ModelSummary) -> Figure:
 @styled
 def transfer_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map of the map of every query language and passage language."""
-    unit = "map, one passage language at a time"
+    unit = "map of each pair (darker is better)"
     return _heat_map(model.transfer, collection, unit, list(collection.query_languages))
 
 
 @styled
 def gold_language_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map H: map in the pool of all languages, with the answer in one language left."""
-    unit, asked = "map in the pool, one answer left", list(collection.card.languages)
-    return _heat_map(model.gold_language, collection, unit, asked)
+    unit, asked = "map in the pool (darker is better)", list(collection.card.languages)
+    return _heat_map(
+        model.gold_language, collection, unit, asked, across="language of the only answer left"
+    )
 
 
 @styled
@@ -176,7 +178,13 @@ def _directions(
     return kept, {k: row[there] for k, row in values.items() if not np.isnan(row).all()}
 
 
-def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: list[str]) -> Figure:
+def _heat_map(
+    matrix: Floats,
+    collection: CollectionSummary,
+    unit: str,
+    asked: list[str],
+    across: str = "passage language",
+) -> Figure:
     languages = list(collection.card.languages)
     numbered = len(languages) <= NUMBERED
     width = WIDTH if numbered else max(WIDTH, 0.6 + 0.22 * len(languages))
@@ -192,7 +200,7 @@ def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: l
     axes.invert_yaxis()
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("passage language")
+    axes.set_xlabel(across)
     axes.set_ylabel("query language")
     for (row, column), value in np.ndenumerate(matrix) if numbered else ():
         missing = np.isnan(value)
