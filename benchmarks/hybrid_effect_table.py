@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
 from mteb_hybrid.report import load_results
@@ -20,6 +21,13 @@ ORDER = (
     "untrained", "shuffle", "x-x", "x-y", "hybrid", "hybrid+projection", "hybrid-0.7",
     "hybrid-0.7+projection",
 )  # fmt: skip
+NAMES = {
+    "shuffle": "plain shuffle",
+    "x-x": "X-X: each batch in one language",
+    "x-y": "X-Y: questions and passages differ",
+    "hybrid": "hybrid: some X-X, some X-Y",
+}
+"""What a picture calls them."""
 COLUMNS = (
     ("Mo. map", Setting.MONOLINGUAL, "map", 4),
     ("Cr. map", Setting.CROSSLINGUAL, "map", 4),
@@ -75,25 +83,39 @@ def table(results, collection, languages):
     return "\n".join(lines)
 
 
-def picture(results, collection, file):
-    """Every seed as a point: the pool's map against the rank distance."""
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "hybrid-effect"
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+def points_of(results, collection):
+    """The pool's map and the rank distance of every seed, by method."""
     codes = list(results.collections[collection].languages)
-    markers = dict(zip(ORDER, "oXsD*P^v", strict=True))
-    for method, labels in runs_by_method(results, collection).items():
-        points = [
+    return {
+        method: [
             [part(results, collection, label, Setting.MULTILINGUAL, m, codes) for label in labels]
             for m in ("map", "rank_distance")
         ]
-        axes.scatter(*points, label=method, marker=markers[method], s=60, alpha=0.8)
+        for method, labels in runs_by_method(results, collection).items()
+    }
+
+
+def picture(points, file):
+    """Every seed as a point: the pool's map against the rank distance."""
+    mpl.use("svg")
+    mpl.rcParams["svg.fonttype"] = "none"
+    mpl.rcParams["svg.hashsalt"] = "hybrid-effect"
+    from matplotlib import pyplot as plt
+
+    # As wide as a telephone, which then shows it at its size.
+    figure, axes = plt.subplots(figsize=(4.4, 4.2), layout="constrained")
+    markers = dict(zip(ORDER, "oXsD*P^v", strict=True))
+    for method, values in points.items():
+        axes.scatter(
+            *values, label=NAMES.get(method, method), marker=markers[method], s=60, alpha=0.8
+        )
     axes.set_xlabel("map in the pool of all languages (higher is better)")
     axes.set_ylabel("rank distance (lower is better)")
     axes.set_yscale("log")
-    axes.legend()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    figure.legend(loc="outside upper left", frameon=False)
     axes.grid(alpha=0.3)
     figure.savefig(file, metadata={"Date": None})
 
@@ -118,7 +140,7 @@ def main() -> None:
         if languages:
             print(f"\n{title}\n\n{table(results, options.collection, languages)}")
     if options.picture:
-        picture(results, options.collection, options.picture)
+        picture(points_of(results, options.collection), options.picture)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The command line as a user meets it."""
 
 import contextlib
+import errno
+import os
 import re
 import shlex
 import signal
@@ -17,6 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.commands.main import main
 from mteb_hybrid.commands.new_task import SampleCreation
 from mteb_hybrid.commands.options import OverwriteStrategy
 from mteb_hybrid.commands.repair import Method
@@ -347,6 +350,32 @@ def test_a_full_disk_is_one_sentence_with_the_path_and_nothing_is_left(runs, tmp
     assert done.returncode == 1
     assert done.stderr == f"mteb-hybrid: {target}: File too large\n"
     assert not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "change its permissions or its owner"),
+        (errno.EROFS, "a place on another file system"),
+        (errno.ENOSPC, "make room there"),
+        (errno.ENOENT, "No such file or directory\n"),
+    ],
+)
+def test_what_the_system_refuses_is_said_with_the_place_and_a_remedy(
+    number, remedy, monkeypatch, capsys
+):
+    def refuse(*files):
+        raise OSError(number, os.strerror(number), *files)
+
+    monkeypatch.setattr("mteb_hybrid.commands.app.app", lambda: refuse("/some/file"))
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith("mteb-hybrid: /some/file: ") and remedy in said
+    monkeypatch.setattr("mteb_hybrid.commands.app.app", refuse)
+    with pytest.raises(SystemExit):
+        main()
+    assert "; with MTEB_HYBRID_TRACEBACK=1 you see where" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(runs, tmp_path):

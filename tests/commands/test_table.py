@@ -39,10 +39,10 @@ def test_it_follows_a_run_to_its_end(run, tmp_path):
         write(TASKS[2]),
     )
     assert done.exit_code == 0, done.exception
-    shown = [line for line in done.output.splitlines() if line.startswith("waiting")] + [
+    shown = [line for line in done.output.splitlines() if line.startswith("Waiting")] + [
         line for line in done.output.splitlines() if line.endswith(("to come", "complete"))
     ]
-    assert shown[0].startswith("waiting: ")
+    assert shown[0].startswith("Waiting for results: no results of our tasks below")
     assert shown[-4:] == [
         *("49 subsets to come", "9 subsets to come", "7 subsets to come", "complete")
     ]
@@ -55,7 +55,21 @@ def test_ctrl_c_ends_it_without_a_fault(run):
         raise KeyboardInterrupt
 
     done = run(interrupt)
-    assert done.exit_code == 0 and done.output.startswith("waiting: ")
+    assert done.exit_code == 0 and done.output.startswith("Waiting for results: ")
+
+
+def test_it_says_once_which_folder_it_waits_for(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    left = iter([0, 0, 1])
+
+    def pause(seconds):
+        if next(left):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.time, "sleep", pause)
+    done = CliRunner().invoke(app, ["table", "none", "--watch"])
+    said = "Waiting for results: there is no none yet (Ctrl-C ends it)\n"
+    assert (done.exit_code, done.output) == (0, said)
 
 
 def test_it_shows_text_alone(tmp_path):

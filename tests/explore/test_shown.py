@@ -40,14 +40,9 @@ def test_a_model_without_first_passages_is_left_out_and_said(copy):
     (said,) = found.lacking
     assert f"has no {TASK}.top" in said
     assert f"`mteb-hybrid run -m test/leaning {TASK} --overwrite-strategy always`" in said
-    shutil.rmtree(folder_of(copy, "test__hash") / f"{TASK}.top")
-    with pytest.raises(ExploreError, match=r"test/hash: left out.*test/leaning: left out"):
-        shown(load_results(copy))
-
-
-def test_without_values_per_query(copy):
+    # Nor is one without values per query: of these there is nothing to sort by.
     shutil.rmtree(folder_of(copy, "test__hash") / f"{TASK}.per_query")
-    with pytest.raises(PerQueryError, match="no per-query values"):
+    with pytest.raises(ExploreError, match=r"test/hash: left out.*test/leaning: left out"):
         shown(load_results(copy))
 
 
@@ -58,6 +53,13 @@ def test_damaged_first_passages(copy):
     file.write_bytes(raw)
     with pytest.raises(PerQueryError, match=r"en-multi.parquet: damaged"):
         shown(load_results(copy))
+
+
+def test_a_model_without_values_per_query_is_left_out_and_said(copy):
+    shutil.rmtree(folder_of(copy, "test__hash") / f"{TASK}.per_query")
+    found = shown(load_results(copy), "sample")
+    assert list(found.queries) == ["test/leaning"]
+    assert f"has no {TASK}.per_query, which `mteb-hybrid run` keeps" in found.lacking[0]
 
 
 def test_different_collections_and_revisions(copy):

@@ -6,10 +6,12 @@ from pathlib import Path
 import huggingface_hub
 import mteb
 
+from conftest import write_mixed_card
 from export.conftest import files
 from export.proposals import DATASET, export_card, ruff
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.export.hub import export_hub
+from mteb_hybrid.export.upstream.text import WHY_OPEN, WHY_POOLS, Proposal, pull_request
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources import load_collection
 
@@ -28,6 +30,28 @@ def test_pull_requests_are_short_and_hold_the_statistics(published, tmp_path):
     export_card(task_cards()["XQuADR"], tmp_path / "alone", [Setting.MONOLINGUAL])
     text = (tmp_path / "alone" / "PR.md").read_text(encoding="utf-8")
     assert "Adds XQuAD-R: 1 task," in text and "- [x]" not in text
+
+
+def test_a_pool_that_is_judged_across_languages_is_proposed_as_one(tmp_path):
+    rows = {
+        "corpus/de.jsonl": '{"id": "d", "text": "Ein Text"}',
+        "corpus/en.jsonl": '{"id": "e", "text": "A text"}',
+    }
+    rows |= {"queries.jsonl": "", "qrels.tsv": ""}
+    card = write_mixed_card(tmp_path, rows, ("de", "en"), source='language = "language"')
+    split = {
+        "hf_subset_descriptive_stats": {"en-multi": {"num_queries": 1, "num_documents": 2}},
+        "relevant_docs_statistics": dict.fromkeys(
+            ("average_relevant_docs_per_query", "max_relevant_docs_per_query"), 1
+        ),
+        **{
+            f"{kind}_text_statistics": {"average_text_length": 6}
+            for kind in ("queries", "documents")
+        },
+    }
+    tasks = {"MixedMultilingualRetrieval": (Setting.MULTILINGUAL, {"test": split})}
+    proposed = pull_request(Proposal(card, tasks, "mixed", "org/mixed", "c" * 40))
+    assert WHY_POOLS in proposed and WHY_OPEN not in proposed
 
 
 def test_the_lines_for_mteb_s_init(published, tmp_path):

@@ -261,7 +261,7 @@ def test_no_room_is_told_in_one_way_whichever_library_writes(target, writer, mon
     assert failed.value.errno in UNNAMED and failed.value.filename == str(target)
     assert _sentence(failed.value) in (
         f"{target}: File too large",
-        f"{target}: No space left on device",
+        f"{target}: No space left on device; make room there, or name a place on another disk",
     )
     assert not list(target.parent.iterdir())
 

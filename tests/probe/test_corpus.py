@@ -38,6 +38,18 @@ def test_what_is_read(tmp_path):
     assert found.pool.languages == ("de", "en")
 
 
+def test_ids_and_languages_may_stand_where_tasks_new_takes_them(tmp_path):
+    def other(rows):
+        for number, row in enumerate(rows):
+            rest = {key: row[key] for key in row if key not in ("_id", "language")}
+            yield {"id": number, "metadata": {"language": row["language"]}, **rest}
+
+    found, plain = read(tmp_path, list(other(PASSAGES)), list(other(QUERIES))), read(tmp_path)
+    assert found.passages["id"].to_list() == ["0", "1", "2"]
+    for table, same in ((found.passages, plain.passages), (found.queries, plain.queries)):
+        assert table.select("text", "language").equals(same.select("text", "language"))
+
+
 def test_passages_without_words_are_left_out(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         found = read(tmp_path, [*PASSAGES, {"_id": "d", "text": " ", "language": "fr"}])
@@ -54,9 +66,9 @@ def changed(rows, number, **fields):
     [
         ({"language": ""}, "corpus.jsonl:2: no 'language'; expected its code, such as de"),
         ({"language": None}, "corpus.jsonl:2: no 'language'"),
-        ({"text": 5}, "corpus.jsonl:2: key 'text': Input should be a valid string; expected"),
-        ({"_id": ""}, "corpus.jsonl:2: key '_id'"),
-        ({"_id": "a"}, "corpus.jsonl:2: repeats the _id 'a' of .*corpus.jsonl:1; expected"),
+        ({"text": 5}, "corpus.jsonl:2: key 'text': found '5'; expected an object with"),
+        ({"_id": ""}, "corpus.jsonl:2: the id is ''; expected an object"),
+        ({"_id": "a"}, "corpus.jsonl:2: repeats the id 'a' of .*corpus.jsonl:1; expected"),
         ({"language": "en"}, r"corpus.jsonl: 3 passages in 1 language\(s\) \(en\); bias"),
     ],
 )
@@ -68,11 +80,11 @@ def test_passages_that_cannot_be_read(tmp_path, fields, said):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"text": " "}, "queries.jsonl:3: the query '7' is empty; expected words to search for"),
+        ({"text": " "}, "queries.jsonl:3: the query '7' is empty. Remove the line"),
         ({"language": " "}, "queries.jsonl:3: no 'language'"),
         ({"group": 7}, "queries.jsonl:3: a second query of the group '7' in en, after .*:1"),
-        ({"group": [7]}, "queries.jsonl:3: key 'group"),
-        ({"_id": "1"}, "queries.jsonl:3: repeats the _id '1'"),
+        ({"group": [7]}, "queries.jsonl:3: key 'group': found"),
+        ({"_id": "1"}, "queries.jsonl:3: repeats the id '1'"),
     ],
 )
 def test_queries_that_cannot_be_read(tmp_path, fields, said):

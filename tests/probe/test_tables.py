@@ -1,6 +1,7 @@
 """What is shown of many languages, and in words."""
 
 import re
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -53,6 +54,18 @@ def test_narrow_terminals_get_every_number(many):
     assert max(map(len, narrow.split("\n"))) <= 60
     digits = [len(re.findall(r"\d", text)) for text in (wide, narrow)]
     assert digits[0] == digits[1], "folded, not cut"
+
+
+def test_where_all_languages_are_alike_none_is_the_most_or_the_least(many):
+    figures = many.figures.with_columns(
+        value=pl.when(pl.col("measure").str.contains("lift")).then(1.0).otherwise("value")
+    )
+    said = words(replace(many, figures=figures))
+    assert said[0].endswith(", for queries in every language.")
+    assert said[1] == (
+        "Over queries in all languages, passages in every language are met 1.00 times as often as "
+        "in the corpus."
+    )
 
 
 def test_words_tell_a_preference_from_chance(built):

@@ -16,6 +16,22 @@ def tatoeba(tmp_path_factory):
     return collection
 
 
+def test_how_to_read_them_is_said_once_for_all_models(made, tatoeba):
+    from mteb_hybrid.report.page import write_report
+    from mteb_hybrid.results.results import load_results
+    from mteb_hybrid.results.summary import summarise
+
+    file = made.folder.parent / "once.html"
+    write_report(summarise(load_results(sorted(made.folder.glob("org__*")))), file)
+    page = file.read_text(encoding="utf-8")
+    sections = page.count("<h3>Query language against passage language</h3>")
+    assert sections == 2 and page.count("Lowest:") >= 2 * sections
+    for words in matrices.HOW_TO_READ.values():
+        assert page.count(words.replace("'", "&#39;")) == sections
+    (model,) = tatoeba.models
+    assert matrices.how_to_read(matrices.pictures(tatoeba, model, "x", "y")) == []
+
+
 def test_pairs_with_one_language_are_no_matrix(tatoeba, made):
     (model,) = tatoeba.models
     assert matrices.hub_language(tatoeba) == "en"
@@ -43,8 +59,9 @@ def test_heat_maps_say_how_to_read_them(made):
     model = model_of(mlqa, "org/first")
     transfer, gold = matrices.pictures(mlqa, model, "mlqa-r", "1")
     place = np.unravel_index(np.nanargmin(model.transfer), model.transfer.shape)
-    assert "Down the diagonal they are the same." in transfer.about
+    first, second = matrices.how_to_read([transfer, gold])
+    assert "Down the diagonal they are the same." in first
     assert f"({model.transfer[place]:.2f}). Highest: " in transfer.about
-    assert "A model without bias has the same colour along a row." in gold.about
+    assert "A model without bias has the same colour along a row." in second
     assert transfer.numbers.is_matrix and transfer.wide == gold.wide == 0
     assert transfer.numbers.caption != gold.numbers.caption

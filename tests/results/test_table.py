@@ -51,6 +51,22 @@ def full(results, model, **kwargs):
     results(model, "MLQARMultilingualRetrieval", multi, **kwargs)
 
 
+def test_the_legend_explains_what_stands_there_and_nothing_else(results, tmp_path):
+    full(results, "org/whole")
+    said = legend(result_rows([tmp_path]))
+    assert all(word in said for word in ("Mo.:", "Mul.:", "Rank distance:"))
+    marks = ("(k/m):", "[top k]:", "[x% of queries]:")
+    assert not any(word in said for word in ("Cr.:", *marks))
+    cut = {"en-multi": {"map": 0.5, "truncated_at": 10.0}}
+    results("org/some", "MLQARMultilingualRetrieval", cut)
+    (alone,) = [row for row in result_rows([tmp_path]) if row.model == "org/some"]
+    said = legend([alone])
+    assert "(k/m): k of m subsets. [top k]: rankings cut at k." in said
+    assert not any(word in said for word in ("Mo.:", "Rank distance", "[x%"))
+    some = replace(alone.cells[2], measured_on=0.5)
+    assert "[x% of queries]:" in legend([replace(alone, cells=(None, None, some, None))])
+
+
 def test_means_over_all_subsets(results, tmp_path):
     full(results, "org/model")
     (row,) = result_rows([tmp_path])
@@ -144,7 +160,8 @@ def test_the_legend_says_what_values_mean_and_what_is_left_out(results):
     (row,) = result_rows([file])
     noted = replace(row, note="Left out: 3 rows.")
     said = legend([noted, row, noted])
-    assert "a distance of n - 1" in said and "(n - 1)(N + 1) / (n + 1)" in said
+    whole = legend([replace(row, cells=(*row.cells[:3], row.cells[0]))])
+    assert "a distance of n - 1" in whole and "(n - 1)(N + 1) / (n + 1)" in whole
     assert said.count(f"{row.collection}: Left out: 3 rows.") == 1
     assert "Left out" not in legend([row])
 

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,45 @@ PROBE = ["probe"]
 def keeper(folder, about=ABOUT, vectors=None):
     probed = np.ones((1, 2), np.float32) if vectors is None else vectors
     return EmbeddingStore(folder).keeper(about, PROBE, probed)
+
+
+@contextmanager
+def read_only(*folders):
+    """Takes from folders, and from this process, the right to write there."""
+    for folder in folders:
+        folder.chmod(0o555)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        for folder in folders:
+            folder.chmod(0o755)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users")
+def test_a_store_that_may_only_be_read_gives_what_it_has_and_says_what_to_do():
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are root's alone
+        Path(place).chmod(0o755)
+        folder = Path(place) / "store"
+        keep = keeper(folder)
+        kept = np.eye(2, dtype=np.float32)
+        keep(("a", "b"), lambda: kept)
+        with read_only(folder, *folder.glob("*/")):
+            assert np.array_equal(keeper(folder)(("a", "b"), never), kept)
+            for lacks in (
+                lambda: keep(("c",), never),
+                lambda: keeper(folder, ABOUT | {"model": "a/nother"}),
+            ):
+                with pytest.raises(
+                    StoreError, match=r"lacks vectors .* cannot be written to"
+                ) as no:
+                    lacks()
+                said = str(no.value)
+                assert said.startswith(f"{folder}: ") and "copy the folder" in said
 
 
 def never():

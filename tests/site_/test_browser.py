@@ -54,10 +54,14 @@ addEventListener("load", async () => {
     scrolls: [...f.contentDocument.querySelectorAll(".scroll")].filter(
       e => e.scrollWidth > e.clientWidth + 1).map(e => e.ariaLabel),
     tables: f.contentDocument.querySelectorAll("table").length,
+    names: [...f.contentDocument.querySelectorAll(".plot .name")].map(
+      e => e.getBoundingClientRect().height).filter(Boolean),
     paper: getComputedStyle(f.contentDocument.documentElement).backgroundColor,
   })) };
   const index = frames.find(f => f.title === "index.html" && f.width === "1280").contentDocument;
   const filters = index.querySelector(".filters").elements;
+  found.fields = [...filters].filter(e => e.matches("select, input")).map(
+    e => Math.round(e.getBoundingClientRect().top));
   const head = [...index.querySelectorAll(".tabulator-header button")];
   const press = async name => {
     head.find(e => e.textContent === name).click();
@@ -134,6 +138,14 @@ def test_nothing_is_cut_off(found):
         assert page["tables"] > 0 and page["paper"] == "rgb(18, 23, 29)"
         if int(page["width"]) < 640:
             assert page["scrolls"] == [], page
+
+
+def test_names_in_the_picture_can_be_read_and_fields_stand_in_a_line(found):
+    heights = [height for seen in found["layout"] for height in seen["names"]]
+    assert heights and min(heights) > 13, (
+        "of letters of 12 pixels, in a picture as wide as it may be"
+    )
+    assert len(set(found["fields"])) == 1
 
 
 def test_it_sorts_and_filters(found):

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from scipy.stats import bootstrap
 
+from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.results.intervals import mean_interval
 from mteb_hybrid.results.mteb_files import read_result_files
 from mteb_hybrid.results.per_query import read_per_query
@@ -53,6 +54,7 @@ def test_no_interval_without_values_per_query(tmp_path):
 
 def run_settings(folder, **changed):
     noted = {"task": MULTI, "version": {"mteb": "2.0", "torch": "2.13.0", "flash-attn": None}}
+    noted |= {"splits": ["test"], "subsets": list(task_views(*tasks_by_name()[MULTI]))}
     noted |= {"encode_kwargs": {"batch_size": 16}} | changed
     with (folder / "run_settings.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(noted) + "\n")

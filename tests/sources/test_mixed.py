@@ -73,7 +73,7 @@ def test_translations_may_have_one_id(tmp_path):
         ("corpus", "3,", '"d2",', r"corpus.jsonl: the id 'd2' is there twice .*1 such row"),
         ("corpus", CORPUS, "", r"corpus.jsonl: is empty"),
         ("corpus", '"Vögel singen."', '" "', r"judges the passage '3', which has neither"),
-        ("queries", '"Wer singt?"', '" "', r"queries.jsonl:3: a query without a word"),
+        ("queries", '"Wer singt?"', '" "', r"queries.jsonl:3: the query '.*' is empty"),
         ("queries", '"topic": "2"', '"topic": 1', r"the topic '1' is there twice in 'de'"),
         ("queries", '"topic": "2", ', "", r"queries.jsonl:3: key 'topic', the topic, is 'null'"),
         ("queries", '"_id": "q2"', '"_id": "q1d"', r"the id 'q1d' is there twice in 'de'"),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.cards.rewritten import with_rewritten
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.languages.near import did_you_mean
 
@@ -32,7 +33,7 @@ def shipped(kind: Literal["tasks", "models", "studies"]) -> dict[str, Path]:
 
 
 def find_card(source: str | Path, kind: Literal["models", "studies"], what: str) -> Path:
-    """A file that is given, or the file of a card that ships with the package.
+    """A file that is given, or the file of a card that ships with the package, which wins.
 
     Args:
         source: A TOML file, or a name.
@@ -43,6 +44,8 @@ def find_card(source: str | Path, kind: Literal["models", "studies"], what: str)
         CardError: If there is none.
     """
     file, known = Path(source), shipped(kind)
+    if is_name(source, known, what):
+        return known[str(source)]
     if file.is_file():
         return file
     if str(source) not in known:

@@ -10,6 +10,7 @@ import typer
 
 from mteb_hybrid.commands.options import terminal_width
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
+from mteb_hybrid.files.command_line import publishable
 from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.files.safe_text import line
 
@@ -37,7 +38,10 @@ Or with MTEB alone:
 
 def demo(
     output_folder: Annotated[
-        Path, typer.Option(help="Where to keep the results; a second demo there resumes.")
+        Path,
+        typer.Option(
+            "--output-folder", "-o", help="Where to keep the results; a second demo there resumes."
+        ),
     ] = Path("demo-results"),
 ) -> None:
     """Evaluate a real multilingual encoder on the embedded sample, repair it, evaluate it again.
@@ -77,7 +81,7 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     from mteb_hybrid.repair.offline import MODEL_NAME, with_shipped_repair
     from mteb_hybrid.results.results import load_results
     from mteb_hybrid.results.summary import summarise
-    from mteb_hybrid.results.table import LEGEND, render, rows_of
+    from mteb_hybrid.results.table import legend, render, rows_of
 
     plugin.register()
     encoder: Any = load_model(offline.MODEL_NAME)
@@ -91,7 +95,7 @@ def run_demo(output_folder: Path, width: int | None = None) -> str:
     report = _report(summary, output_folder / "report.html")
     made = f"Results: {line(str(output_folder / 'results'))}\nReport:  {line(report)}"
     steps = NEXT_STEPS.format(model=offline.MODEL_NAME, repaired=MODEL_NAME, place=_place())
-    return "\n\n".join([render(rows, width=width), LEGEND, meaning(*rows), made, steps])
+    return "\n\n".join([render(rows, width=width), legend(rows), meaning(*rows), made, steps])
 
 
 def _compute_once(model: "SentenceTransformer") -> None:
@@ -128,7 +132,7 @@ def _report(summary: "Summary", file: Path) -> str:
     from mteb_hybrid.repair.offline import RECORD
     from mteb_hybrid.repair.record import record_in
 
-    command = shlex.join(["mteb-hybrid", "demo", "--output-folder", str(file.parent)])
+    command = publishable(["mteb-hybrid", "demo", "--output-folder", str(file.parent)])
     write_report(summary, file, repairs=[record_in(RECORD)], command=command)
     return str(file)
 

@@ -4,6 +4,7 @@ What goes wrong is said here, for all commands. The commands themselves are impo
 that it is at work when somebody interrupts their import.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -12,6 +13,13 @@ from types import FrameType
 
 from mteb_hybrid.commands.terminal import complain, prepare, tell_stopped
 
+_NO_RIGHT = "; name another place, or change its permissions or its owner"
+REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), _NO_RIGHT),
+    errno.EROFS: "; name a place on another file system",
+    errno.ENOSPC: "; make room there, or name a place on another disk",
+}
+"""What helps where the system's words do not say."""
 PRINTING = {"say", "echo", "_write_buffer", "flush"}
 """Functions of ours, typer and rich that write to the terminal."""
 
@@ -78,10 +86,11 @@ def _sentence(error: Exception) -> str | None:
         return None
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None:
-            return f"{os.fsdecode(error.filename)}: {error.strerror}"
+            remedy = REMEDIES.get(error.errno or 0, "")
+            return f"{os.fsdecode(error.filename)}: {error.strerror}{remedy}"
         if _printed(error):
             return f"standard output: {error.strerror}"
-        return error.strerror
+        return f"{error.strerror}; with MTEB_HYBRID_TRACEBACK=1 you see where"
     return str(error) or "not enough memory"
 
 

@@ -65,7 +65,9 @@ def add_model(
     languages: Annotated[
         list[str] | None,
         typer.Option(
-            "--language", help="Language that it is for, such as deu-Latn; may be repeated."
+            "--language",
+            "-l",
+            help="Language that it is for, such as deu-Latn; may be repeated.",
         ),
     ] = None,
     trained_on: Annotated[

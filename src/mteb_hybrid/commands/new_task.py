@@ -71,6 +71,8 @@ def new(
     name: Annotated[
         str | None,
         typer.Option(
+            "--name",
+            "-n",
             help="Prefix of the task names, such as MyFaq; by default as the first file.",
             callback=_checked_name,
         ),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.files.places import DATA_VARIABLE, expanded
+from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.retrieval.views import Setting
 
 
@@ -22,10 +22,10 @@ def checked_what(what: str) -> str:
 
 def checked_model(name: str) -> str:
     """Refuse what is no model, before torch is imported, which takes seconds."""
-    from mteb_hybrid.models.load import check_name
+    from mteb_hybrid.models.load import check_name, folder_of
 
     check_name(name)
-    if (folder := expanded(name)).is_dir():
+    if folder := folder_of(name):
         checked_folder(folder)
     return name
 

@@ -24,14 +24,15 @@ def probe(
     corpus: Annotated[
         Path,
         typer.Option(
-            help="Passages: JSON lines with _id, text, language and perhaps title.", dir_okay=False
+            help="Passages: JSON lines with _id or id, text, language and perhaps title.",
+            dir_okay=False,
         ),
     ],
     queries: Annotated[
         Path,
         typer.Option(
-            help="Queries: JSON lines with _id, text, language and perhaps group, the same for all "
-            "translations of one query.",
+            help="Queries: JSON lines with _id or id, text, language and perhaps group, the same "
+            "for all translations of one query.",
             dir_okay=False,
         ),
     ],

@@ -93,7 +93,8 @@ def repair(
     ] = 100,
     seed: Annotated[int, typer.Option(help="Decides which texts are drawn.", min=0)] = 0,
     name: Annotated[
-        str | None, typer.Option(help="Register the folder as org/name, as `models add` does.")
+        str | None,
+        typer.Option("--name", "-n", help="Register the folder as org/name, as `models add` does."),
     ] = None,
     data: DataOption = None,
     model_revision: RevisionOption = None,

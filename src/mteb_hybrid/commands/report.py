@@ -1,7 +1,6 @@
 """``mteb-hybrid report``."""
 
 import os
-import shlex
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -9,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.files.command_line import publishable
 
 
 def report(
@@ -82,5 +82,5 @@ def report(
     if explorer:
         place = os.path.relpath(explorer.resolve() / "index.html", output.resolve().parent)
         link = quote(Path(place).as_posix())
-    write_report(summary, output, figures, tables, records, shlex.join(command), link)
+    write_report(summary, output, figures, tables, records, publishable(command), link)
     say(f"Report: {output}")

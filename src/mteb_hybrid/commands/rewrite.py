@@ -82,7 +82,9 @@ def rewrite(
     device: DeviceOption = None,
     language: Annotated[
         list[str] | None,
-        typer.Option(help="Only queries in this language, such as de; may be repeated."),
+        typer.Option(
+            "--language", "-l", help="Only queries in this language, such as de; may be repeated."
+        ),
     ] = None,
     like: Annotated[
         str | None,

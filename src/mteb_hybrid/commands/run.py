@@ -41,7 +41,9 @@ def run(
     data: DataOption = None,
     output_folder: Annotated[
         Path,
-        typer.Option(help="Results are kept below it, in results/MODEL/REVISION."),
+        typer.Option(
+            "--output-folder", "-o", help="Results are kept below it, in results/MODEL/REVISION."
+        ),
     ] = Path("results"),
     model_revision: RevisionOption = None,
     device: DeviceOption = None,
@@ -102,9 +104,11 @@ def run(
     for task in selected:
         check_there(tasks_by_name()[task][0])
 
-    for folder in filter(None, [output_folder, prediction_folder, store]):
+    for folder in filter(None, [output_folder, prediction_folder]):
         check_writable(folder)
     if store:
+        if not store.is_dir():  # one that is there may hold all, and then is only read
+            check_writable(store)
         os.environ[STORE_VARIABLE] = str(store)
     resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING
     with told_when_stopped(goes_on) if resumes else nullcontext():

@@ -63,7 +63,8 @@ def verify(store: Folder) -> None:
 def prune(
     store: Folder,
     model: Annotated[
-        str | None, typer.Option(help="Remove the vectors of this model, as `list` names it.")
+        str | None,
+        typer.Option("--model", "-m", help="Remove the vectors of this model, as `list` names it."),
     ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Of --model: remove only those of this revision.")

@@ -86,7 +86,9 @@ def _now(results: list[Path], width: int | None) -> tuple[str, int]:
     try:
         rows = result_rows(results)
     except ResultError as error:  # none yet, or one that is being written
-        return message(f"waiting: {error}"), 1
+        absent = [str(path) for path in results if not path.exists()]
+        why = f"there is no {' and no '.join(absent)} yet" if absent else error
+        return message(f"Waiting for results: {why} (Ctrl-C ends it)"), 1
     missing = sum(row.missing for row in rows)
     what = f"{missing} subset{'s' * (missing != 1)} to come" if missing else "complete"
     return f"{render(rows, width=width)}\n{what}\n", missing

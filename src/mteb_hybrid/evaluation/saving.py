@@ -5,6 +5,7 @@ two runs lose each other's subsets. `mteb_hybrid.plugin` puts these functions ar
 through which all of MTEB's evaluations go; what is not of our tasks is passed on as it came.
 """
 
+import importlib.metadata
 import json
 import logging
 import shutil
@@ -25,6 +26,8 @@ from mteb_hybrid.evaluation.salvage import (
     rows_that_can_be_read,
     run_settings,
 )
+from mteb_hybrid.evaluation.told import EVALUATED
+from mteb_hybrid.files.command_line import given_command
 from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lock import lock
@@ -32,9 +35,9 @@ from mteb_hybrid.files.scratch import clean_scratch, scratch
 from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 from mteb_hybrid.results.per_query import set_values_aside
+from mteb_hybrid.results.run_settings import RUN_SETTINGS, with_what_made
 
 LOG = logging.getLogger(__name__)
-RUN_SETTINGS = "run_settings.jsonl"
 SCRATCH = "mteb-hybrid-results"
 
 _SAVED: dict[Path, tuple[object, str, set[tuple[str, str]]]] = {}
@@ -70,9 +73,11 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             aside = ResultCache(folder)
             made = Path(aside.get_task_result_path(task_result.task_name, model_name)).parent
             made.mkdir(parents=True)
-            (made / RUN_SETTINGS).write_bytes(_settings(file.parent / RUN_SETTINGS))
+            before = _settings(file.parent / RUN_SETTINGS)
+            (made / RUN_SETTINGS).write_bytes(before)
             with named(made / file.name):
                 save(aside, task_result, model_name, *args, **options)
+            _note_what_made(made / RUN_SETTINGS, before, task_result.task_name, model_name)
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
@@ -228,6 +233,13 @@ def _settings(file: Path) -> bytes:
     if dropped:
         set_aside(file, f"{dropped} lines that MTEB does not write", "The other lines are kept.")
     return kept
+
+
+def _note_what_made(file: Path, before: bytes, task: str, model: ModelMeta) -> None:
+    """Add to MTEB's settings what of a task this process has evaluated, and by which command."""
+    new = EVALUATED[str(model.name), str(model.revision), task]
+    version = importlib.metadata.version("mteb-hybrid")
+    file.write_bytes(with_what_made(before, file.read_bytes(), task, new, version, given_command()))
 
 
 def _is_object(file: Path) -> bool:

@@ -322,7 +322,10 @@ async function start() {
   about = await load("about", 0);
   const parts = await Promise.all(Array.from({ length: Math.ceil(about.queries / about.size.rows) }, (_, place) => load("rows", place)));
   rows = parts.flat().map(([id, language, text, ...models], place) => ({ id, language, text, models, place, searched: `${text}\n${id}`.toLocaleLowerCase() }));
-  const named = about.models.map(({ name }, place) => [String(place), name]);
+  // What all begin with is left out of the lists: what tells them apart is at the end, which they cut.
+  const [first] = about.models[0].name.split(/(?<=\/)/);
+  const same = first.endsWith("/") && about.models.every(({ name }) => name.startsWith(first)) ? first.length : 0;
+  const named = about.models.map(({ name }, place) => [String(place), name.slice(about.models.length > 1 ? same : 0)]);
   options("a", named);
   options("b", [["", "none"], ...named]);
   byId("b").value = named.length > 1 ? "1" : "";

@@ -28,7 +28,7 @@ class Shown:
         card: The collection.
         evaluations: Of each model, by its label.
         queries: By label: the rows of `read_top`, with columns for `MEASURES`.
-        lacking: A sentence for each model whose run kept no first passages.
+        lacking: A sentence for each model whose run kept no first passages, or no values per query.
     """
 
     card: TaskCard
@@ -61,7 +61,9 @@ def shown(results: Results, task: str | None = None) -> Shown:
     for label, evaluation in ours.items():
         top = read_top(evaluation.folder, evaluation.task)
         if top is None:
-            lacking.append(_lack(label, evaluation))
+            lacking.append(_lack(label, evaluation, "top"))
+        elif not any(evaluation.folder.glob(f"{evaluation.task}.per_query/*.parquet")):
+            lacking.append(_lack(label, evaluation, "per_query"))
         else:
             queries[label] = top.join(_values(evaluation), on="query", how="left")
     if not queries:
@@ -109,10 +111,11 @@ def _check_one_revision(ours: Mapping[str, Evaluation]) -> None:
         )
 
 
-def _lack(label: str, evaluation: Evaluation) -> str:
+def _lack(label: str, evaluation: Evaluation, what: str) -> str:
     return (
-        f"{label}: left out, as {evaluation.folder} has no {evaluation.task}.top, which runs of "
-        f"earlier versions did not keep; `mteb-hybrid run -m {evaluation.model} "
+        f"{label}: left out, as {evaluation.folder} has no {evaluation.task}.{what}, which "
+        "`mteb-hybrid run` keeps, but earlier versions and plain `mteb run` may not have; "
+        f"`mteb-hybrid run -m {evaluation.model} "
         f"{evaluation.task} --overwrite-strategy always` makes it."
     )
 

@@ -9,7 +9,7 @@ from mteb_hybrid.files.lines import decoded, lines, shown
 
 
 def rows(file: Path, what: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    """The rows of a file.
+    """The rows of a file; blank lines are none.
 
     Args:
         file: JSON lines.
@@ -22,6 +22,8 @@ def rows(file: Path, what: str) -> Iterator[tuple[str, str, str, dict[str, Any]]
         DataError: If a line is not a JSON object with an id and a text.
     """
     for where, line in lines([file]):
+        if line.isspace():
+            continue
         row = decoded(where, line)
         expected = "expected an object with an id ('_id' or 'id') and a 'text'. Correct that line."
         if not isinstance(row, dict):
@@ -37,7 +39,9 @@ def rows(file: Path, what: str) -> Iterator[tuple[str, str, str, dict[str, Any]]
             raise DataError(f"{where}: key {wrong!r}: found {shown(row.get(wrong))}; {expected}")
         whole = f"{title or ''} {text}".strip()
         if not whole and what == "query":
-            raise DataError(f"{where}: a query without a word. Remove it, or write it.")
+            raise DataError(
+                f"{where}: the query {shown(id_)} is empty. Remove the line, or give it a text."
+            )
         yield where, id_, whole, row
 
 

@@ -15,7 +15,7 @@ from mteb_hybrid.models.contents import CARD_FOLDER
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.kept_run import Run
 from mteb_hybrid.results.cells import COLUMNS, cell_text
-from mteb_hybrid.results.table import LEGEND, limits
+from mteb_hybrid.results.table import legend
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -56,7 +56,7 @@ def card_text(
         prompts=_prompts(prompts),
         rows=_rows(meta, evaluation),
         columns=[column.title for column in COLUMNS],
-        legend=" ".join([LEGEND, *(limits(evaluation.rows) if evaluation else [])]),
+        legend=legend(evaluation.rows) if evaluation else "",
         mteb=Markdown(MTEB),
         version=importlib.metadata.version("mteb-hybrid"),
         provenance=_provenance(meta, evaluation),

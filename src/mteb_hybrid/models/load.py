@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.named import is_name, is_path
 from mteb_hybrid.files.places import expanded, utf8_fault
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.contents import (
@@ -65,9 +66,8 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
     warnings.filterwarnings("ignore", category=FutureWarning, module="mteb")
     if device:
         check_device(device)
-    folder = expanded(name)
-    clean(folder)
-    if name and folder.is_dir():
+    clean(expanded(name))
+    if folder := folder_of(name):
         if revision:
             raise ModelError(
                 f"{name}: a folder has no revision {revision!r}; leave --model-revision out"
@@ -75,6 +75,22 @@ def load_model(name: str, revision: str | None = None, device: str | None = None
         return _load_folder(folder, device)
     check_name(name)
     return _load_by_name(name, revision, device)
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that a model's name means; None if there is none, or MTEB knows the name itself.
+
+    A name that MTEB knows wins, and that is said, unless it is written as a path, with ``./``.
+    """
+    folder = expanded(name)
+    if not name or not folder.is_dir():
+        return None
+    if not is_path(name) and name.count("/") == 1:  # as all names of MTEB's have one
+        from mteb.models.model_implementations import MODEL_REGISTRY
+
+        if is_name(name, MODEL_REGISTRY, "model"):
+            return None
+    return folder
 
 
 def check_name(name: str) -> None:

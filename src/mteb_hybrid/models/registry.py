@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.places import MODELS_VARIABLE, data_folder
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.languages.near import did_you_mean
@@ -197,8 +198,10 @@ def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
     """
     from mteb.models.model_implementations import MODEL_REGISTRY
 
-    if source in registered():
+    if is_name(source, registered(), "model"):
         return read_entry(source)[:2]
+    if is_name(source, MODEL_REGISTRY, "model"):
+        return None, MODEL_REGISTRY[source]
     clean(folder := Path(source))
     if folder.is_dir():
         entries = {
@@ -213,8 +216,6 @@ def find_model(source: str) -> tuple[Path | None, "ModelMeta"]:
         for entry in entries.values():
             return entry[:2]
         return folder, describe(folder, {"revision": folder_hash(folder)})
-    if source in MODEL_REGISTRY:
-        return None, MODEL_REGISTRY[source]
     raise ModelError(
         f"no model {source!r}: neither a registered name ({', '.join(registered()) or 'none'}), "
         "nor a folder, nor a model that MTEB has"

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mteb_hybrid.files.errors import DataError
-from mteb_hybrid.files.lines import decoded, lines, shown
+from mteb_hybrid.files.lines import shown
+from mteb_hybrid.files.mixed_json import rows, value
 from mteb_hybrid.languages.codes import one_name_each
 from mteb_hybrid.retrieval.pool import Pool
 
@@ -21,31 +20,12 @@ class ProbeError(ValueError):
     """A corpus, queries or rankings that cannot be looked at; says what was expected."""
 
 
-class _Text(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    id: str = Field(alias="_id", min_length=1)
-    text: str
-    language: str = ""
-
-    @property
-    def whole(self) -> str:
-        return self.text.strip()
-
-
-class _Passage(_Text):
-    title: str | None = None
-
-    @property
-    def whole(self) -> str:
-        return f"{self.title or ''} {self.text}".strip()
-
-
-class _Query(_Text):
-    group: str | int | None = None
-
-
-Row = TypeVar("Row", bound=_Text)
+@dataclass(frozen=True)
+class _Row:
+    id: str
+    whole: str
+    language: str
+    group: str | int | None
 
 
 @dataclass(frozen=True)
@@ -75,24 +55,18 @@ def read_mixed(corpus: Path, queries: Path) -> MixedCorpus:
     out with a warning. Languages may be written in any way (``EN``, ``zh_TW``).
 
     Args:
-        corpus: JSON lines with ``_id``, ``text``, ``language`` and perhaps ``title``.
-        queries: JSON lines with ``_id``, ``text``, ``language`` and perhaps ``group``, the same for
-            all translations of one query.
+        corpus: JSON lines with ``_id`` or ``id``, ``text``, ``language`` and perhaps ``title``.
+        queries: JSON lines with ``_id`` or ``id``, ``text``, ``language`` and perhaps ``group``,
+            the same for all translations of one query.
 
     Raises:
         DataError: If a line is malformed, a language is missing, an id repeats, a query is empty,
             two queries of a group are in one language, or passages are in one language only.
     """
-    passages, asked = _read(corpus, _Passage), _read(queries, _Query)
+    passages, asked = _read(corpus, "passage"), _read(queries, "query")
     there = [(where, row) for where, row in passages if row.whole]
     if blank := len(passages) - len(there):
         logger.warning("%s: %d passage(s) without title and text left out", corpus, blank)
-    for where, row in asked:
-        if not row.whole:
-            raise DataError(
-                f"{where}: the query {shown(row.id)} is empty; expected words to search for. "
-                "Remove the line, or give it a text."
-            )
     names = one_name_each(row.language for _, row in (*there, *asked))
     spoken = sorted({names[row.language] for _, row in there})
     if len(spoken) < 2:
@@ -129,33 +103,24 @@ def different(rows: Iterable[int], texts: Sequence[str]) -> list[int]:
     return list(found.values())
 
 
-def _read(file: Path, kind: type[Row]) -> list[tuple[str, Row]]:
-    """Place and content of every line; blank lines are none."""
-    found: dict[str, tuple[str, Row]] = {}
-    for where, line in lines([file]):
-        if line.isspace():
-            continue
-        data: Any = decoded(where, line)
-        try:
-            row = kind.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            if key == "language":
-                raise _no_language(where) from None
-            keys = ", ".join(field.alias or name for name, field in kind.model_fields.items())
-            raise DataError(
-                f"{where}: {f'key {key!r}: ' if key else ''}{first['msg']}; expected an object "
-                f"with the texts {keys}. Correct that line."
-            ) from None
-        if not row.language.strip():
+def _read(file: Path, what: str) -> list[tuple[str, _Row]]:
+    """Place and content of every line."""
+    found: dict[str, tuple[str, _Row]] = {}
+    for where, id_, whole, row in rows(file, what):
+        language, group = value(row, "language"), value(row, "group") if what == "query" else None
+        if not isinstance(language, str) or not language.strip():
             raise _no_language(where)
-        if row.id in found:
+        if isinstance(group, bool) or not isinstance(group, str | int | None):
             raise DataError(
-                f"{where}: repeats the _id {shown(row.id)} of {found[row.id][0]}; expected an id "
-                "of its own on every line. Remove one of them, or give it another id."
+                f"{where}: key 'group': found {shown(group)}; expected a text or a number, the "
+                "same for all translations of a query. Correct that line."
             )
-        found[row.id] = where, row
+        if id_ in found:
+            raise DataError(
+                f"{where}: repeats the id {shown(id_)} of {found[id_][0]}; expected an id of its "
+                "own on every line. Remove one of them, or give it another id."
+            )
+        found[id_] = where, _Row(id_, whole, language, group)
     if not found:
         raise DataError(f"{file}: is empty; expected JSON lines.")
     return list(found.values())
@@ -168,7 +133,7 @@ def _no_language(where: str) -> DataError:
     )
 
 
-def _refuse_repeated_groups(asked: Sequence[tuple[str, _Query]], names: dict[str, str]) -> None:
+def _refuse_repeated_groups(asked: Sequence[tuple[str, _Row]], names: dict[str, str]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for where, row in asked:
         if row.group is None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.named import is_name, is_path
 from mteb_hybrid.files.places import expanded
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models import offline
@@ -40,9 +41,11 @@ class Fit(NamedTuple):
 
 def check_repair(name: str) -> None:
     """Raise a `ProbeError` unless a name or a folder may be a repair; nothing is read."""
-    if name in FOR_MODELS or name == offline.REPAIRED_NAME or name in registered():
+    if is_name(name, FOR_MODELS, "repair") or is_name(
+        name, {offline.REPAIRED_NAME, *registered()}, "model"
+    ):
         return
-    if name in VECTOR_REPAIRS:
+    if name in VECTOR_REPAIRS and not expanded(name).is_dir():
         raise ProbeError(
             f"--repair {name}: needs the language of every text at use, which no model is told; "
             f"expected one of {', '.join(FOR_MODELS)}, or a repaired model"
@@ -73,7 +76,7 @@ def find_repair(
         ProbeError: If the repair is that of another model.
         RepairError: If it cannot be read or fitted.
     """
-    if name not in FOR_MODELS:
+    if is_path(name) or name not in FOR_MODELS:
         source = name if name in {offline.REPAIRED_NAME, *registered()} else str(expanded(name))
         fitted, _ = stored_repair(source)
         made_for = _base_of(source)

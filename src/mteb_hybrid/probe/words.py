@@ -67,6 +67,8 @@ def _range(found: Probed, look: Look, repair: str) -> str:
     if len(lifts) < 2:
         return ""
     least, most = min(lifts, key=lifts.__getitem__), max(lifts, key=lifts.__getitem__)
+    if _same(lifts[least], lifts[most]):
+        return ", for queries in every language"
     return f": {lifts[least]:.2f} times for queries in {least} to {lifts[most]:.2f} in {most}"
 
 
@@ -75,10 +77,21 @@ def _of_languages(found: Probed, look: Look, k: int) -> Iterator[str]:
     lifts = {x: row["value"] for x in found.about["passages"] if (row := look(name, ALL, x))}
     if lifts:
         most, least = max(lifts, key=lifts.__getitem__), min(lifts, key=lifts.__getitem__)
+        if _same(lifts[most], lifts[least]):
+            yield (
+                f"Over queries in all languages, passages in every language are met "
+                f"{lifts[most]:.2f} times as often as in the corpus."
+            )
+            return
         yield (
             f"Over queries in all languages, passages in {most} are met {lifts[most]:.2f} times as "
             f"often as in the corpus, those in {least} {lifts[least]:.2f} times."
         )
+
+
+def _same(one: float, other: float) -> bool:
+    """Whether two numbers look alike: then neither is the least or the greatest."""
+    return f"{one:.2f}" == f"{other:.2f}"
 
 
 def _of_the_rest(look: Look, k: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import find_card, shipped
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.places import located
 from mteb_hybrid.recipes.recipe import Recipe
@@ -42,7 +43,8 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             or a bad value; or if its values do not fit each other.
         DataError: If a path begins at a home folder that is not known.
     """
-    if (within := Path(source) / "recipe.toml").is_file():
+    is_shipped = is_name(source, shipped_recipes(), "recipe")
+    if not is_shipped and (within := Path(source) / "recipe.toml").is_file():
         raise CardError(f"{source}: is a folder; its recipe is {within}")
     file = find_card(source, "models", "recipe")
     try:

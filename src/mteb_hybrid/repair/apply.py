@@ -7,6 +7,7 @@ import numpy as np
 
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import lines, text_of
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.places import check_writable
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.languages.near import did_you_mean
@@ -240,9 +241,10 @@ def stored_repair(source: str) -> tuple[FittedRepair, bool]:
     Raises:
         RepairError: If it is none.
     """
-    if source == REPAIRED_NAME:
+    if is_name(source, {REPAIRED_NAME}, "model"):
         return shipped_repair(), True
-    folder = read_entry(source).folder if source in registered() else Path(source)
+    is_registered = is_name(source, registered(), "model")
+    folder = read_entry(source).folder if is_registered else Path(source)
     found = stored_map(folder) if folder.is_dir() else None
     if found is None:
         raise RepairError(

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 from typing import Any
 
+from mteb_hybrid.files.command_line import given_command
 from mteb_hybrid.files.safe_text import code, markdown, visible
 from mteb_hybrid.repair.held_out import Figures
 from mteb_hybrid.repair.outcome import Outcome, seconds_text, where_text
@@ -48,6 +49,7 @@ def record(outcome: Outcome, base: str, revision: str | None) -> dict[str, Any]:
         chosen=outcome.choice.place,
         mergings=[_kept(found) for found in outcome.choice.mergings],
         warnings=list(outcome.warnings),
+        command=given_command(),
         mteb_hybrid=importlib.metadata.version("mteb-hybrid"),
     )
     return made.model_dump()
@@ -95,6 +97,8 @@ def card(outcome: Outcome, base: str, title: str) -> str:
         + " was in the first directions",
         "- **Use:** as before, with the same prompts; vectors made before the repair must be "
         "repaired too (`mteb-hybrid repair FOLDER --vectors FILE`)",
+        f"- **Made with:** mteb-hybrid {importlib.metadata.version('mteb-hybrid')}, "
+        f"{code(given_command())}",
         "",
         *(f"> **Warning:** {markdown(warning)}\n" for warning in outcome.warnings),
         "## What it changed",

@@ -59,6 +59,7 @@ class Record(_Part):
         mergings: Figures of each merging, without the repair and with it.
         warnings: What the user should look at.
         mteb_hybrid: Version of this package.
+        command: The command that was given; empty if it was not recorded.
     """
 
     repair: str
@@ -76,6 +77,7 @@ class Record(_Part):
     mergings: list[Row] = Field(max_length=1000)
     warnings: list[str]
     mteb_hybrid: str
+    command: str = ""
 
     @model_validator(mode="after")
     def _in_curve(self) -> Self:

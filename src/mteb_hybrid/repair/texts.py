@@ -11,6 +11,7 @@ import polars as pl
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.tasks import collection_tasks
 from mteb_hybrid.files.lines import content, decoded, lines, text_of
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.parquet import read_parquet
 from mteb_hybrid.languages.codes import language_tag, one_name_each
 from mteb_hybrid.languages.near import did_you_mean
@@ -74,7 +75,8 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
 
     Args:
         source: A folder with a file for each language, ``CODE.txt``, one text a line, parallel if
-            all have as many lines; or a collection (``ntrex``: its passages); or a corpus (JSON
+            all have as many lines; or a collection (``ntrex``: its passages), which wins over a
+            folder or file of its name; or a corpus (JSON
             lines, Parquet, CSV, TSV) with the columns ``text`` and ``language``. Languages may be
             written in any way (``EN``, ``zh_TW``); of texts that repeat, the first is taken.
         per_language: How many to fit on, and how many to hold out; half of what there is if it is
@@ -88,13 +90,13 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
     """
     path = Path(source)
     tasks: tuple[str, ...] | None = None
-    if path.is_dir():
+    if is_name(source, collections(), "collection"):
+        rows, parallel = _collection(load_collection(source))
+        tasks = tuple(collection_tasks(source))
+    elif path.is_dir():
         rows, parallel = _folder(path)
     elif path.is_file():
         rows, parallel = _table(path), False
-    elif source in collections():
-        rows, parallel = _collection(load_collection(source))
-        tasks = tuple(collection_tasks(source))
     else:
         raise RepairError(
             f"{source}: neither a folder, nor a file, nor a collection"

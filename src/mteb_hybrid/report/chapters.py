@@ -47,6 +47,11 @@ class Chapter:
         return [*first, *maps, *self.by_passage, *self.by_query]
 
     @property
+    def how_to_read_heat_maps(self) -> list[str]:
+        """What its heat maps show, once for all models."""
+        return matrices.how_to_read(picture for ours in self.heat_maps for picture in ours)
+
+    @property
     def tables(self) -> Iterator[tuple[str, Table]]:
         """All tables, with their names among files."""
         for table in (

@@ -1,5 +1,6 @@
 """Query language against passage language: heat maps, or two columns where all pairs share one."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,17 @@ from mteb_hybrid.report.tables import Table, number
 from mteb_hybrid.results.evaluation import Floats
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
+
+HOW_TO_READ = {
+    "transfer": "Map of pairs: the darker a cell, the better queries in the language of its row "
+    "find answers in the language of its column, one passage language at a time. Down the diagonal "
+    "they are the same. A pale column: a language whose passages are hard to find. A pale row: one "
+    "in which questions are hard to ask.",
+    "gold-language": "Map in the pool: it holds all languages, but the answer only in that of the "
+    "column. A model without bias has the same colour along a row. A dark diagonal: it leans on "
+    "the query's own language. A pale column: a language that it neglects.",
+}
+"""By what a heat map shows, which is the key of its numbers."""
 
 NUMBERED = 13
 """With more languages than these, a telephone shows no numbers in cells: the table has them."""
@@ -33,14 +45,6 @@ def pictures(
     if Setting.CROSSLINGUAL in collection.settings and not np.isnan(model.transfer).all():
         # Without pairs of languages it would be a diagonal.
         about = _in_words(collection, model.transfer, collection.query_languages)
-        hub = hub_language(collection)
-        if hub is None:
-            about = (
-                "The darker a cell, the better queries in the language of its row find answers in "
-                "the language of its column, one passage language at a time. Down the diagonal "
-                "they are the same. A pale column: a language whose passages are hard to find. "
-                f"A pale row: one in which questions are hard to ask. {about}"
-            )
         picture = Picture(
             f"{stem}-transfer-{end}",
             f"{model.label}: map, query language against passage language",
@@ -57,12 +61,16 @@ def pictures(
             "answer left",
             gold_language_matrix(collection, model),
             gold_language(collection, model),
-            "Each cell: the pool holds all languages, but the answer only in that of the column. A "
-            "model without bias has the same colour along a row. A dark diagonal: it leans on the "
-            f"query's own language. A pale column: a language that it neglects. {about}",
+            about,
         )
         found.append(picture)
     return found
+
+
+def how_to_read(found: Iterable[Picture]) -> list[str]:
+    """What heat maps among some pictures show, a paragraph for each kind."""
+    there = {picture.numbers.key for picture in found if picture.numbers.is_matrix}
+    return [words for key, words in HOW_TO_READ.items() if key in there]
 
 
 def _in_words(collection: CollectionSummary, values: Floats, asked: tuple[str, ...]) -> str:
@@ -111,15 +119,17 @@ def pairs(collection: CollectionSummary, model: ModelSummary) -> Figure:
 @styled
 def transfer_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map of the map of every query language and passage language."""
-    unit = "map, one passage language at a time"
+    unit = "map of each pair (darker is better)"
     return _heat_map(model.transfer, collection, unit, list(collection.query_languages))
 
 
 @styled
 def gold_language_matrix(collection: CollectionSummary, model: ModelSummary) -> Figure:
     """Heat map H: map in the pool of all languages, with the answer in one language left."""
-    unit, asked = "map in the pool, one answer left", list(collection.card.languages)
-    return _heat_map(model.gold_language, collection, unit, asked)
+    unit, asked = "map in the pool (darker is better)", list(collection.card.languages)
+    return _heat_map(
+        model.gold_language, collection, unit, asked, across="language of the only answer left"
+    )
 
 
 @styled
@@ -168,7 +178,13 @@ def _directions(
     return kept, {k: row[there] for k, row in values.items() if not np.isnan(row).all()}
 
 
-def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: list[str]) -> Figure:
+def _heat_map(
+    matrix: Floats,
+    collection: CollectionSummary,
+    unit: str,
+    asked: list[str],
+    across: str = "passage language",
+) -> Figure:
     languages = list(collection.card.languages)
     numbered = len(languages) <= NUMBERED
     width = WIDTH if numbered else max(WIDTH, 0.6 + 0.22 * len(languages))
@@ -184,7 +200,7 @@ def _heat_map(matrix: Floats, collection: CollectionSummary, unit: str, asked: l
     axes.invert_yaxis()
     axes.tick_params(length=0, labelsize=8)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("passage language")
+    axes.set_xlabel(across)
     axes.set_ylabel("query language")
     for (row, column), value in np.ndenumerate(matrix) if numbered else ():
         missing = np.isnan(value)

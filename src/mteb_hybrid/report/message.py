@@ -22,7 +22,7 @@ SHORT = {
     Setting.MULTILINGUAL: "Mul.",
 }
 POOLS = {
-    Setting.MONOLINGUAL: "own language",
+    Setting.MONOLINGUAL: "query's language",
     Setting.CROSSLINGUAL: "one other",
     Setting.MULTILINGUAL: "all at once",
 }
@@ -117,7 +117,7 @@ def draw(
     axes.set_xticks(range(len(settings)), [f"{SHORT[s]}\n{POOLS[s]}" for s in settings])
     axes.set_xlim(-0.35, len(settings) - 0.65)
     axes.set_ylim(0, min(1, 1.08 * max(axes.dataLim.ymax, 0.05)))
-    axes.set_ylabel("map")
+    axes.set_ylabel("map (higher is better)")
     axes.grid(visible=True, axis="y")
     figure.legend(loc="outside upper left", handlelength=1.8, labelspacing=0.5)
     return figure

@@ -69,6 +69,7 @@ def notes(collection: CollectionSummary) -> list[str]:
         revisions.setdefault(e.task, set()).add(e.dataset_revision)
     for what, versions in (
         ("versions of MTEB", {version for e in ours for version in e.mteb_versions}),
+        ("versions of mteb-hybrid", {version for e in ours for version in e.our_versions}),
         ("revisions of the data set", set().union(*(r for r in revisions.values() if len(r) > 1))),
     ):
         if len(versions) > 1:

@@ -82,6 +82,7 @@ def page(
             for group, (title, _) in GROUPS.items()
         ],
         titles={about.name: about.title for about in shown},
+        commands=tables.commands(summary),
         environment=tables.environment(summary),
         languages=tables.languages(summary),
         version=importlib.metadata.version("mteb-hybrid"),

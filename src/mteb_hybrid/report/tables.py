@@ -11,7 +11,7 @@ from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.traits import language_traits
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.cells import NONE, POOL_LOSS, short_revision
-from mteb_hybrid.results.evaluation import Floats
+from mteb_hybrid.results.evaluation import NOT_KNOWN, Floats
 from mteb_hybrid.results.summary import CollectionSummary, Summary
 from mteb_hybrid.results.text_table import Format, write_table
 from mteb_hybrid.retrieval.views import Setting
@@ -179,14 +179,34 @@ def environment(summary: Summary) -> Table:
             e.task,
             e.revision,
             ", ".join(e.mteb_versions),
+            ", ".join(e.our_versions) or NOT_KNOWN,
             short_revision(e.dataset_revision),
             e.date or NONE,
             f"{len(e.scores)} of {len(e.expected)}",
         )
         for label, e in summary.evaluations
     ]
-    head = ("Model", "Task", "Revision", "MTEB", "Data set revision", "Date (UTC)", "Subsets")
+    head = (
+        "Model",
+        "Task",
+        "Revision",
+        "MTEB",
+        "mteb-hybrid",
+        "Data set revision",
+        "Date (UTC)",
+        "Subsets",
+    )
     return Table("environment", "What the results were made with.", head, tuple(rows), len(head))
+
+
+def commands(summary: Summary) -> dict[str, list[str]]:
+    """The commands that made the results, and the models that each of them evaluated."""
+    found: dict[str, dict[str, None]] = {}
+    for label, e in summary.evaluations:
+        for made in e.made:
+            if made.command:
+                found.setdefault(made.command, {})[label] = None
+    return {command: list(models) for command, models in found.items()}
 
 
 def languages(summary: Summary) -> Table:

@@ -15,8 +15,10 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.results.mteb_files import AGAIN, ResultError, ResultFile
+from mteb_hybrid.results.run_settings import OURS, Made, made_with
 from mteb_hybrid.retrieval.views import Setting, View
 
+NOT_KNOWN = "not known"
 Floats = npt.NDArray[np.float64]
 
 
@@ -87,6 +89,32 @@ class Evaluation:
         asked = (view.query_language for view in self.views.values())
         known = dict(zip(asked, self.values(measure), strict=True))
         return np.array([known.get(language, math.nan) for language in self.card.languages])
+
+    @cached_property
+    def made(self) -> tuple[Made, ...]:
+        """What the subsets were made with: one for each way in which some were."""
+        return made_with(self.folder, self.task, self.card.split, self.scores)
+
+    @property
+    def our_versions(self) -> tuple[str, ...]:
+        """Versions of mteb-hybrid that made the subsets; empty if none is known."""
+        found = {made.versions.get(OURS, NOT_KNOWN) for made in self.made}
+        return () if found <= {NOT_KNOWN} else tuple(sorted(found))
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands that made it, each with how many subsets are its own if not all are."""
+        counts: dict[str, int] = {}
+        for made in self.made:
+            counts[made.command] = counts.get(made.command, 0) + made.subsets
+        if counts.keys() <= {""}:
+            return ()
+        if len(counts) == 1:
+            return tuple(counts)
+        return tuple(
+            f"{command or 'a command that is not known'}  # {count} of {len(self.scores)} subsets"
+            for command, count in counts.items()
+        )
 
     @cached_property
     def consistency(self) -> dict[str, float]:

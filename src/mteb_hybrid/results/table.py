@@ -1,6 +1,6 @@
 """The table of one or more models: monolingual, cross-lingual, multilingual, and the bias."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,14 +23,16 @@ from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import ModelSummary, Summary, summarise
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
-LEGEND = (
-    "Mo.: queries and passages in one language. Cr.: passages in another language. "
-    "Mul.: one pool of all languages. Rank distance: how many ranks lie between the best and the "
-    "worst placed translation of an answer in that pool (lower is better, and less biased). For n "
-    "translations in a pool of N passages a perfect encoder has map 1 and a distance of n - 1; "
-    "a random one a map near 0 and, like one that scores all alike, (n - 1)(N + 1) / (n + 1). "
-    "(k/m): k of m subsets. [top k]: rankings cut at k. [x% of queries]: the others have no value."
+LEGEND_COLUMNS = (
+    "Mo.: queries and passages in one language.",
+    "Cr.: passages in another language.",
+    "Mul.: one pool of all languages.",
+    "Rank distance: how many ranks lie between the best and the worst placed translation of an "
+    "answer in that pool (lower is better, and less biased). For n translations in a pool of N "
+    "passages a perfect encoder has map 1 and a distance of n - 1; a random one a map near 0 and, "
+    "like one that scores all alike, (n - 1)(N + 1) / (n + 1).",
 )
+"""Of `COLUMNS`."""
 LEGEND_JUDGED_IN_ONE = (
     "Where queries are judged in their own language only: pool loss is Mo. minus Mul.; lift, how "
     "much more of the top 10 than of the pool is in the query's language (0: as much, 1: twice as "
@@ -148,10 +150,23 @@ def render(rows: Sequence[Row], format: Format = Format.TEXT, width: int | None 
 
 
 def legend(rows: Sequence[Row]) -> str:
-    """What the columns mean that `render` shows, and what limits the rows."""
+    """What the columns and marks mean that `render` shows, and what limits the rows."""
+    columns = [
+        words for at, words in enumerate(LEGEND_COLUMNS) if any(row.cells[at] for row in rows)
+    ]
     in_one = [LEGEND_JUDGED_IN_ONE] if _any(rows, POOL_LOSS) else []
     across = [LEGEND_JUDGED_ACROSS] if _any(rows, "ndcg_at_20") else []
-    return " ".join([LEGEND, *in_one, *across, *limits(rows)])
+    return " ".join([*columns, *_marks(rows), *in_one, *across, *limits(rows)])
+
+
+def _marks(rows: Sequence[Row]) -> Iterator[str]:
+    cells = [cell for row in rows for cell in _all(row) if cell]
+    if not all(cell.is_whole for cell in cells):
+        yield "(k/m): k of m subsets."
+    if any(cell.truncated_at is not None for cell in cells):
+        yield "[top k]: rankings cut at k."
+    if any(cell.measured_on not in (None, 1) for cell in cells):
+        yield "[x% of queries]: the others have no value."
 
 
 def limits(rows: Sequence[Row]) -> list[str]:

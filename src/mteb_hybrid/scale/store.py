@@ -8,10 +8,12 @@ texts. Shards are written whole: a run that is killed encodes again what was und
 most.
 """
 
+import errno
 import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +35,7 @@ ABOUT = "store.json"
 SPACE = "space.json"
 CHECKSUM = b"sha256"
 TENSOR = b"tensor"
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class StoreError(DataError):
@@ -170,7 +173,7 @@ class Space:
         """
         shard = Shard(self.folder / f"{_name(texts)}.arrow")
         if not shard.file.is_file():
-            with lock(shard.file):
+            with _may_write(self.folder.parent), lock(shard.file):
                 if not shard.file.is_file():
                     shard.write(texts, encode())
         hashes, vectors = shard.read()
@@ -239,9 +242,10 @@ class EmbeddingStore:
 
     def _begin(self, space: Space, said: dict[str, Any]) -> None:
         if not (space.folder / SPACE).is_file():
-            if not (self.folder / ABOUT).is_file():
-                write_json(self.folder / ABOUT, {"format": FORMAT})
-            write_json(space.folder / SPACE, said)
+            with _may_write(self.folder):
+                if not (self.folder / ABOUT).is_file():
+                    write_json(self.folder / ABOUT, {"format": FORMAT})
+                write_json(space.folder / SPACE, said)
 
     def damaged(self) -> Iterator[tuple[Path, Exception]]:
         """The files of shards that cannot be used, and why; reads everything.
@@ -254,6 +258,22 @@ class EmbeddingStore:
                     shard.read()
                 except (StoreError, OSError) as error:
                     yield shard.file, error
+
+
+@contextmanager
+def _may_write(folder: Path) -> Iterator[None]:
+    """Say what to do about a store that may only be read, and lacks something."""
+    try:
+        yield
+    except OSError as error:
+        place = str(error.filename or "")
+        if error.errno not in READ_ONLY or not place.startswith(str(folder)):
+            raise
+        raise StoreError(
+            f"{folder}: lacks vectors of what is encoded now, and cannot be written to "
+            f"({error.strerror}). Let yourself write there; or copy the folder, and name the copy "
+            "with --store or MTEB_HYBRID_STORE; or name none"
+        ) from None
 
 
 def opened(folder: Path) -> EmbeddingStore:

@@ -22,7 +22,7 @@ def csv(site: Site) -> str:
                 *(mean.value, mean.low, mean.high, mean.subsets, e.expected_of(mean)),
                 *(mean.measured_on, e.truncated_at, e.data_revision),
                 "yes" if other_data(e, collections[e.collection]) else "no",
-                *(e.date, e.signature, e.command),
+                *(e.date, e.signature, e.command_text),
             )
             for e in site.evaluations
             for measure, mean in e.means.items()

@@ -8,19 +8,16 @@ from typing import Any
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings, data_revision, task_name
-from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.report.published import published
 from mteb_hybrid.results.cells import NONE, short_revision
-from mteb_hybrid.results.evaluation import Evaluation
+from mteb_hybrid.results.evaluation import NOT_KNOWN, Evaluation
 from mteb_hybrid.results.mteb_files import META
+from mteb_hybrid.results.run_settings import OURS
 from mteb_hybrid.site.kept import Collection, Model
 
-RUN_SETTINGS = "run_settings.jsonl"
-"""Where MTEB notes what it ran with, a line for each task and save."""
-NOT_KNOWN = "not known"
 SHOWN = {
     "reference": "Page",
     "license": "Licence",
@@ -50,27 +47,17 @@ def model_of(evaluation: Evaluation) -> Model:
     )
 
 
-def run_of(evaluation: Evaluation) -> dict[str, Any]:
-    """What MTEB noted of the last run of a task: versions and options; empty if nothing."""
-    file = evaluation.folder / RUN_SETTINGS
-    last: dict[str, Any] = {}
-    for line in file.read_bytes().splitlines() if file.is_file() else ():
-        try:
-            noted = parse_json(line)
-        except (ValueError, RecursionError):
-            continue  # MTEB appends to it in place: a kill leaves half a line
-        if isinstance(noted, dict) and noted.get("task") == evaluation.task:
-            last = noted
-    return last
-
-
-def versions_of(evaluation: Evaluation, run: dict[str, Any]) -> dict[str, str]:
-    """Versions of what made a result, by name."""
-    noted = run.get("version")
-    known = noted.items() if isinstance(noted, dict) else ()
-    others = {visible(str(name)): visible(str(v)) for name, v in sorted(known) if v}
-    mteb = ", ".join(v for v in evaluation.mteb_versions if v != "None")
-    return others | {"mteb": visible(mteb) or NOT_KNOWN}
+def versions_of(evaluation: Evaluation) -> dict[str, str]:
+    """Versions of what made a result, by name; several where subsets were made with several."""
+    found: dict[str, set[str]] = {}
+    for made in evaluation.made:
+        for name, version in made.versions.items():
+            found.setdefault(name, set()).add(version)
+    found |= {
+        "mteb": {visible(v) for v in evaluation.mteb_versions if v != "None"} or {NOT_KNOWN},
+        OURS: set(evaluation.our_versions),
+    }
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items() if versions}
 
 
 def signature(evaluation: Evaluation, versions: dict[str, str]) -> str:
@@ -83,13 +70,13 @@ def signature(evaluation: Evaluation, versions: dict[str, str]) -> str:
         "ties": "expected",
         "cut": "none" if cut is None else str(cut),
         "mteb": versions["mteb"],
-        "mteb-hybrid": versions.get("mteb-hybrid", NOT_KNOWN),
+        OURS: versions.get(OURS, NOT_KNOWN),
     }
     return visible("|".join(f"{name}:{value.replace('|', ' ')}" for name, value in parts.items()))
 
 
-def command(evaluation: Evaluation, run: dict[str, Any]) -> str:
-    """A command that evaluates the same: results do not record the one that was given."""
+def command(evaluation: Evaluation) -> str:
+    """A command that evaluates the same, for results that do not record the one that was given."""
     meta = _meta(evaluation.folder)
     name = str(meta.get("name") or evaluation.model)
     words = ["mteb-hybrid", "run", "-m"]
@@ -99,10 +86,9 @@ def command(evaluation: Evaluation, run: dict[str, Any]) -> str:
         words += [name, evaluation.task]
     if _COMMIT.fullmatch(evaluation.revision):
         words += ["--model-revision", evaluation.revision]
-    options = run.get("encode_kwargs")
-    size = options.get("batch_size") if isinstance(options, dict) else None
-    if isinstance(size, int):
-        words += ["--batch-size", str(size)]
+    sizes = {made.batch_size for made in evaluation.made if made.batch_size is not None}
+    if len(sizes) == 1:
+        words += ["--batch-size", str(*sizes)]
     said = visible(shlex.join(words))
     if evaluation.model != visible(name):
         said += f"  # and with the options of {evaluation.model}, which mteb run takes"

@@ -126,8 +126,7 @@ def _alone(collection: CollectionSummary, summary: Summary) -> Summary:
 
 
 def _evaluated(model: ModelSummary, evaluation: Evaluation, setting: Setting) -> Evaluated:
-    run = describe.run_of(evaluation)
-    versions = describe.versions_of(evaluation, run)
+    versions = describe.versions_of(evaluation)
     frame = model.queries.get(setting)
     means = {}
     for (of, measure), cell in model.cells.items():
@@ -153,7 +152,8 @@ def _evaluated(model: ModelSummary, evaluation: Evaluation, setting: Setting) ->
         truncated_at=evaluation.truncated_at,
         trained=describe.trained_on(evaluation),
         signature=describe.signature(evaluation, versions),
-        command=describe.command(evaluation, run),
+        command=describe.command(evaluation),
+        commands=list(evaluation.commands),
         expected=evaluation.expected,
         means=dict(sorted(means.items())),
         subsets={

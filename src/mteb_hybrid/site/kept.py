@@ -65,6 +65,7 @@ class Evaluated(_Kept):
         trained: Whether the model was trained on the collection: yes, no, or not known.
         signature: What the numbers depend on, in one string.
         command: One that evaluates the same.
+        commands: Those that were given; empty if they were not recorded.
         expected: The subsets that the setting has.
         means: By measure, of those that a report knows.
         subsets: By measure, then subset: of the measures that tables rank models by.
@@ -82,6 +83,7 @@ class Evaluated(_Kept):
     trained: str
     signature: str
     command: str
+    commands: list[str] = []
     expected: list[str]
     means: dict[str, Value]
     subsets: dict[str, dict[str, float]]
@@ -90,6 +92,11 @@ class Evaluated(_Kept):
     def key(self) -> Key:
         """Whose it is."""
         return self.model, self.revision
+
+    @property
+    def command_text(self) -> str:
+        """The commands that were given, else one that evaluates the same."""
+        return " ; ".join(self.commands) or self.command
 
     def cell(self, measure: str, data_now: str = "") -> Cell | None:
         """A mean with all that limits it; None if there is none."""

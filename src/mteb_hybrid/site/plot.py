@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 640, 420
 LEFT, RIGHT, TOP, BOTTOM = 60, 604, 16, 360
 LETTER, LINE = 6.6, 15
 """Room that a letter and a line of a name take, in the units of the picture."""
-LONGEST = 28
+LONGEST = 35
 SPREAD = 4
 """How many times the smallest distance the largest is, from which on they stand on a log scale."""
 
@@ -122,9 +122,10 @@ def _log_ticks(values: list[float]) -> list[float]:
 
 
 def _short(name: str) -> str:
-    """A name without its organisation, and not too long; the link has it whole."""
+    """A name without its organisation, its middle left out if it is long; the link has it whole."""
     last = name.rpartition("/")[2] or name
-    return last if len(last) <= LONGEST else f"{last[: LONGEST - 1]}…"
+    half = (LONGEST - 1) // 2
+    return last if len(last) <= LONGEST else f"{last[:half]}…{last[-half:]}"
 
 
 def _spots(

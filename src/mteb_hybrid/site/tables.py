@@ -197,16 +197,22 @@ def provenance(row: Mapping[Setting, Evaluated], collection: Collection) -> Shee
                 [
                     Entry(str(setting), e.date or "day not known"),
                     Entry(e.signature, f"{data}. With {versions}.", is_code=True),
-                    Entry(e.command, is_code=True),
+                    Entry(e.command_text, _which(e), is_code=True),
                 ]
             )
     return Sheet(
         caption=f"{collection.title}: where the numbers are from. Those with the same signature "
-        "can be compared. The command evaluates the same; results do not record the one that was "
-        "given.",
+        "can be compared. The command is the one that was given, without paths and secrets.",
         head=[("Setting", TEXT), ("Signature", TEXT), ("Command", TEXT)],
         groups={"": rows},
     )
+
+
+def _which(e: Evaluated) -> str:
+    """What is said below the commands, where it is not as it should be."""
+    if not e.commands:
+        return "Not the one that was given, which the results do not record; it evaluates the same."
+    return "" if len(e.commands) == 1 else "Each made some of the subsets."
 
 
 def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, str]) -> Sheet:

@@ -1,6 +1,6 @@
 """Studies as files: found by name, read, and checked against the recipes and tasks they name."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from mteb_hybrid.cards.tasks import collection_tasks, same_texts, tasks_by_name
 from mteb_hybrid.evaluation.select import SelectionError
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.recipes.explain import explain
+from mteb_hybrid.recipes.toml import shipped_recipes
 from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.study import HITS, Budget, Study
 
@@ -89,16 +91,19 @@ def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(budget, dict):
             recipes, texts = budget.get("recipes"), budget.get("texts")
             if isinstance(recipes, dict):
-                placed = {start: _placed(recipe, folder) for start, recipe in recipes.items()}
+                placed = {
+                    start: _placed(recipe, folder, shipped_recipes(), "recipe")
+                    for start, recipe in recipes.items()
+                }
                 budget = {**budget, "recipes": placed}
             if texts is not None:
-                budget = {**budget, "texts": _placed(texts, folder)}
+                budget = {**budget, "texts": _placed(texts, folder, collections(), "collection")}
         found[name] = budget
     return {**content, "budgets": found}
 
 
-def _placed(name: Any, folder: Path) -> Any:
-    if not isinstance(name, str) or not name or Path(name).exists():
+def _placed(name: Any, folder: Path, known: Container[str], what: str) -> Any:
+    if not isinstance(name, str) or not name or is_name(name, known, what) or Path(name).exists():
         return name
     return str(folder / name) if (folder / name).exists() else name
 

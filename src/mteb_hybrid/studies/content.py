@@ -13,6 +13,7 @@ from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.files import places
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.models.contents import folder_hash, loaded_files
 from mteb_hybrid.models.offline import MODEL_NAME
@@ -40,9 +41,11 @@ def data_content(data: Data) -> str:
 
 def texts_content(name: str) -> str:
     """Of what a repair is fitted on: a folder's texts, a file, or a collection."""
+    if is_name(name, collections(), "collection"):
+        return collection_content(name)
     path = Path(name)
     if not path.exists():
-        return collection_content(name) if name in collections() else ABSENT
+        return ABSENT
     return _of_files(path, path.glob("*.txt") if path.is_dir() else [path])
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mteb_hybrid.files.command_line import COMMAND_VARIABLE, given_command
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -49,7 +50,10 @@ class Worker:
             text=True,
             bufsize=1,
             start_new_session=True,  # Ctrl-C is for the parent
-            env={**kept, **one, "TOKENIZERS_PARALLELISM": "false"},
+            env={
+                **{**kept, **one, "TOKENIZERS_PARALLELISM": "false"},
+                COMMAND_VARIABLE: given_command(),
+            },
         )
         threading.Thread(target=self._listen, args=(told,), daemon=True).start()
 

@@ -11,9 +11,9 @@ from packaging.version import InvalidVersion, Version
 
 from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lines import TextError, json_file
+from mteb_hybrid.results.run_settings import RUN_SETTINGS
 
 LOCAL_PATH = re.compile(r"(^|[\s\"'=(])(~?/[\w.-]+/[\w./-]+|[A-Za-z]:\\\S+|file://\S+)")
-RUN_SETTINGS = "run_settings.jsonl"
 OLDEST_MTEB = Version("2.14.0")
 LARGEST_FILE = 10 * 2**20
 

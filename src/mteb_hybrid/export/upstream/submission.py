@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mteb_hybrid.export.upstream.result_file import (
-    RUN_SETTINGS,
     Finding,
     check_result,
     paths_in,
@@ -21,6 +20,7 @@ from mteb_hybrid.export.upstream.result_file import (
 )
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, META, ResultError
+from mteb_hybrid.results.run_settings import RUN_SETTINGS
 
 NEEDED = ("languages", "n_parameters", "embed_dim", "max_tokens", "license", "framework")
 WISHED = ("release_date", "training_datasets", "reference")

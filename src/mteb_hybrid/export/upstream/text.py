@@ -56,7 +56,7 @@ def pull_request(proposal: Proposal) -> str:
     """
     card, about = proposal.card, proposal.card.metadata
     settings = [setting for setting, _ in proposal.tasks.values()]
-    has_pools = Setting.MULTILINGUAL in settings and card.source.parallel
+    has_pools = Setting.MULTILINGUAL in settings and card.source.judged_across
     related = " and ".join(code(name) for name in about.adapted_from)
     return _template("upstream_pr.md").substitute(
         title=markdown(card.title),

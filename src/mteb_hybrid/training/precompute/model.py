@@ -12,9 +12,10 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.files.leftovers import clean
+from mteb_hybrid.files.places import expanded
 from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.models.kind import kind_of
-from mteb_hybrid.models.load import load_model, open_cross_encoder
+from mteb_hybrid.models.load import folder_of, load_model, open_cross_encoder
 from mteb_hybrid.retrieval.embeddings import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError
@@ -47,9 +48,10 @@ class TextModel:
         device: str | None = None,
         batch_size: int = 32,
     ) -> None:
-        clean(folder := Path(name))
+        clean(expanded(name))
+        folder = folder_of(name)
         self._model: Any
-        if folder.is_dir() and kind_of(folder) == "CrossEncoder":
+        if folder and kind_of(folder) == "CrossEncoder":
             self._model = _cross_encoder(folder, device)
             self.about = {"name": f"local/{folder.resolve().name}", "revision": folder_hash(folder)}
         else:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mteb_hybrid.cards.catalogue import collection_card
+from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.parallel_json import ParallelRow, read_rows
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
@@ -40,7 +41,7 @@ class Source(NamedTuple):
 
 
 def read_source(what: str) -> Source:
-    """Read a file of parallel JSON lines, or a collection by its name.
+    """Read a file of parallel JSON lines, or a collection by its name, which wins.
 
     Raises:
         ParallelDataError: If it is neither, or the file is malformed.
@@ -48,7 +49,7 @@ def read_source(what: str) -> Source:
     """
     check_given(what)
     file = Path(what)
-    if file.is_file():
+    if not is_name(what, collections(), "collection"):
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Source(what, digest, read_json(file), lambda: read_rows([file]))
