@@ -192,6 +192,20 @@ def test_a_repair_lowers_the_bias(built):
     assert any("fitted on" in note for note in found.notes)
 
 
+def test_what_a_small_corpus_cannot_show_is_said(built):
+    corpus = read_mixed(*built)
+    few = corpus.queries.filter((pl.col("language") != "ru") | pl.col("text").str.contains("[0-3]"))
+    found = probe(encoder_of(corpus), type(corpus)(corpus.passages, few), None, 5, 4, RESAMPLES)
+    own = found.figures.filter(measure="own_language_lift_at_5")
+    has_interval = {x: not math.isnan(low) for x, low in own["query_language", "low"].iter_rows()}
+    assert has_interval == {"all": True, "en": True, "fr": True, "ru": False}
+    said = " ".join(found.notes)
+    assert "Fewer than 5 queries in ru: their means have no interval" in said
+    assert "No more than 5 passages in ru among which neighbours" in said
+    whole = probe(encoder_of(corpus), corpus, None, 4, 4, RESAMPLES)
+    assert "Fewer than" not in " ".join(whole.notes) and "No more" not in " ".join(whole.notes)
+
+
 def test_each_text_is_encoded_once(built):
     corpus = read_mixed(*built)
     encoder = encoder_of(corpus)

@@ -81,6 +81,23 @@ def test_words_tell_a_preference_from_chance(built):
     assert not any("nan" in sentence or "{" in sentence for sentence in (*strong, *weak))
 
 
+def test_a_repair_that_goes_too_far_is_told(many):
+    """And which languages it then favours."""
+    repaired = many.figures.with_columns(repair=pl.lit("projection 2"))
+
+    def said(own):
+        is_own = pl.col("measure").str.starts_with("own_language_lift")
+        figures = repaired.with_columns(
+            pl.when(is_own).then(own).otherwise(name).alias(name) for name in ("value", "high")
+        )
+        return words(replace(many, figures=pl.concat([many.figures, figures])))
+
+    assert [sentence for sentence in said(1.2) if "too far" in sentence] == []
+    (told,) = [sentence for sentence in said(0.8) if "too far" in sentence]
+    assert told.startswith("With the repair projection 2, the lift of the query's own language")
+    assert any(sentence.startswith("Then, over all queries, passages in") for sentence in said(1))
+
+
 def test_values_that_are_not_there_are_no_numbers(built):
     corpus = read_mixed(*built)
     queries = corpus.queries.with_columns(language=pl.lit("de"), group=pl.col("id"))

@@ -51,7 +51,7 @@ def value(summary, name):
 def test_headline(miracl):
     table = headline(miracl.collections[0])
     assert table.head == (
-        *("Model", "Mo. map", "Mul. map", "pool loss", "lift at 10"),
+        *("Model", "Mo. map", "Mul. map", "pool loss", "lift at 10, less 1"),
         *("Mo. unjudged at 10", "Mul. unjudged at 10"),
     )
     loss = value(miracl, "pool_loss")
@@ -144,7 +144,7 @@ def test_tables_of_several_collections(miracl, tmp_path):
     rows = result_rows([tmp_path])
     lines = render(rows, Format.MARKDOWN).splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[7:10]] == [
-        *("pool loss", "lift at 10", "unjudged at 10"),
+        *("pool loss", "lift at 10, less 1", "unjudged at 10"),
     ]
     by_name = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines[2:]}
     assert [cell.strip() for cell in by_name["MLQA-R"]][-3:] == ["–"] * 3

@@ -10,13 +10,17 @@ from mteb_hybrid.retrieval.pool import Floats
 
 Key = TypeVar("Key", bound=Hashable)
 
+INTERVAL_FROM = 5
+"""Groups with a value; resamples of fewer say next to nothing about others."""
+
 
 class Estimate(NamedTuple):
     """A mean and its interval.
 
     Attributes:
         value: The mean; over languages, that of their means. NaN if there is no value.
-        low: Lower end of the 95% interval; NaN where fewer than two groups have a value.
+        low: Lower end of the 95% interval; NaN where fewer than
+            `INTERVAL_FROM` groups have a value.
         high: Upper end.
         rows: How many values there are, NaN included.
         measured: How many of them are not NaN.
@@ -73,7 +77,7 @@ def _estimated(
     if not len(sums):
         return [Estimate(np.nan, np.nan, np.nan, total, 0)] * sums.shape[2]
     low, high = bootstrap_intervals(sums, counts, resamples, seed)
-    few = np.count_nonzero(counts.any(axis=1), axis=0) < 2
+    few = np.count_nonzero(counts.any(axis=1), axis=0) < INTERVAL_FROM
     low[few] = high[few] = np.nan
     rows = counts.sum(axis=0)
     with np.errstate(invalid="ignore"):

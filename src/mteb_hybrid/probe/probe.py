@@ -1,6 +1,6 @@
 """Look at a model on a corpus of several languages without judgments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +10,7 @@ import polars as pl
 
 from mteb_hybrid.probe.corpus import MixedCorpus, ProbeError
 from mteb_hybrid.probe.encoder import Encoder
+from mteb_hybrid.probe.estimate import INTERVAL_FROM
 from mteb_hybrid.probe.rankings import FIGURES, measure_rankings
 from mteb_hybrid.probe.repaired import apply_repair, find_repair
 from mteb_hybrid.probe.space import measure_space
@@ -126,6 +127,7 @@ def probe(
             f"The repair was fitted on {len(pool) - len(others)} of the {len(pool)} passages; how "
             "separable languages are, before and after it, was measured on the others alone."
         )
+    notes += _too_few(groups, apart, k)
     about = {
         "model": encoder.name,
         "revision": encoder.revision,
@@ -139,6 +141,24 @@ def probe(
         "versions": {name: version(name) for name in ("mteb-hybrid", "mteb", "scikit-learn")},
     }
     return Probed(about, pl.concat(tables), tuple(dict.fromkeys(notes)))
+
+
+def _too_few(groups: Mapping[str, Sequence[str]], apart: Pool, k: int) -> Iterator[str]:
+    """What a small corpus cannot show."""
+    asked = [x for x, some in groups.items() if len(set(some)) < INTERVAL_FROM]
+    if asked:
+        yield (
+            f"Fewer than {INTERVAL_FROM} queries in {', '.join(asked)}: their means have no "
+            "interval, and may say little about other queries."
+        )
+    sizes = np.bincount(apart.codes, minlength=len(apart.languages))
+    small = [x for x, size in zip(apart.languages, sizes, strict=True) if size <= k]
+    if small:
+        yield (
+            f"No more than {k} passages in {', '.join(small)} among which neighbours were looked "
+            f"for: not all {k} can be in the passage's own language, however the space is ordered. "
+            "Give a smaller --top, or a larger corpus."
+        )
 
 
 def _ranks(

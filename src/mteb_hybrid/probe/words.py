@@ -41,8 +41,9 @@ def words(found: Probed) -> list[str]:
         row = rows.get((repair, measure, query, passage))
         return None if row is None or math.isnan(row["value"]) else row
 
-    said = [*_of_own(found, look, k), *_of_languages(found, look, k), *_of_the_rest(look, k)]
-    said += [_of_repair(found, label, look) for label in labels[1:]]
+    said = [*_of_own(found, look, k), *_of_languages(found, look, NONE), *_of_the_rest(look, k)]
+    for label in labels[1:]:
+        said += [_of_repair(found, label, look), *_of_languages(found, look, label)]
     return [*said, *(sentence.format(k=k) for sentence in MEANING)]
 
 
@@ -72,21 +73,24 @@ def _range(found: Probed, look: Look, repair: str) -> str:
     return f": {lifts[least]:.2f} times for queries in {least} to {lifts[most]:.2f} in {most}"
 
 
-def _of_languages(found: Probed, look: Look, k: int) -> Iterator[str]:
-    name = f"language_lift_at_{k}"
-    lifts = {x: row["value"] for x in found.about["passages"] if (row := look(name, ALL, x))}
-    if lifts:
-        most, least = max(lifts, key=lifts.__getitem__), min(lifts, key=lifts.__getitem__)
-        if _same(lifts[most], lifts[least]):
-            yield (
-                f"Over queries in all languages, passages in every language are met "
-                f"{lifts[most]:.2f} times as often as in the corpus."
-            )
-            return
+def _of_languages(found: Probed, look: Look, repair: str) -> Iterator[str]:
+    name = f"language_lift_at_{found.about['k']}"
+    spoken = found.about["passages"]
+    lifts = {x: row["value"] for x in spoken if (row := look(name, ALL, x, repair))}
+    if not lifts:
+        return
+    most, least = max(lifts, key=lifts.__getitem__), min(lifts, key=lifts.__getitem__)
+    when = "Over queries in all languages, " if repair == NONE else "Then, over all queries, "
+    if _same(lifts[most], lifts[least]):
         yield (
-            f"Over queries in all languages, passages in {most} are met {lifts[most]:.2f} times as "
-            f"often as in the corpus, those in {least} {lifts[least]:.2f} times."
+            f"{when}passages in every language are met {lifts[most]:.2f} times as often as in the "
+            "corpus."
         )
+        return
+    yield (
+        f"{when}passages in {most} are met {lifts[most]:.2f} times as often as in the corpus, "
+        f"those in {least} {lifts[least]:.2f} times."
+    )
 
 
 def _same(one: float, other: float) -> bool:
@@ -129,7 +133,14 @@ def _of_repair(found: Probed, label: str, look: Look) -> str:
         if before and after:
             said = f"{what} goes from {before['value']:.2f} to {after['value']:.2f}"
             parts.append(said + (_range(found, look, label) if measure == own else ""))
-    return f"With the repair {label}, {'; '.join(parts)}."
+    after = look(own, ALL, None, label)
+    too_far = after is not None and after["high"] < 1
+    return f"With the repair {label}, {'; '.join(parts)}." + (
+        " It goes too far: passages in a query's own language then have fewer of the first places "
+        "than their number gives them."
+        if too_far
+        else ""
+    )
 
 
 def _interval(row: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ COMMON: Columns = (
 PARALLEL = (*COMMON, ("rank distance", Setting.MULTILINGUAL, "rank_distance"))
 JUDGED_IN_ONE = (
     *COMMON,
-    ("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10"),
+    ("lift at 10, less 1", Setting.MULTILINGUAL, "same_language_lift_at_10"),
     ("Mo. unjudged at 10", Setting.MONOLINGUAL, "unjudged_at_10"),
     ("Mul. unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10"),
 )
@@ -31,7 +31,7 @@ JUDGED_ACROSS = (
     ("Mo. nDCG@20", Setting.MONOLINGUAL, "ndcg_at_20"),
     ("Cr. nDCG@20", Setting.CROSSLINGUAL, "ndcg_at_20"),
     ("Mul. nDCG@20", Setting.MULTILINGUAL, "ndcg_at_20"),
-    ("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10"),
+    ("lift at 10, less 1", Setting.MULTILINGUAL, "same_language_lift_at_10"),
     ("Mul. unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10"),
 )
 """Where they are judged on passages of all languages, which are not parallel."""

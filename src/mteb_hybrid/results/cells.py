@@ -34,7 +34,7 @@ COLUMNS = (
 POOL_LOSS = "pool_loss"
 JUDGED_IN_ONE = (
     Column("pool loss", Setting.MULTILINGUAL, POOL_LOSS, 4),
-    Column("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10", 2),
+    Column("lift at 10, less 1", Setting.MULTILINGUAL, "same_language_lift_at_10", 2),
     Column("unjudged at 10", Setting.MULTILINGUAL, "unjudged_at_10", 4),
 )
 """Further columns of collections whose queries are judged in their own language only."""

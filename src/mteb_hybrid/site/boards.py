@@ -22,7 +22,7 @@ MAPS: tuple[Column, ...] = (
     ("Mul. map", Setting.MULTILINGUAL, "map", 4, True),
 )
 DISTANCE: Column = ("rank distance", Setting.MULTILINGUAL, "rank_distance", 1, False)
-LIFT: Column = ("lift at 10", Setting.MULTILINGUAL, "same_language_lift_at_10", 2, False)
+LIFT: Column = ("lift at 10, less 1", Setting.MULTILINGUAL, "same_language_lift_at_10", 2, False)
 
 
 @dataclass(frozen=True)
