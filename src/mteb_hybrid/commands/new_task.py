@@ -141,7 +141,8 @@ def new(
 
     A row's passage answers its question, in every language that it has. A row without a question
     adds passages that answer nothing. The card is a TOML file beside the files, called as the
-    first; `mteb-hybrid run` and `mteb run` know its tasks once MTEB_HYBRID_TASKS names the folder.
+    first, or as its folder if that is corpus.jsonl; `mteb-hybrid run` and `mteb run` know its
+    tasks once MTEB_HYBRID_TASKS names the folder.
 
     A corpus in several languages that is not parallel needs queries and judgments: a query may have
     answers in any language. Each language of the corpus is a pool, and so are all of them together.
@@ -195,6 +196,7 @@ def new(
     if own is None or Path(own).resolve() != folder.resolve():
         place = shlex.quote(str(folder.resolve()))
         say(f"The tasks are found once you say: export {TASKS_VARIABLE}={place}")
+    say(f"Evaluate a model: mteb-hybrid run -m MODEL {card.file.stem}")
 
 
 def try_mixed_card(card: TaskCard) -> list[str]:

@@ -39,7 +39,7 @@ tasks_app = typer.Typer(no_args_is_help=True, help="List and describe collection
 def list_tasks() -> None:
     """List the collections: languages, passages, settings, and whether their files are at hand.
 
-    In a file or a pipe: the names of their MTEB tasks, a line each.
+    In a file or a pipe: each collection, its languages, and below it its MTEB tasks, a line each.
 
     Example: mteb-hybrid tasks list
     """
