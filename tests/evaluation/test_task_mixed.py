@@ -16,6 +16,9 @@ from conftest import HashEncoder, write_mixed_card
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.tasks import card_settings, data_revision, task_views
 from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.explore.page import chunks, write_explorer
+from mteb_hybrid.explore.shown import shown
+from mteb_hybrid.explore.texts import Texts
 from mteb_hybrid.measures import ANY_POOL, MAP, PARALLEL, UNJUDGED_AT_10
 from mteb_hybrid.measures.bias_of_run import bias_of_run
 from mteb_hybrid.measures.ndcg import NDCG_AT_20
@@ -194,6 +197,28 @@ def test_tables(made, tmp_path, monkeypatch):
     assert np.isnan(collection.models[0].pool_loss).all(), "the pools have queries of their own"
     ours = results.evaluation("Mixed", row.label, Setting.MULTILINGUAL)
     assert 0 < ours.consistency["ranking_consistency_at_10"] < 1, "of translated queries"
+
+
+def test_explorer(made, tmp_path, monkeypatch):
+    """It shows nDCG@20, for there are no translations that could stand apart."""
+    card, _ = made
+    monkeypatch.setenv("MTEB_HYBRID_TASKS", str(card.file.parent))
+    monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(tmp_path / "results"))
+    task = next(t for t in task_classes({"Mixed": card}) if t.setting is Setting.MULTILINGUAL)
+    cache = mteb.ResultCache(tmp_path)
+    mteb.evaluate(HashEncoder(), task(), cache=cache, show_progress_bar=False)
+    found = shown(load_results(tmp_path / "results"))
+    (frame,) = found.queries.values()
+    told = dict(chunks(found, Texts()))
+    about = told["about", 0]
+    assert about["second"] == {"title": "nDCG@20", "digits": 4, "worst": "asc"}
+    briefs = {row[0]: row[3] for row in told["rows", 0]}
+    for query, value in frame.select("query", "ndcg_at_20").iter_rows():
+        assert briefs[query][1] == pytest.approx(value, abs=1e-5)
+    write_explorer(found, Texts(), tmp_path / "explorer")
+    html = (tmp_path / "explorer" / "index.html").read_text("utf-8")
+    assert "its answers in each language stand" in html and "translation" not in html
+    assert "be it that nobody judged it" in html
 
 
 def test_revision_and_subsets(made):

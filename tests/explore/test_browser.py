@@ -73,7 +73,7 @@ const clippedAt = async (hash) => {
   found.kinds = all("#kinds tbody tr").map(cells);
   found.examples = texts("#examples li").length;
   found.count = texts("#count")[0];
-  found.byDistance = column("distanceA").map(Number);
+  found.byDistance = column("secondA").map(Number);
   await set("sort", "fell");
   found.fell = column("fell");
   page.querySelector(".tabulator-col[tabulator-field=mapA]").click();

@@ -38,9 +38,9 @@ function make(tag, attributes = {}, ...children) {
 }
 
 let about;
-let rows; // one per query: id, language, text, map and distance and kinds of A (and B), place
+let rows; // one per query: id, language, text, map and second measure and kinds of A (and B), place
 let table;
-let shownSort = "distance";
+let shownSort = "second";
 let listAt = 0; // where the page was scrolled to when a query was opened
 const wide = matchMedia("(min-width: 60rem)");
 
@@ -49,6 +49,7 @@ const number = (value, digits) => (value === null || value === undefined ? "–"
 const tag = (language) => about.languages[language].tag;
 const has = (kinds, place) => kinds !== null && (kinds >> place) % 2 === 1;
 const address = (id) => `#${encodeURIComponent(id)}`;
+const secondText = (value) => `${about.second.title.replace(/^R/, "r")} ${number(value, about.second.digits)}`;
 const kindNames = (kinds) => about.failures.filter((_, place) => has(kinds, place)).join("; ");
 
 function chip(language, own) {
@@ -67,15 +68,15 @@ function link(row, longest = 200) {
 function choose() {
   const { a, b } = state();
   for (const row of rows) {
-    [row.mapA, row.distanceA, row.kinds] = row.models[a] ?? [null, null, null];
-    [row.mapB, row.distanceB] = (b === null ? null : row.models[b]) ?? [null, null];
+    [row.mapA, row.secondA, row.kinds] = row.models[a] ?? [null, null, null];
+    [row.mapB, row.secondB] = (b === null ? null : row.models[b]) ?? [null, null];
     row.fell = row.mapA === null || row.mapB === null ? null : row.mapA - row.mapB;
   }
 }
 
 const last = { alignEmptyValues: "bottom" };
 const SORTS = {
-  distance: ["Rank distance", "distanceA", "desc"],
+  second: ["", "secondA", ""], // where passages are parallel the rank distance: see start
   map: ["Average precision", "mapA", "asc"],
   fell: ["Fell most against B", "fell", "asc"],
   language: ["Query language", "language", "asc"],
@@ -84,6 +85,7 @@ const SORTS = {
 
 function columns() {
   const two = state().b !== null;
+  const { second } = about;
   const value = (title, field, digits, shown = true) => ({
     title, field, hozAlign: "right", visible: shown && wide.matches, sorter: "number", sorterParams: last,
     formatter: (cell) => document.createTextNode(number(cell.getValue(), digits)), width: 108, headerHozAlign: "right",
@@ -92,8 +94,8 @@ function columns() {
     { title: "Query", field: "id", formatter: asCard, widthGrow: 3, minWidth: 200, headerSort: false },
     { title: "Language", field: "language", visible: wide.matches, width: 105, sorter: "number",
       formatter: (cell) => chip(cell.getValue(), false) },
-    value(two ? "Rank distance A" : "Rank distance", "distanceA", 1),
-    value("Rank distance B", "distanceB", 1, two),
+    value(two ? `${second.title} A` : second.title, "secondA", second.digits),
+    value(`${second.title} B`, "secondB", second.digits, two),
     value(two ? "Average precision A" : "Average precision", "mapA", 4),
     value("Average precision B", "mapB", 4, two),
     value("A − B", "fell", 4, two),
@@ -107,7 +109,7 @@ function asCard(cell) {
   const parts = row.kinds ? [kindNames(row.kinds)] : [];
   if (!wide.matches) {
     if (row.fell !== null) parts.unshift(`A − B ${number(row.fell, 4)}`);
-    parts.unshift(`rank distance ${number(row.distanceA, 1)}`, `average precision ${number(row.mapA, 4)}`);
+    parts.unshift(secondText(row.secondA), `average precision ${number(row.mapA, 4)}`);
     said.append(chip(row.language, false), " ");
   }
   said.append(parts.join("; "));
@@ -147,14 +149,15 @@ function button(language, kind, n, all) {
   return made;
 }
 
-/** Three of each kind, of the language that is chosen: those with the largest rank distance. */
+/** Three of each kind, of the language that is chosen: the worst by the second measure. */
 function drawExamples() {
   const language = byId("language").value;
   byId("examples").replaceChildren(...about.failures.map((name, kind) => {
     const found = rows.filter((row) => has(row.kinds, kind) && (language === "" || row.language === Number(language)));
-    found.sort((one, other) => (other.distanceA ?? -1) - (one.distanceA ?? -1) || one.place - other.place);
+    const worst = about.second.worst === "desc" ? 1 : -1;
+    found.sort((one, other) => (one.secondA === null) - (other.secondA === null) || worst * (other.secondA - one.secondA) || one.place - other.place);
     const items = found.slice(0, 3).map((row) => make("li", {}, chip(row.language, false), " ", link(row, 120),
-      make("span", { class: "small" }, ` rank distance ${number(row.distanceA, 1)}`)));
+      make("span", { class: "small" }, ` ${secondText(row.secondA)}`)));
     return make("div", {}, make("h3", {}, `For example: ${name}`), items.length ? make("ul", {}, ...items) : make("p", {}, "None."));
   }));
 }
@@ -229,7 +232,7 @@ function ranking(name, row, values, detail, passages, cut, width) {
     return part;
   }
   const [top, answers] = detail;
-  part.append(make("p", { class: "small" }, `Rank distance ${number(values[1], 1)}; average precision ${number(values[0], 4)}${values[2] ? `; ${kindNames(values[2])}` : ""}`));
+  part.append(make("p", { class: "small" }, `${about.second.title} ${number(values[1], about.second.digits)}; average precision ${number(values[0], 4)}${values[2] ? `; ${kindNames(values[2])}` : ""}`));
   part.append(strip(row.language, answers, passages, cut, width), make("h4", {}, `First ${top.length}`));
   part.append(make("ol", { class: "top" }, ...top.map(([passage, mark]) => {
     const found = passages.get(passage);
@@ -309,7 +312,7 @@ function options(select, list) {
 
 function changed() {
   choose();
-  if (state().b === null && shownSort === "fell") shownSort = "distance";
+  if (state().b === null && shownSort === "fell") shownSort = "second";
   options("sort", Object.entries(SORTS).filter(([name]) => name !== "fell" || state().b !== null).map(([name, [title]]) => [name, title]));
   table.setColumns(columns());
   table.replaceData(rows);
@@ -320,6 +323,7 @@ function changed() {
 
 async function start() {
   about = await load("about", 0);
+  SORTS.second = [about.second.title, "secondA", about.second.worst];
   const parts = await Promise.all(Array.from({ length: Math.ceil(about.queries / about.size.rows) }, (_, place) => load("rows", place)));
   rows = parts.flat().map(([id, language, text, ...models], place) => ({ id, language, text, models, place, searched: `${text}\n${id}`.toLocaleLowerCase() }));
   // What all begin with is left out of the lists: what tells them apart is at the end, which they cut.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 DEEP = 100
-"""A translation below this rank is lost."""
+"""Where the first answer in some language is below this rank, it is lost."""
 
 
 class Failure(StrEnum):
@@ -12,7 +12,7 @@ class Failure(StrEnum):
 
     OWN_AHEAD = "own language ahead"
     WRONG_PASSAGE = "right language, wrong passage"
-    LOST = f"translation lost below {DEEP}"
+    LOST = f"answer lost below {DEEP}"
 
 
 def too_high(

@@ -16,7 +16,7 @@ import polars as pl
 from mteb_hybrid import pages
 from mteb_hybrid.cards.translations import query_language_codes
 from mteb_hybrid.explore.failures import Failure, failures, too_high
-from mteb_hybrid.explore.shown import MEASURES, Shown, languages
+from mteb_hybrid.explore.shown import Shown, languages, measures
 from mteb_hybrid.explore.texts import Texts
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.files.whole import whole_folder
@@ -27,6 +27,11 @@ HERE = Path(__file__).parent
 TABULATOR = Path(pages.__file__).parent / "vendor" / "tabulator"
 ROWS, DETAILS, PASSAGES = 5_000, 250, 1_000
 """How many queries, queries with their rankings, and passages a chunk has."""
+SECOND = {
+    "rank_distance": {"title": "Rank distance", "digits": 1, "worst": "desc"},
+    "ndcg_at_20": {"title": "nDCG@20", "digits": 4, "worst": "asc"},
+}
+"""How the measure beside average precision is shown, and from which end it is bad."""
 WRONG, RIGHT, TOO_HIGH = range(3)
 """Of a passage among the first."""
 
@@ -94,11 +99,14 @@ def chunks(found: Shown, texts: Texts) -> Iterator[tuple[tuple[str, int], object
         .unique("query", keep="first", maintain_order=True)
         .sort("group", maintain_order=True)  # with it lie the passages that are loaded together
     )
+    names = measures(found.card)
     brief, details, deepest = [], [], 1
     for query, _, language in order.iter_rows():
         of_models = [rows.get(query) for rows in rows_of.values()]
         text = visible(texts.queries.get(query, ""))
-        brief.append([visible(query), known[language], text, *map(_brief, of_models)])
+        brief.append(
+            [visible(query), known[language], text, *(_brief(row, names) for row in of_models)]
+        )
         details.append([_detail(row, number) for row in of_models])
         ranks = [rank or 1 for row in of_models if row for rank in row["answer_ranks"]]
         deepest = max(deepest, *ranks)
@@ -116,6 +124,7 @@ def chunks(found: Shown, texts: Texts) -> Iterator[tuple[tuple[str, int], object
             ],
             "languages": _languages(found, known),
             "failures": list(Failure),
+            "second": SECOND[names[1]],
             "deepest": deepest,
             "queries": len(brief),
             "size": {kind: size for kind, (_, size) in parts.items()},
@@ -126,13 +135,13 @@ def chunks(found: Shown, texts: Texts) -> Iterator[tuple[tuple[str, int], object
             yield (kind, place), content[start : start + size]
 
 
-def _brief(row: Mapping[str, Any] | None) -> list[Any] | None:
-    """Values of `MEASURES`, and the kinds of failure as bits; None where the model has no query."""
+def _brief(row: Mapping[str, Any] | None, names: Sequence[str]) -> list[Any] | None:
+    """Values of measures, and the kinds of failure as bits; None where the model has no query."""
     if row is None:
         return None
     kinds = failures(*_ranking(row))
     bits = sum(1 << place for place, kind in enumerate(Failure) if kind in kinds)
-    return [*(None if row[name] is None else round(row[name], 5) for name in MEASURES), bits]
+    return [*(None if row[name] is None else round(row[name], 5) for name in names), bits]
 
 
 def _detail(row: Mapping[str, Any] | None, number: Any) -> list[Any] | None:

@@ -13,7 +13,10 @@ from mteb_hybrid.results.per_query import read_per_query, read_top
 from mteb_hybrid.results.results import Results
 from mteb_hybrid.retrieval.views import Setting
 
-MEASURES = ("map", "rank_distance")
+
+def measures(card: TaskCard) -> tuple[str, str]:
+    """What is shown of every query: distances are between translations."""
+    return "map", "rank_distance" if card.source.parallel else "ndcg_at_20"
 
 
 class ExploreError(ValueError):
@@ -27,7 +30,7 @@ class Shown:
     Attributes:
         card: The collection.
         evaluations: Of each model, by its label.
-        queries: By label: the rows of `read_top`, with columns for `MEASURES`.
+        queries: By label: the rows of `read_top`, with columns for `measures`.
         lacking: A sentence for each model whose run kept no first passages, or no values per query.
     """
 
@@ -121,17 +124,16 @@ def _lack(label: str, evaluation: Evaluation, what: str) -> str:
 
 
 def _values(evaluation: Evaluation) -> pl.DataFrame:
-    """Columns query and `MEASURES`; null where undefined."""
+    """Columns query and `measures`; null where undefined."""
     rows = read_per_query(evaluation.folder, evaluation.task)
-    rows = rows.filter(pl.col("measure").is_in(MEASURES)).with_columns(
-        pl.col("value").fill_nan(None)
-    )
+    wanted = measures(evaluation.card)
+    rows = rows.filter(pl.col("measure").is_in(wanted)).with_columns(pl.col("value").fill_nan(None))
     wide = rows.pivot("measure", index="query", values="value")
     return wide.select(
         "query",
         *(
             pl.col(name) if name in wide.columns else pl.lit(None, pl.Float64).alias(name)
-            for name in MEASURES
+            for name in wanted
         ),
     )
 
