@@ -1,0 +1,112 @@
+"""Rows of scores, sorted as far as ranks need it."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mteb_hybrid.retrieval.judgments import Ints
+from mteb_hybrid.retrieval.pool import Floats
+from mteb_hybrid.retrieval.ties import crowded
+
+PIECE = 256
+"""Scores that are sorted at once: so few numpy sorts in registers, many times faster than more."""
+
+FEW = 16
+"""Ranks per row up to which a look into every piece is faster than sorting the row as a whole."""
+
+
+class SortedRows:
+    """Rows of scores, each sorted as a whole, or in pieces where it is long and little is asked.
+
+    What it answers is exact in either case.
+
+    Args:
+        scores: Shape (B, N). One in each row may be NaN: it is left out.
+        length: N, or N - 1 where there is NaN.
+        highest: How many of the highest scores will be asked for.
+        wanted: For how many scores in each row ranks will be asked for, on average.
+    """
+
+    def __init__(
+        self, scores: npt.NDArray[np.float32], length: int, highest: int, wanted: float
+    ) -> None:
+        rows, columns = scores.shape
+        self._scores, self._length, self._highest = scores, length, highest
+        whole = columns <= 4 * max(highest, PIECE) or wanted > FEW
+        size = columns if whole else PIECE
+        # Negated, so that the highest score is first and NaN, which also fills up, is last.
+        self._pieces = np.full((rows, -(-columns // size), size), np.nan, dtype=np.float32)
+        np.negative(scores, out=self._pieces.reshape(rows, -1)[:, :columns])
+        self._pieces.sort(axis=2)
+
+    def highest(self) -> npt.NDArray[np.float32]:
+        """Shape (B, highest), the highest scores of each row, in descending order."""
+        rows, pieces, _ = self._pieces.shape
+        best = self._pieces[:, 0]
+        if pieces > 1:
+            # The first of all pieces, together twice as many or more, tell a score that enough
+            # others reach, and hardly any more.
+            first = self._pieces[:, :, : -(-2 * self._highest // pieces)].reshape(rows, -1)
+            last = np.partition(first, self._highest - 1, axis=1)[:, self._highest - 1, None]
+            reach = self._scores >= -last
+            best = in_rows(-self._scores[reach], reach, np.inf)
+            best.sort(axis=1)
+        return -best[:, : self._highest]
+
+    def ranks(self, row: Ints, scores: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
+        """How many scores of its row are higher than a score, and how many equal it.
+
+        Args:
+            row: Shape (n,).
+            scores: Shape (n,).
+
+        Returns:
+            Both of shape (n,).
+        """
+        _, pieces, size = self._pieces.shape
+        start = (row[:, None] * pieces + np.arange(pieces)) * size
+        wanted = np.broadcast_to(-scores[:, None], start.shape)
+        higher = self._search(start, wanted, np.less)
+        some = np.nonzero(self._pieces.take(higher, mode="clip") == wanted)
+        through = self._search(start[some], wanted[some], np.less_equal)
+        tied = np.bincount(some[0], through - higher[some], len(row)).astype(np.int64)
+        return (higher - start).sum(axis=1), tied
+
+    def _search(self, start: Ints, wanted: npt.NDArray[np.float32], before: np.ufunc) -> Ints:
+        """Binary search in many pieces: where each one's first is that is not before a value."""
+        flat, size = self._pieces.reshape(-1), self._pieces.shape[2]
+        step = 1 << (size.bit_length() - 1)
+        at = start + (size - step) * before(flat[start + step - 1], wanted)
+        while step > 1:
+            step //= 2
+            at += step * before(flat[at + step - 1], wanted)
+        return np.asarray(at + before(flat[at], wanted))
+
+    def crowded(self) -> Floats:
+        """Shape (B,), for each row what `mteb_hybrid.retrieval.ties.crowded` finds."""
+        rows, pieces, _ = self._pieces.shape
+        flat = self._pieces.reshape(rows, -1)
+        # If more than `step` are equal, more than `step - pieces` follow one that is.
+        step = max(1, self._length // 100)
+        repeated = np.count_nonzero(flat[:, 1:] == flat[:, :-1], axis=1)
+        shares = np.zeros(rows)
+        for row in np.flatnonzero(repeated > step - pieces):
+            shares[row] = crowded(np.sort(flat[row])[: self._length])
+        return shares
+
+
+def in_rows(
+    values: npt.NDArray[Any], where: npt.NDArray[np.bool_], fill: float
+) -> npt.NDArray[Any]:
+    """Values at chosen places of a table, each row's to the left, and filled up.
+
+    Args:
+        values: Shape (n,), row by row.
+        where: Shape (B, N), n places of it.
+        fill: What follows in rows that have fewer than others.
+    """
+    counts = np.count_nonzero(where, axis=1)
+    table = np.full((len(where), counts.max()), fill, dtype=values.dtype)
+    table[np.arange(table.shape[1]) < counts[:, None]] = values
+    return table
