@@ -10,7 +10,7 @@ from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Sco
 from mteb_hybrid.retrieval.judgments import Ints, Judgments
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
-from mteb_hybrid.retrieval.sorted_rows import SortedRows, in_rows
+from mteb_hybrid.retrieval.sorted_rows import SortedRows, in_rows, reaching
 from mteb_hybrid.retrieval.ties import crowded, fingerprints, repeats, warn_if_crowded
 
 SCORES_AT_ONCE = 2**18
@@ -101,14 +101,13 @@ class RankCounter:
             ahead = self._ties_ahead(scores, *own, own_scores, tied > 0)
             self._own_ranks[done] = above + ahead + 1
 
-        first = scores >= best[:, kept - 1, None]
-        chosen = np.flatnonzero(first)
-        order = self._pool.tie_order[chosen % scores.shape[1]]
-        keys = in_rows((_descending(scores.reshape(-1)[chosen]) << 32) + order, first, LAST)
+        places, counts = reaching(scores, best[:, kept - 1])
+        order = self._pool.tie_order[places % scores.shape[1]]
+        keys = in_rows((_descending(scores.reshape(-1)[places]) << 32) + order, counts, LAST)
         keys.sort(axis=1)
         self._top[done] = top = self._pool.by_tie_order[keys[:, :kept] & (2**32 - 1)]
         self._top_scores[done] = np.take_along_axis(scores, top, axis=1)
-        for some in np.flatnonzero(np.count_nonzero(first, axis=1) > kept):
+        for some in np.flatnonzero(counts > kept):
             late = keys[some, kept:]
             left = self._pool.by_tie_order[late[late < LAST] & (2**32 - 1)]
             self._overflow[done][some] = _by_language(left, columns[row == some], self._pool)

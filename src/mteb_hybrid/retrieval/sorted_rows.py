@@ -35,9 +35,11 @@ class SortedRows:
         self._scores, self._length, self._highest = scores, length, highest
         whole = columns <= 4 * max(highest, PIECE) or wanted > FEW
         size = columns if whole else PIECE
+        self._pieces = np.empty((rows, -(-columns // size), size), dtype=np.float32)
+        flat = self._pieces.reshape(rows, -1)
         # Negated, so that the highest score is first and NaN, which also fills up, is last.
-        self._pieces = np.full((rows, -(-columns // size), size), np.nan, dtype=np.float32)
-        np.negative(scores, out=self._pieces.reshape(rows, -1)[:, :columns])
+        np.negative(scores, out=flat[:, :columns])
+        flat[:, columns:] = np.nan
         self._pieces.sort(axis=2)
 
     def highest(self) -> npt.NDArray[np.float32]:
@@ -48,9 +50,9 @@ class SortedRows:
             # The first of all pieces, together twice as many or more, tell a score that enough
             # others reach, and hardly any more.
             first = self._pieces[:, :, : -(-2 * self._highest // pieces)].reshape(rows, -1)
-            last = np.partition(first, self._highest - 1, axis=1)[:, self._highest - 1, None]
-            reach = self._scores >= -last
-            best = in_rows(-self._scores[reach], reach, np.inf)
+            last = np.partition(first, self._highest - 1, axis=1)[:, self._highest - 1]
+            places, counts = reaching(self._scores, -last)
+            best = in_rows(-self._scores.reshape(-1)[places], counts, np.inf)
             best.sort(axis=1)
         return -best[:, : self._highest]
 
@@ -89,24 +91,36 @@ class SortedRows:
         flat = self._pieces.reshape(rows, -1)
         # If more than `step` are equal, more than `step - pieces` follow one that is.
         step = max(1, self._length // 100)
-        repeated = np.count_nonzero(flat[:, 1:] == flat[:, :-1], axis=1)
+        repeated = (flat[:, 1:] == flat[:, :-1]).sum(axis=1, dtype=np.int32)
         shares = np.zeros(rows)
         for row in np.flatnonzero(repeated > step - pieces):
             shares[row] = crowded(np.sort(flat[row])[: self._length])
         return shares
 
 
-def in_rows(
-    values: npt.NDArray[Any], where: npt.NDArray[np.bool_], fill: float
-) -> npt.NDArray[Any]:
-    """Values at chosen places of a table, each row's to the left, and filled up.
+def reaching(scores: npt.NDArray[np.float32], bounds: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
+    """Which scores are not below a bound.
 
     Args:
-        values: Shape (n,), row by row.
-        where: Shape (B, N), n places of it.
+        scores: Shape (B, N).
+        bounds: Shape (B,), of each row.
+
+    Returns:
+        Their places in the flat array, and shape (B,), how many each row has.
+    """
+    places = np.flatnonzero(scores >= bounds[:, None])
+    ends = np.searchsorted(places, np.arange(1, len(scores) + 1) * scores.shape[1])
+    return places, np.diff(ends, prepend=0)
+
+
+def in_rows(values: npt.NDArray[Any], counts: Ints, fill: float) -> npt.NDArray[Any]:
+    """A table of rows of various lengths.
+
+    Args:
+        values: Shape (n,), row after row.
+        counts: Shape (B,), how many each row has.
         fill: What follows in rows that have fewer than others.
     """
-    counts = np.count_nonzero(where, axis=1)
-    table = np.full((len(where), counts.max()), fill, dtype=values.dtype)
+    table = np.full((len(counts), counts.max()), fill, dtype=values.dtype)
     table[np.arange(table.shape[1]) < counts[:, None]] = values
     return table
