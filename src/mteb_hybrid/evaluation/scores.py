@@ -138,15 +138,14 @@ def _naucs(
     oracle = _abstention_curves(table, table)
     flat = oracle[:, 0] * (_DEFAULT_ABSTENTION_RATES[-1] - _DEFAULT_ABSTENTION_RATES[0])
     best = np.trapezoid(oracle, _DEFAULT_ABSTENTION_RATES) - flat
-    found: dict[str, float] = {}
-    for kind, scores in confidence.items():
-        curves = _abstention_curves(table, scores[None])
-        gain = np.trapezoid(curves, _DEFAULT_ABSTENTION_RATES) - flat
-        naucs = np.divide(gain, best, out=np.full(len(best), np.nan), where=best != 0)
-        found |= {
-            f"nAUC_{name}_{kind}": value for name, value in zip(values, naucs.tolist(), strict=True)
-        }
-    return found
+    naucs = []
+    for scores in confidence.values():
+        gain = (
+            np.trapezoid(_abstention_curves(table, scores[None]), _DEFAULT_ABSTENTION_RATES) - flat
+        )
+        naucs.append(np.divide(gain, best, out=np.full(len(best), np.nan), where=best != 0))
+    names = [f"nAUC_{name}_{kind}" for name in values for kind in confidence]
+    return dict(zip(names, np.transpose(naucs).ravel().tolist(), strict=True))
 
 
 def _abstention_curves(metrics: Floats, confidence: Floats) -> Floats:
