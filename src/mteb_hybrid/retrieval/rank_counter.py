@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Scores, Vectors
-from mteb_hybrid.retrieval.judgments import Ints, Judgments
+from mteb_hybrid.retrieval.judgments import Ints, Judgments, in_rows
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
-from mteb_hybrid.retrieval.sorted_rows import SortedRows, in_rows, reaching
+from mteb_hybrid.retrieval.sorted_rows import SortedRows, reaching
 from mteb_hybrid.retrieval.ties import crowded, fingerprints, repeats, warn_if_crowded
 
 SCORES_AT_ONCE = 2**18

@@ -1,11 +1,9 @@
 """Rows of scores, sorted as far as ranks need it."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.judgments import Ints
+from mteb_hybrid.retrieval.judgments import Ints, in_rows
 from mteb_hybrid.retrieval.pool import Floats
 from mteb_hybrid.retrieval.ties import crowded
 
@@ -111,16 +109,3 @@ def reaching(scores: npt.NDArray[np.float32], bounds: npt.NDArray[np.float32]) -
     places = np.flatnonzero(scores >= bounds[:, None])
     ends = np.searchsorted(places, np.arange(1, len(scores) + 1) * scores.shape[1])
     return places, np.diff(ends, prepend=0)
-
-
-def in_rows(values: npt.NDArray[Any], counts: Ints, fill: float) -> npt.NDArray[Any]:
-    """A table of rows of various lengths.
-
-    Args:
-        values: Shape (n,), row after row.
-        counts: Shape (B,), how many each row has.
-        fill: What follows in rows that have fewer than others.
-    """
-    table = np.full((len(counts), counts.max()), fill, dtype=values.dtype)
-    table[np.arange(table.shape[1]) < counts[:, None]] = values
-    return table
