@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -289,46 +290,83 @@ def check_commands(store, out):
 
 
 KILLED = """
-import os, sys
+import json, os, random, sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
 import conftest
 from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings
 
 embeddings.TEXTS_PER_CALL = 4
+processes, kills = map(int, sys.argv[2:4])
 
-class Dies(conftest.HashEncoder):
+class Logs(conftest.HashEncoder):
     def encode(self, inputs, **kwargs):
         found = super().encode(inputs, **kwargs)
-        with open(sys.argv[1], "a") as log:
-            log.write(f"{len(found)}\\n")
-        if sum(1 for _ in open(sys.argv[1])) == int(sys.argv[2]):
-            os.kill(os.getpid(), 9)
+        with open(trial / "log", "a") as log:
+            log.write(json.dumps(self.encoded[-len(found):]) + "\\n")
         return found
 
-evaluate(Dies(), {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}, Path(sys.argv[3]))
+def start():
+    if number := os.fork():
+        return number
+    status = 1
+    try:
+        evaluate(Logs(), json.loads(sys.argv[4]), trial / "r")
+        status = 0
+    finally:
+        os._exit(status)
+
+draw, longest, told = random.Random(processes), None, []
+while longest is None or sum(told) < kills:
+    trial = Path(sys.argv[1], str(len(told)))
+    trial.mkdir(parents=True)
+    os.environ[STORE_VARIABLE] = str(trial / "store")
+    told.append(0)
+    running = True
+    while running:
+        began, running = time.monotonic(), [start() for _ in range(processes)]
+        end = None if longest is None or sum(told) >= kills else draw.uniform(0, longest)
+        for number in running:
+            while end and not os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                if time.monotonic() - began > end:
+                    os.kill(number, 9)
+                    break
+                time.sleep(0.01)
+        ended = [os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) for number in running]
+        assert {*ended} <= {0, -9}, ended
+        told[-1] += ended.count(-9)
+        running = -9 in ended
+        if not told[-1]:  # whole runs alone tell how long one takes
+            longest = min(longest or 1e9, time.monotonic() - began)
+print(json.dumps(told))
 """
 
 
-def test_kill_9_encodes_one_call_again_at_most(store, tmp_path):
-    """Killed in the second call that is new, each time: what was kept is not encoded again."""
-    environment = {**os.environ, STORE_VARIABLE: str(store), "OMP_NUM_THREADS": "1"}
-    log, probes = tmp_path / "log", 4
-
-    def run(at):
-        command = (sys.executable, "-c", KILLED, log, str(at), tmp_path / "r")
-        return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
-
-    for _ in range(KILLS):
-        done = len(log.read_text().splitlines()) if log.is_file() else 0
-        assert run(done + probes + 2).returncode == -9
-    assert run(10**6).returncode == 0
-    calls = [int(line) for line in log.read_text().split()]
-    assert sum(size for size in calls if size == 4) == 104 + 192 + 4 * KILLS  # probes are 5
-    assert [*opened(store).damaged()] == []
-    embeddings._shared.clear()
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_kill_9_encodes_one_call_again_at_most(tmp_path, processes):
+    """At random moments of reading, encoding, search and writing; begun anew when all is done."""
     selected = {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}
-    assert scores(evaluate(HashEncoder(), selected, tmp_path / "plain")) == scores(
-        tmp_path / "r" / "results" / "test__hash" / "16-None"
+    command = (sys.executable, "-c", KILLED, tmp_path / "trials")
+    done = subprocess.run(
+        (*command, str(processes), str(KILLS), json.dumps(selected)),
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    kills = json.loads(done.stdout.splitlines()[-1])
+    assert sum(kills) >= KILLS
+    plain = scores(evaluate(HashEncoder(), selected, tmp_path / "plain"))
+    for trial, killed in enumerate(kills):
+        folder = tmp_path / "trials" / str(trial)
+        assert scores(folder / "r" / "results" / "test__hash" / "16-None") == plain
+        assert [*opened(folder / "store").damaged()] == []
+        lines = (folder / "log").read_text().splitlines()
+        calls = Counter(line for line in lines if len(json.loads(line)) <= 4)  # probes are 5
+        assert sum(len(json.loads(call)) for call in calls) == 104 + 192
+        assert calls.total() - len(calls) <= killed

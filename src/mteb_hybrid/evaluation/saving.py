@@ -19,7 +19,8 @@ from mteb.cache import ResultCache
 from mteb.models import ModelMeta
 from mteb.results import TaskResult
 
-from mteb_hybrid.cards.tasks import tasks_by_name
+from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.tasks import task_name, task_views
 from mteb_hybrid.evaluation.salvage import (
     DamagedError,
     read_result,
@@ -36,6 +37,7 @@ from mteb_hybrid.files.whole import named, whole, write_text
 from mteb_hybrid.results.mteb_files import META
 from mteb_hybrid.results.per_query import set_values_aside
 from mteb_hybrid.results.run_settings import RUN_SETTINGS, with_what_made
+from mteb_hybrid.retrieval.views import Setting
 
 LOG = logging.getLogger(__name__)
 SCRATCH = "mteb-hybrid-results"
@@ -168,7 +170,12 @@ def _kept(file: Path, model: ModelMeta) -> set[Path]:
 
 
 def _is_ours(task: str, model: object) -> bool:
-    return isinstance(model, ModelMeta) and task in tasks_by_name()
+    # Views are made of the one that it is alone: this is asked before every subset is saved.
+    return isinstance(model, ModelMeta) and any(
+        task == task_name(card, setting) and task_views(card, setting)
+        for card in task_cards().values()
+        for setting in Setting
+    )
 
 
 def _adds_nothing(file: Path, result: TaskResult) -> bool:

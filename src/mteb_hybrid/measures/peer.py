@@ -29,8 +29,14 @@ def peer(ranks: Ranks) -> Floats:
         (0.4405 for 11 languages); `language_concordance` is the measure for that case. NaN also
         where all passages of a level tie, as their ranks tell nothing apart.
     """
-    rows = zip(ranks.ranks, ranks.tied_ranks, ranks.relevance, ranks.languages, strict=True)
-    return np.array([_peer_of_query(*row) for row in rows], dtype=np.float64)
+    rows = ranks.ranks, ranks.tied_ranks, ranks.relevance, ranks.languages
+    values = np.full(len(ranks.ranks), np.nan)
+    spoken = np.sort(ranks.languages, axis=1)
+    again = ((spoken[:, 1:] == spoken[:, :-1]) & (spoken[:, 1:] >= 0)).any(axis=1)
+    graded = ((ranks.relevance > 0) & (ranks.relevance != ranks.relevance[:, :1])).any(axis=1)
+    for query in np.flatnonzero(again | graded | (ranks.relevant_count < 2)):
+        values[query] = _peer_of_query(*(table[query] for table in rows))
+    return values
 
 
 def _peer_of_query(rank: Floats, tied: Floats, relevance: Floats, languages: Floats) -> float:

@@ -84,11 +84,13 @@ class Collection:
         if self.qrels is not None:
             rows = self.qrels.join(queries.select(query_id="id"), on="query_id", how="semi")
             return rows.join(passages.select(passage_id="id"), on="passage_id", how="semi")
-        pairs = queries.select("group", query_id="id").join(
-            passages.select("group", passage_id="id"), on="group", maintain_order="left_right"
-        )
-        return pairs.filter(pl.col("query_id") != pl.col("passage_id")).select(
-            "query_id", "passage_id", relevance=pl.lit(1, QRELS["relevance"])
+        pairs = queries.lazy().select("group", query_id="id")
+        of_group = passages.lazy().select("group", passage_id="id")
+        return (
+            pairs.join(of_group, on="group", maintain_order="left_right")
+            .filter(pl.col("query_id") != pl.col("passage_id"))
+            .select("query_id", "passage_id", relevance=pl.lit(1, QRELS["relevance"]))
+            .collect()
         )
 
     def part(

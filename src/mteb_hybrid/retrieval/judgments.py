@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,25 +37,26 @@ class Judgments:
             ValueError: If a relevant passage is not in the pool. One that is not relevant may be
                 elsewhere: it plays no part there.
         """
-        graded = [[(id_, g) for id_, g in judged.items() if g > 0] for judged in qrels.values()]
-        relevant = np.zeros((len(qrels), max(map(len, graded), default=0)), dtype=np.int64)
-        relevance = np.zeros_like(relevant)
-        for row, (query, judged) in enumerate(zip(qrels, graded, strict=True)):
-            for place, (id_, grade) in enumerate(judged):
-                if id_ not in index:
-                    raise ValueError(
-                        f"query {query!r} is judged on passage {id_!r}, which is not in the pool"
-                    )
-                relevant[row, place] = index[id_]
-                relevance[row, place] = grade
-        others = [
-            [index[id_] for id_, g in judged.items() if g <= 0 and id_ in index]
-            for judged in qrels.values()
-        ]
-        irrelevant = np.full((len(qrels), max(map(len, others), default=0)), -2)
-        for row, positions in enumerate(others):
-            irrelevant[row, : len(positions)] = positions
-        return cls(relevant, relevance, irrelevant)
+        # Lists of all, as lists of each query take longer to make than what is in them.
+        ids = [id_ for judged in qrels.values() for id_ in judged]
+        grades = np.array([g for judged in qrels.values() for g in judged.values()], dtype=np.int64)
+        positions = np.array([index.get(id_, -1) for id_ in ids], dtype=np.int64)
+        row = np.repeat(np.arange(len(qrels)), [len(judged) for judged in qrels.values()])
+        known, graded = positions >= 0, grades > 0
+        for place in np.flatnonzero(graded & ~known)[:1].tolist():
+            raise ValueError(
+                f"query {list(qrels)[row[place]]!r} is judged on passage {ids[place]!r}, which is "
+                "not in the pool"
+            )
+
+        def table(values: Ints, chosen: npt.NDArray[np.bool_], fill: int) -> Ints:
+            return in_rows(values[chosen], np.bincount(row[chosen], minlength=len(qrels)), fill)
+
+        return cls(
+            relevant=table(positions, graded, 0),
+            relevance=table(grades, graded, 0),
+            irrelevant=table(positions, known & ~graded, -2),
+        )
 
     def look_up(self, top: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Judgments of the passages at the top of rankings.
@@ -67,16 +68,23 @@ class Judgments:
             Shape (Q, K), their relevance, 0 if not relevant; and shape (Q, K), whether they were
             judged at all.
         """
-        stride = max(int(part.max(initial=0)) for part in (top, self.relevant, self.irrelevant)) + 3
+        grades = np.zeros_like(top)
+        for positions, relevance in zip(self.relevant.T, self.relevance.T, strict=True):
+            grades += relevance[:, None] * (top == positions[:, None])
+        judged = grades > 0
+        for positions in self.irrelevant.T:
+            judged |= top == positions[:, None]
+        return grades, judged
 
-        def keys(positions: Ints) -> Ints:
-            """One number for every query and position, those below 0 included."""
-            return np.arange(len(positions))[:, None] * stride + positions + 2
 
-        wanted, graded = keys(top), self.relevance > 0
-        known, grades = keys(self.relevant)[graded], self.relevance[graded]
-        order = np.argsort(known)
-        known, grades = np.append(known[order], -1), np.append(grades[order], 0)
-        place = np.searchsorted(known[:-1], wanted)
-        found = np.where(known[place] == wanted, grades[place], 0)
-        return found, (found > 0) | np.isin(wanted, keys(self.irrelevant))
+def in_rows(values: npt.NDArray[Any], counts: Ints, fill: float) -> npt.NDArray[Any]:
+    """A table of rows of various lengths.
+
+    Args:
+        values: Shape (n,), row after row.
+        counts: Shape (B,), how many each row has.
+        fill: What follows in rows that have fewer than others.
+    """
+    table = np.full((len(counts), counts.max(initial=0)), fill, dtype=values.dtype)
+    table[np.arange(table.shape[1]) < counts[:, None]] = values
+    return table

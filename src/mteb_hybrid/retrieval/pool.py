@@ -39,11 +39,16 @@ class Pool:
         return {id_: position for position, id_ in enumerate(self.ids)}
 
     @cached_property
-    def tie_order(self) -> Ints:
-        """Shape (N,), the place of each passage among equal scores: ids in descending order."""
-        order = np.empty(len(self.ids), dtype=np.int64)
+    def by_tie_order(self) -> Ints:
+        """Shape (N,), the order of passages of equal scores: by id, descending."""
         by_id = sorted(range(len(self.ids)), key=self.ids.__getitem__, reverse=True)
-        order[by_id] = np.arange(len(self.ids))
+        return np.array(by_id, dtype=np.int64)
+
+    @cached_property
+    def tie_order(self) -> Ints:
+        """Shape (N,), the place of each passage among equal scores: `by_tie_order` inverted."""
+        order = np.empty(len(self.ids), dtype=np.int64)
+        order[self.by_tie_order] = np.arange(len(self.ids))
         return order
 
     @cached_property

@@ -7,10 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Scores, Vectors
-from mteb_hybrid.retrieval.judgments import Ints, Judgments
+from mteb_hybrid.retrieval.judgments import Ints, Judgments, in_rows
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
+from mteb_hybrid.retrieval.sorted_rows import SortedRows, reaching
 from mteb_hybrid.retrieval.ties import crowded, fingerprints, repeats, warn_if_crowded
+
+SCORES_AT_ONCE = 2**18
+"""Scores that are compared at once: 1 MB in float32, small enough for a cache."""
+
+LAST = 2**63 - 1
 
 
 class RankCounter:
@@ -66,44 +72,60 @@ class RankCounter:
         Args:
             scores: Shape (B, N), the scores of B queries against the pool of N passages.
         """
-        pool = len(self._pool)
-        row_in_order = np.empty(scores.shape[1], dtype=np.float32)  # small enough for a cache
-        for row, mine in enumerate(scores, self._done):
-            if self._own is not None:
-                column = self._own[row]
-                own_score, mine = mine[column], mine.copy()
-                mine[column] = np.nan  # equals nothing, and is sorted last
-            row_in_order[:] = mine
-            row_in_order.sort()
-            ascending = row_in_order[:pool]
-            self._highest[row] = ascending[pool - self._highest.shape[1] :][::-1]
-            columns = self._columns[row][self._relevance[row] > 0]
-            relevant = mine[columns]
-            above = pool - np.searchsorted(ascending, relevant, side="right")
-            tied = pool - np.searchsorted(ascending, relevant, side="left") - above
-            self._above[row, : len(columns)] = above
-            self._tied[row, : len(columns)] = tied
-            for place in np.flatnonzero(tied > 1):
-                self._ahead[row, place] = self._ties_ahead(mine, relevant[place], columns[place])
-            self._crowded[row] = crowded(ascending)
-            kept = self._top.shape[1]
-            top = np.flatnonzero(mine >= ascending[pool - kept])
-            top = top[np.lexsort((self._pool.tie_order[top], -mine[top]))]
-            self._overflow[row] = _by_language(top[kept:], columns, self._pool)
-            top = top[:kept]
-            self._top[row] = top
-            self._top_scores[row] = mine[top]
-            if self._own is not None:
-                higher = pool - np.searchsorted(ascending, own_score, side="right")
-                self._own_ranks[row] = higher + self._ties_ahead(mine, own_score, column) + 1
-        self._done += len(scores)
+        at_once = max(1, SCORES_AT_ONCE // scores.shape[1])
+        for start in range(0, len(scores), at_once):
+            self._add(np.ascontiguousarray(scores[start : start + at_once]))
+
+    def _add(self, scores: npt.NDArray[np.float32]) -> None:
+        done = slice(self._done, self._done + len(scores))
+        self._done = done.stop
+        if self._own is not None:
+            own = np.arange(len(scores)), self._own[done]
+            own_scores, scores = scores[own], scores.copy()
+            scores[own] = np.nan  # equals nothing
+        relevant = self._relevance[done] > 0
+        row, columns = np.nonzero(relevant)[0], self._columns[done][relevant]
+        highest, kept = self._highest.shape[1], self._top.shape[1]
+        most, wanted = max(highest, kept), len(row) / len(scores)
+        in_order = SortedRows(scores, len(self._pool), most, wanted)
+        best = in_order.highest()
+        self._highest[done] = best[:, :highest]
+        self._crowded[done] = in_order.crowded()
+
+        mine = scores[row, columns]
+        above, tied = in_order.ranks(row, mine)
+        self._above[done][relevant], self._tied[done][relevant] = above, tied
+        self._ahead[done][relevant] = self._ties_ahead(scores, row, columns, mine, tied > 1)
+        if self._own is not None:
+            above, tied = in_order.ranks(own[0], own_scores)
+            ahead = self._ties_ahead(scores, *own, own_scores, tied > 0)
+            self._own_ranks[done] = above + ahead + 1
+
+        places, counts = reaching(scores, best[:, kept - 1])
+        order = self._pool.tie_order[places % scores.shape[1]]
+        keys = in_rows((_descending(scores.reshape(-1)[places]) << 32) + order, counts, LAST)
+        keys.sort(axis=1)
+        self._top[done] = top = self._pool.by_tie_order[keys[:, :kept] & (2**32 - 1)]
+        self._top_scores[done] = np.take_along_axis(scores, top, axis=1)
+        for some in np.flatnonzero(counts > kept):
+            late = keys[some, kept:]
+            left = self._pool.by_tie_order[late[late < LAST] & (2**32 - 1)]
+            self._overflow[done][some] = _by_language(left, columns[row == some], self._pool)
 
     def _ties_ahead(
-        self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
-    ) -> np.int64:
-        """How many passages with some score the tie rule puts before the one at `column`."""
-        order = self._pool.tie_order
-        return np.count_nonzero((order < order[column]) & (mine == score))
+        self,
+        scores: npt.NDArray[np.float32],
+        row: Ints,
+        columns: Ints,
+        mine: npt.NDArray[np.float32],
+        tied: npt.NDArray[np.bool_],
+    ) -> Ints:
+        """How many passages with the score of each one the tie rule puts before it."""
+        order, ahead = self._pool.tie_order, np.zeros(len(row), dtype=np.int64)
+        for place in np.flatnonzero(tied):
+            same = order[scores[row[place]] == mine[place]]
+            ahead[place] = np.count_nonzero(same < order[columns[place]])
+        return ahead
 
     def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
         """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
@@ -127,6 +149,12 @@ class RankCounter:
             own_ranks=None if self._own is None else self._own_ranks,
         )
         return ranks, self._highest
+
+
+def _descending(scores: npt.NDArray[np.float32]) -> Ints:
+    """Integers of 32 bits in the opposite order of scores; equal for 0 and -0."""
+    bits = scores.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, bits & 0x7FFFFFFF, -bits)
 
 
 SCORES_IN_MEMORY = 2**27

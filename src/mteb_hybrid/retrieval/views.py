@@ -69,18 +69,16 @@ def view_queries(collection: Collection, view: View) -> tuple[pl.DataFrame, Qrel
     """
     queries = collection.queries.filter(language=view.query_language)
     pool = view_passages(collection, view)
-    judged = collection.judged(queries, pool)
-    answered = judged.filter(pl.col("relevance") > 0).select("query_id").unique()
-    judged = judged.join(answered, on="query_id", how="semi")
-    if judged.is_empty():
+    judged: Qrels = {}
+    for query, passage, relevance in collection.judged(queries, pool).iter_rows():
+        judged.setdefault(query, {})[passage] = relevance
+    qrels = {query: of_query for query, of_query in judged.items() if max(of_query.values()) > 0}
+    if not qrels:
         raise ValueError(
             f"{collection.name}: the view {view.name} is empty: none of its {len(queries)} queries "
             f"has a relevant passage among its {len(pool)} passages. Check the "
             "judgments, or name this subset in source.empty_subsets of the card."
         )
-    qrels: Qrels = {}
-    for query, passage, relevance in judged.iter_rows():
-        qrels.setdefault(query, {})[passage] = relevance
     return queries.filter(pl.col("id").is_in(list(qrels))), qrels
 
 
