@@ -21,6 +21,7 @@ from mteb_hybrid.commands.options import (
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.models.encoding import Backend, EncodingPrecision, encoding_as
 
 
 def run(
@@ -46,6 +47,22 @@ def run(
     model_revision: RevisionOption = None,
     device: DeviceOption = None,
     batch_size: BatchSizeOption = 32,
+    precision: Annotated[
+        EncodingPrecision | None,
+        typer.Option(
+            metavar="PRECISION",
+            help="Encode in float32, in bf16, or auto: in bf16 where the device computes it "
+            "natively, else in float32. By default as the model was saved. Filed apart from that.",
+        ),
+    ] = None,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            metavar="BACKEND",
+            help="What computes: torch, onnx or openvino. The last two need extras of "
+            "sentence-transformers, export the model first, and are filed apart.",
+        ),
+    ] = Backend.TORCH,
     overwrite_strategy: Annotated[
         OverwriteStrategy,
         typer.Option(
@@ -114,7 +131,7 @@ def run(
         from mteb_hybrid.results.table import legend, render, result_rows
 
         plugin.register()
-        loaded = load_model(model, model_revision, device)
+        loaded = encoding_as(load_model(model, model_revision, device), backend, precision)
         results = evaluate(
             *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
             *(prediction_folder, how),

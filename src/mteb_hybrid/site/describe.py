@@ -12,6 +12,7 @@ from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.codes import language_name
+from mteb_hybrid.models.encoding import Backend, EncodingPrecision
 from mteb_hybrid.report.published import published
 from mteb_hybrid.results.cells import NONE, short_revision
 from mteb_hybrid.results.evaluation import Evaluation
@@ -33,6 +34,8 @@ SHOWN = {
     "training_datasets": "Trained on",
 }
 MERGED = re.compile(r"(?P<model>.+)-merged-(?P<merging>[\w-]+)")
+ENCODED = {"precision": tuple(EncodingPrecision), "backend": tuple(Backend)}
+"""Options of `mteb-hybrid run` that it files as an experiment, and their values."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -103,8 +106,13 @@ def command(evaluation: Evaluation, run: dict[str, Any]) -> str:
     size = options.get("batch_size") if isinstance(options, dict) else None
     if isinstance(size, int):
         words += ["--batch-size", str(size)]
+    given = meta.get("experiment_kwargs")
+    others = dict(given) if isinstance(given, dict) else {}
+    for option, values in ENCODED.items():
+        if others.get(option) in values:
+            words += [f"--{option}", others.pop(option)]
     said = visible(shlex.join(words))
-    if evaluation.model != visible(name):
+    if others or (not given and evaluation.model != visible(name)):
         said += f"  # and with the options of {evaluation.model}, which mteb run takes"
     return said
 
