@@ -86,6 +86,14 @@ def run(
             "`mteb run` uses too."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show how many texts and tokens would be encoded, and, from a short probe, hours, "
+            "disk and memory; nothing is evaluated, downloaded or written.",
+        ),
+    ] = False,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +110,8 @@ def run(
     Example: mteb-hybrid run -m ./my-model sample
 
     Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
+
+    Example: mteb-hybrid run -m intfloat/multilingual-e5-small miracl --dry-run
     """
     from mteb_hybrid.cards.tasks import tasks_by_name
     from mteb_hybrid.evaluation.evaluate import evaluate
@@ -116,6 +126,9 @@ def run(
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+    if dry_run:
+        _dry_run(model, model_revision, device, backend, precision, selected, batch_size)
+        return
     for task in selected:
         check_there(tasks_by_name()[task][0])
 
@@ -139,3 +152,23 @@ def run(
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")
+
+
+def _dry_run(
+    model: str,
+    revision: str | None,
+    device: str | None,
+    backend: Backend,
+    precision: EncodingPrecision | None,
+    selected: dict[str, list[str]],
+    batch_size: int,
+) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before the libraries that read it are imported
+    from mteb_hybrid import plugin
+    from mteb_hybrid.evaluation.dry_run import dry_run, find_encoder
+
+    plugin.register()
+    encoder = find_encoder(model, revision, device, backend, precision)
+    say(f"{model}, {len(selected)} tasks, {sum(map(len, selected.values()))} subsets")
+    for what, how in dry_run(encoder, selected, batch_size):
+        say(f"  {what:<10} {how}")
