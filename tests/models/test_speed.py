@@ -24,7 +24,7 @@ def encode(monkeypatch):
     return of
 
 
-@pytest.mark.parametrize(("rate", "texts"), [(10, 48), (48, 48), (100, 192), (1e6, 1000)])
+@pytest.mark.parametrize(("rate", "texts"), [(10, 48), (47, 48), (100, 192), (1e6, 1000)])
 def test_texts_are_doubled_until_a_second_has_passed(encode, rate, texts):
     function, given = encode(rate)
     known = [str(number) for number in range(1000)]
@@ -47,5 +47,5 @@ def test_other_models_are_slower_by_their_size():
 
 
 def test_seconds_in_words():
-    words = {5.4: "5 s", 100: "2 min", 7500: "2 h 05 min", 3.6e7: "10,000 h 00 min"}
+    words = {5.4: "5 s", 100: "2 min", 7500: "2 h 05 min", 3.6e7: "10,000 h"}
     assert {seconds: duration(seconds) for seconds in words} == words

@@ -246,9 +246,11 @@ def _texts(parts: Sequence[Part] | None, *, is_counted: bool) -> str:
             "not known how many, as its files are not at hand, and no statistics tell of each "
             "language; --data names the folder that has them"
         )
-    numbers = [sum(p.texts for p in parts if p.side == side) for side in SIDES]
-    how = "at hand" if is_counted else "by its statistics, as its files are not at hand"
-    return f"{numbers[0]:,} queries and {numbers[1]:,} passages that differ, {how}"
+    queries, passages = (sum(p.texts for p in parts if p.side == side) for side in SIDES)
+    how = (
+        " that differ, at hand" if is_counted else ", by its statistics: its files are not at hand"
+    )
+    return f"{queries:,} queries and {passages:,} passages{how}"
 
 
 def _rounded(number: float) -> str:

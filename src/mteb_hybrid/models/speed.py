@@ -72,8 +72,10 @@ def not_at_hand(name: str, slower: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words, such as ``2 h 05 min``."""
+    """Seconds in words, such as ``2 h 05 min``; from 100 hours on without minutes."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{minutes // 60:,} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+    if minutes >= 6000:
+        return f"{minutes / 60:,.0f} h"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
