@@ -74,20 +74,23 @@ def main() -> None:
 def print_padding(collection: Collection, model: Any) -> None:
     """Print how many tokens batches hold for each token of their texts, language by language."""
     inner = model.model
-    computed, tokens = {"as stored": 0, "longest first": 0}, 0
-    for side in ("queries", "passages"):
+    for side, role in (("queries", "query"), ("passages", "document")):
+        prompt = inner.prompts.get(role) or ""
+        computed, tokens = dict.fromkeys(("as stored", "by characters", "by tokens"), 0), 0
         for _, rows in getattr(collection, side).group_by("language"):
             texts = rows["text"].unique(maintain_order=True).to_list()
-            ids = inner.tokenizer(texts, truncation=True, max_length=inner.max_seq_length)
+            prompted = [prompt + text for text in texts]
+            ids = inner.tokenizer(prompted, truncation=True, max_length=inner.max_seq_length)
             counts = dict(zip(texts, map(len, ids["input_ids"]), strict=True))
             tokens += sum(counts.values())
-            orders = zip(computed, (texts, sorted(texts, key=len, reverse=True)), strict=True)
-            for name, ordered in orders:
+            keys = (lambda text: 0, len, counts.__getitem__)
+            for name, key in zip(computed, keys, strict=True):
+                ordered = sorted(texts, key=key, reverse=True)
                 for start in range(0, len(texts), BATCH):
                     sizes = [counts[text] for text in ordered[start : start + BATCH]]
                     computed[name] += max(sizes) * len(sizes)
-    found = {name: round(count / tokens, 2) for name, count in computed.items()}
-    print(f"{tokens:,} tokens; computed for each, in batches of {BATCH}: {found}")
+        found = {name: round(count / tokens, 2) for name, count in computed.items()}
+        print(f"{side}: {tokens:,} tokens; computed for each, in batches of {BATCH}: {found}")
 
 
 if __name__ == "__main__":
