@@ -46,7 +46,7 @@ def test_each_unit_is_encoded_once_and_whole():
     assert vectors.get(["bbb", "bbb"], [one], encode).tolist() == [[3, 1], [3, 1]]
     assert vectors.get(["a", "cc", "bbb"], [one, two], encode).tolist() == [[1, 1], [2, 1], [3, 1]]
     assert vectors.get(["a"], [two], encode).tolist() == [[1, 1]]
-    assert asked == [["a", "bbb"], ["cc", "a"]]
+    assert asked == [["bbb", "a"], ["cc", "a"]], "longest first"
     assert vectors.get(one, [one], encode) is vectors.get(one, [one], encode)
 
 
@@ -67,6 +67,20 @@ def test_vectors_are_those_of_their_texts_whatever_was_asked_before(kind, data):
         found = used.get(texts, of, encode)
         assert found[:, 0].tolist() == [ord(text) for text in texts]
         assert found.tolist() == TextVectors().get(texts, of, encode).tolist()
+
+
+def test_a_model_that_pads_as_it_is_given_texts_pads_little():
+    """Each batch of two costs as much as its longest text."""
+    computed = []
+
+    def encode(texts):
+        batches = [texts[start : start + 2] for start in range(0, len(texts), 2)]
+        computed.extend(len(batch) * max(map(len, batch)) for batch in batches)
+        return lengths(texts)
+
+    unit = ("a", "b" * 9, "c", "d" * 9, "e" * 8, "f")
+    assert TextVectors().get(unit, [unit], encode)[:, 0].tolist() == [1, 9, 1, 9, 8, 1]
+    assert sum(computed) == 18 + 16 + 2, "not 18 + 18 + 16"
 
 
 def test_three_tasks_share_the_vectors(evaluate, encoder):

@@ -113,6 +113,24 @@ def test_merged_rankings_are_made_with_an_option(tmp_path):
     assert shlex.split(e.command)[2:] == ["-m", "org/a", MULTI, "--merge-by", "best-10"]
 
 
+@pytest.mark.parametrize(
+    ("options", "words", "more"),
+    [
+        ({"precision": "bf16"}, ["--precision", "bf16"], False),
+        ({"backend": "openvino"}, ["--backend", "openvino"], False),
+        ({"precision": "int8", "embed_dim": 8}, [], True),
+        ({"precision": ["bf16"], "backend": "onnx"}, ["--backend", "onnx"], True),
+    ],
+)
+def test_what_encodes_otherwise_is_made_with_options(tmp_path, options, words, more):
+    folder = write_task(tmp_path, "org/a", MULTI, 0.5)
+    meta = {"name": "org/a", "revision": "1", "experiment_kwargs": options}
+    (folder / "model_meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (e,) = gathered(folder).evaluations
+    assert shlex.split(e.command, comments=True)[2:] == ["-m", "org/a", MULTI, *words]
+    assert ("which mteb run takes" in e.command) is more
+
+
 def test_a_registered_models_card_is_shown(tmp_path, monkeypatch):
     folder = write_task(tmp_path / "results", "org/a", MULTI, 0.5)
     model, entries = tmp_path / "model", tmp_path / "entries"

@@ -1,7 +1,8 @@
 """How many texts a collection has, as the statistics beside its card say."""
 
 import json
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
@@ -25,18 +26,37 @@ def counts(card: TaskCard) -> dict[str, Counts]:
         empty if there are no statistics, or they are of other subsets.
     """
     found: dict[str, Counts] = {}
+    for side, language, stats in subset_statistics(card):
+        try:
+            if side == "queries":
+                _add(found, language, Counts(queries=stats["num_queries"]))
+            else:
+                _add(found, language, Counts(passages=stats["num_documents"]))
+        except (KeyError, TypeError):
+            continue
+    return found
+
+
+def subset_statistics(card: TaskCard) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What the statistics beside a card have of queries and passages in one language.
+
+    Args:
+        card: The card.
+
+    Yields:
+        ``queries`` or ``passages``, the language, and what MTEB counted in a subset with these
+        alone; nothing of a setting without statistics, or with those of other subsets.
+    """
     for setting in card_settings(card):
         file = card.file.parent / "statistics" / f"{task_name(card, setting)}.json"
         try:
             subsets = json.loads(file.read_bytes())[card.split]["hf_subset_descriptive_stats"]
             for name, view in task_views(card, setting).items():
-                asked, pool = subsets[name]["num_queries"], subsets[name]["num_documents"]
-                _add(found, view.query_language, Counts(queries=asked))
+                yield "queries", view.query_language, subsets[name]
                 if len(view.passage_languages) == 1:
-                    _add(found, *view.passage_languages, Counts(passages=pool))
+                    yield "passages", view.passage_languages[0], subsets[name]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return found
 
 
 def _add(found: dict[str, Counts], language: str, more: Counts) -> None:

@@ -21,6 +21,7 @@ from mteb_hybrid.commands.options import (
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.models.encoding import Backend, EncodingPrecision, encoding_as
 
 
 def run(
@@ -48,6 +49,22 @@ def run(
     model_revision: RevisionOption = None,
     device: DeviceOption = None,
     batch_size: BatchSizeOption = 32,
+    precision: Annotated[
+        EncodingPrecision | None,
+        typer.Option(
+            metavar="PRECISION",
+            help="Encode in float32, in bf16, or auto: in bf16 where the device computes it "
+            "natively, else in float32. By default as the model was saved. Filed apart from that.",
+        ),
+    ] = None,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            metavar="BACKEND",
+            help="What computes: torch, onnx or openvino. The last two need extras of "
+            "sentence-transformers, export the model first, and are filed apart.",
+        ),
+    ] = Backend.TORCH,
     overwrite_strategy: Annotated[
         OverwriteStrategy,
         typer.Option(
@@ -71,6 +88,14 @@ def run(
             "`mteb run` uses too."
         ),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show how many texts and tokens would be encoded, and, from a short probe, hours, "
+            "disk and memory; nothing is evaluated, downloaded or written.",
+        ),
+    ] = False,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +112,8 @@ def run(
     Example: mteb-hybrid run -m ./my-model sample
 
     Example: mteb-hybrid run -m intfloat/multilingual-e5-small xquad-r --query-language en
+
+    Example: mteb-hybrid run -m intfloat/multilingual-e5-small miracl --dry-run
     """
     from mteb_hybrid.cards.tasks import tasks_by_name
     from mteb_hybrid.evaluation.evaluate import evaluate
@@ -101,6 +128,9 @@ def run(
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+    if dry_run:
+        _dry_run(model, model_revision, device, backend, precision, selected, batch_size)
+        return
     for task in selected:
         check_there(tasks_by_name()[task][0])
 
@@ -118,7 +148,7 @@ def run(
         from mteb_hybrid.results.table import legend, render, result_rows
 
         plugin.register()
-        loaded = load_model(model, model_revision, device)
+        loaded = encoding_as(load_model(model, model_revision, device), backend, precision)
         results = evaluate(
             *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
             *(prediction_folder, how),
@@ -126,3 +156,23 @@ def run(
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")
+
+
+def _dry_run(
+    model: str,
+    revision: str | None,
+    device: str | None,
+    backend: Backend,
+    precision: EncodingPrecision | None,
+    selected: dict[str, list[str]],
+    batch_size: int,
+) -> None:
+    os.environ["HF_HUB_OFFLINE"] = "1"  # before the libraries that read it are imported
+    from mteb_hybrid import plugin
+    from mteb_hybrid.evaluation.dry_run import dry_run, find_encoder
+
+    plugin.register()
+    encoder = find_encoder(model, revision, device, backend, precision)
+    say(f"{model}, {len(selected)} tasks, {sum(map(len, selected.values()))} subsets")
+    for what, how in dry_run(encoder, selected, batch_size):
+        say(f"  {what:<10} {how}")

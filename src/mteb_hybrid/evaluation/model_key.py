@@ -64,7 +64,7 @@ def keeper(
         return None
     says, prompt_type, options = key
     about = {
-        **{"model": str(meta.name), "revision": str(meta.revision)},
+        **{"model": str(meta.model_name_with_experiment), "revision": str(meta.revision)},
         **{"prompt_type": prompt_type, "options": options},
         "says": hashlib.sha256(says.encode()).hexdigest(),
     }

@@ -165,7 +165,10 @@ def shared_vectors(
 
 
 def _encode(encode: Encode, texts: Sequence[str], model: str | None) -> Vectors:
-    return checked_vectors(encode(list(texts)), texts, model)
+    """Vectors of texts, which are encoded longest first: not every model pads them by length."""
+    order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+    ordered = [texts[place] for place in order]
+    return checked_vectors(encode(ordered), ordered, model)[np.argsort(order)]
 
 
 def name_of(model: Any) -> str | None:

@@ -11,6 +11,7 @@ from mteb_hybrid.cards.tasks import card_settings, data_revision, task_name
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.codes import language_name
+from mteb_hybrid.models.encoding import Backend, EncodingPrecision
 from mteb_hybrid.report.published import published
 from mteb_hybrid.results.cells import NONE, short_revision
 from mteb_hybrid.results.evaluation import NOT_KNOWN, Evaluation
@@ -30,6 +31,8 @@ SHOWN = {
     "training_datasets": "Trained on",
 }
 MERGED = re.compile(r"(?P<model>.+)-merged-(?P<merging>[\w-]+)")
+ENCODED = {"precision": tuple(EncodingPrecision), "backend": tuple(Backend)}
+"""Options of `mteb-hybrid run` that it files as an experiment, and their values."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -89,8 +92,13 @@ def command(evaluation: Evaluation) -> str:
     sizes = {made.batch_size for made in evaluation.made if made.batch_size is not None}
     if len(sizes) == 1:
         words += ["--batch-size", str(*sizes)]
+    given = meta.get("experiment_kwargs")
+    others = dict(given) if isinstance(given, dict) else {}
+    for option, values in ENCODED.items():
+        if others.get(option) in values:
+            words += [f"--{option}", others.pop(option)]
     said = visible(shlex.join(words))
-    if evaluation.model != visible(name):
+    if others or (not given and evaluation.model != visible(name)):
         said += f"  # and with the options of {evaluation.model}, which mteb run takes"
     return said
 

@@ -80,7 +80,10 @@ def is_there(card: TaskCard) -> bool | None:
     if any(isinstance(entry, Archive) for entry in entries):
         return None
     for entry in entries:
-        place = _place(card, source, entry)
+        try:
+            place = _place(card, source, entry)
+        except DataError:  # nothing says where it is
+            return False
         file = place[0] if place else _cached(source, entry)
         if not file.is_file():
             return False

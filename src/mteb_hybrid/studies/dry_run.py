@@ -4,13 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import polars as pl
-
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.evaluation import to_encode
 from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.models.speed import duration
 from mteb_hybrid.recipes.places import model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.sources import load_collection
@@ -18,7 +16,7 @@ from mteb_hybrid.sources.locate import is_there
 from mteb_hybrid.studies.content import ABSENT, data_content
 from mteb_hybrid.studies.order import Work
 from mteb_hybrid.studies.probe import Speed, probe
-from mteb_hybrid.studies.progress import TRAINING, duration, steps
+from mteb_hybrid.studies.progress import TRAINING, steps
 from mteb_hybrid.studies.store import Store
 
 REPAIR_TEXTS = 300
@@ -189,30 +187,18 @@ def _collection(card: TaskCard) -> str:
 def _add_languages(
     work: Work, found: dict[str, dict[str, set[str]]], tasks: set[str] | None = None
 ) -> None:
-    known = tasks_by_name()
-    for task, subsets in work.run.selected().items():
-        if tasks is not None and task not in tasks:
-            continue
-        card, setting = known[task]
-        views = task_views(card, setting)
-        sides = found.setdefault(card.file.stem, {"queries": set(), "passages": set()})
-        for subset in subsets:
-            sides["queries"].add(views[subset].query_language)
-            sides["passages"].update(views[subset].passage_languages)
+    selected = {
+        task: subsets
+        for task, subsets in work.run.selected().items()
+        if tasks is None or task in tasks
+    }
+    for name, sides in to_encode.languages(selected).items():
+        known = found.setdefault(name, {side: set() for side in sides})
+        for side, some in sides.items():
+            known[side] |= some
 
 
 def _texts(card: TaskCard, languages: Mapping[str, set[str]]) -> int | None:
     """Distinct texts to encode; None if they are not at hand."""
-    if not is_there(card):
-        return None
-    try:
-        collection = load_collection(card)
-    except DataError:
-        return None
-    counts = (
-        table.filter(pl.col("language").is_in(list(languages[side])))
-        .group_by("language")
-        .agg(pl.col("text").n_unique())["text"]
-        for side, table in (("queries", collection.queries), ("passages", collection.passages))
-    )
-    return sum(sum(count.to_list()) for count in counts)
+    parts = to_encode.counted(card, languages)
+    return None if parts is None else sum(part.texts for part in parts)

@@ -12,12 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mteb_hybrid.models.offline import MODEL_NAME
+from mteb_hybrid.models.speed import not_at_hand, time_encoding, times_slower
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
-
-TEXTS = 48
-"""Texts that are encoded."""
 
 PAIRS = 16
 """Pairs of a step; that of more is taken to be longer by as much as they are more."""
@@ -64,24 +62,17 @@ def probe(recipe: Recipe, texts: Sequence[str], *, trains: bool) -> Speed | None
     try:
         model = load_model(recipe, local_files_only=True)
     except (OSError, ValueError):
-        found = _ratio(recipe.model.name)
+        found = times_slower(recipe.model.name)
         if found is None:
             return None
         ratio = found
-        notes.append(
-            f"{recipe.model.name} is not at hand: taken to be {ratio:.1f} times as slow as the "
-            "offline encoder, as it has so many times its parameters beside the embeddings"
-        )
+        notes.append(not_at_hand(recipe.model.name, ratio))
         recipe = recipe.model_copy(update={"model": _offline(recipe.model)})
         model = load_model(recipe, local_files_only=True)
     step = _step(recipe, model, notes) if trains else 0.0
     model.eval()
-    some = list(texts[:TEXTS])
-    model.encode(some[:4], batch_size=32)
-    began = time.perf_counter()
-    model.encode(some, batch_size=32)
-    text = (time.perf_counter() - began) / len(some)
-    return Speed(step * ratio, text * ratio, tuple(notes))
+    timed = time_encoding(lambda some: model.encode(some, batch_size=32), texts)
+    return Speed(step * ratio, timed.seconds / timed.texts * ratio, tuple(notes))
 
 
 def _offline(model: Model) -> Model:
@@ -92,17 +83,6 @@ def _offline(model: Model) -> Model:
         passage_prompt=model.passage_prompt,
         freeze=["embeddings.word_embeddings"],
     )
-
-
-def _ratio(name: str) -> float | None:
-    from mteb.models.model_implementations import MODEL_REGISTRY
-
-    wanted, known = MODEL_REGISTRY.get(name), MODEL_REGISTRY["intfloat/multilingual-e5-small"]
-    sizes = [(one.n_parameters, one.n_embedding_parameters) for one in (wanted, known) if one]
-    if len(sizes) < 2 or any(None in size for size in sizes):
-        return None
-    own, other = ((total or 0) - (embedding or 0) for total, embedding in sizes)
-    return own / other
 
 
 def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:

@@ -57,14 +57,6 @@ class TimeLeft:
         return sum(sum(spent[step]) / len(spent[step]) for step in wanted) / self._jobs
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words, such as ``2 h 05 min``."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
 def cpu_hours(costs: Iterable[Mapping[str, Mapping[str, float]]]) -> float:
     """Hours of all cores that runs have cost."""
     return sum(step["cpu_seconds"] for cost in costs for step in cost.values()) / 3600

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mteb_hybrid.files.safe_text import line, message
+from mteb_hybrid.models.speed import duration
 from mteb_hybrid.studies.order import Work
-from mteb_hybrid.studies.progress import TimeLeft, duration, steps
+from mteb_hybrid.studies.progress import TimeLeft, steps
 from mteb_hybrid.studies.schedule import Schedule
 from mteb_hybrid.studies.store import Store
 

@@ -1,0 +1,57 @@
+"""How many texts a run encodes: counted, or as statistics have it."""
+
+import json
+from importlib.resources import files
+
+import pytest
+
+from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.evaluation.to_encode import SIDES, by_statistics, counted, languages
+from mteb_hybrid.sources import load_collection
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    """Nothing but the sample is at hand."""
+    monkeypatch.delenv("MTEB_HYBRID_DATA", raising=False)
+
+
+def test_only_languages_that_are_asked_for():
+    selected = select_tasks(["sample"], query_languages=["en"], passage_languages=["de", "en"])
+    assert languages(selected) == {"sample": {"queries": {"en"}, "passages": {"de", "en"}}}
+    selected = select_tasks(["HybridSampleMultilingualRetrieval"], query_languages=["en"])
+    assert len(languages(selected)["sample"]["passages"]) == 11
+
+
+def test_statistics_say_what_is_counted():
+    card = collections()["sample"]
+    asked = languages(select_tasks(["sample"]))["sample"]
+    parts, collection = counted(card, asked), load_collection(card)
+    for part in parts:
+        table = getattr(collection, part.side)
+        texts = {t for t, x in table.select("text", "language").iter_rows() if x == part.language}
+        assert (part.texts, part.characters) == (len(texts), sum(map(len, texts)))
+        assert set(part.some) <= texts and len(part.some) == len(texts)
+    told = by_statistics(card, asked)
+    assert {part[:4] for part in told} == {part[:4] for part in parts}
+    assert not any(part.some for part in told)
+
+
+def test_a_collection_that_is_not_at_hand_is_counted_by_mteb():
+    card = collections()["miracl"]
+    selected = select_tasks(["MIRACLMonolingualRetrieval"])
+    asked = languages(selected)["miracl"]
+    assert counted(card, asked) is None
+    parts = by_statistics(card, asked)
+    file = files("mteb") / "descriptive_stats" / "Retrieval" / "MIRACLRetrieval.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))["dev"]
+    for side, number in SIDES.items():
+        assert sum(p.texts for p in parts if p.side == side) == whole[number]
+    assert sum(p.characters for p in parts) == whole["number_of_characters"]
+    assert sum(p.texts for p in by_statistics(card, {"queries": {"sw"}, "passages": {"sw"}})) > 1e5
+
+
+def test_what_no_statistics_tell_is_not_known():
+    card = collections()["tico-19"]
+    assert by_statistics(card, {"queries": {"en"}, "passages": {"en"}}) is None
