@@ -19,7 +19,8 @@ from mteb_hybrid.evaluation import task
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.retrieval import embeddings, rank_counter
 from mteb_hybrid.retrieval.embeddings import EncoderError, TextVectors, checked_vectors, probe_texts
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.ties import TieWarning
 from retrieval.test_ranks import pool_of
 

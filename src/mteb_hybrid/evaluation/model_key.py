@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mteb.types import PromptType
 
 from mteb_hybrid.files.places import STORE_VARIABLE, expanded
-from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+from mteb_hybrid.retrieval.embeddings import Keep
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.scale.store import EmbeddingStore
 
 if TYPE_CHECKING:

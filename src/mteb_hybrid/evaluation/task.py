@@ -34,8 +34,9 @@ from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.translated import with_translated_queries

@@ -13,19 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-Vectors: TypeAlias = Any
-"""A numpy array or torch tensor, whichever the model returns, of shape (texts, dimensions)."""
+from mteb_hybrid.retrieval.parts import Vectors
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
 Keep: TypeAlias = Callable[[tuple[str, ...], Callable[[], Vectors]], Vectors]
 """Finds the vectors of texts that are encoded in one call, or has them encoded and keeps them."""
-
-Scores: TypeAlias = npt.NDArray[np.float32]
-
-
-QUERIES_AT_LEAST = 4
-"""Per block: matrix products of up to three rows are left to other kernels, which sum otherwise."""
 
 TEXTS_PER_CALL = 8192
 """Of a unit; what is under way when a run that keeps its vectors is killed is lost."""

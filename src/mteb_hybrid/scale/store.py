@@ -26,7 +26,8 @@ from mteb_hybrid.files.leftovers import is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
-from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+from mteb_hybrid.retrieval.embeddings import Keep
+from mteb_hybrid.retrieval.parts import Vectors
 
 FORMAT = 1
 ABOUT = "store.json"
