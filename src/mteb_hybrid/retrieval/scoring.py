@@ -16,7 +16,7 @@ MEMORY = 2**32
 ROWS_AT_LEAST = 4
 """Of the score matrix, at a time."""
 
-SAMPLE = 8192
+SAMPLE = 4096
 """Passages by which it is told whether many scores of a query tie."""
 
 Search = Callable[[Tiles, Asked], Partial]
@@ -96,8 +96,8 @@ def _asked(counter: RankCounter, tiles: Tiles, blocks: list[slice], wanted: Ints
     """What a search is asked for: scores are had from tiles of the wanted passages and a sample."""
     pool = tiles.shape[1]
     sample = np.random.default_rng(0).permutation(pool)[:SAMPLE]
-    # A score that a hundredth of the pool has is in a sample that often, but for one case in 10^20.
-    often = len(sample) // 800 if len(sample) < pool else max(1, (pool - 1) // 100)
+    # A score that a hundredth of the pool has is in a sample that often, but for one case in 10^11.
+    often = max(1, len(sample) // 800 if len(sample) < pool else (pool - 1) // 100)
     kept = slice(blocks[0].start, blocks[-1].stop)
     positions = wanted[kept]
     scores = np.full(positions.shape, np.nan, dtype=np.float32)

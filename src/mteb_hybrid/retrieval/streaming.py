@@ -67,6 +67,7 @@ class Partial:
         places: Shape (Q, K), positions of their passages.
         filled: Shape (Q,), how many there are.
         open: Shape (Q,), the queries for which all this does not hold.
+        below: For each query what it asks for and is below its threshold, as places in A.
     """
 
     asked: Asked
@@ -78,6 +79,7 @@ class Partial:
     places: npt.NDArray[np.int32]
     filled: Ints
     open: npt.NDArray[np.bool_]
+    below: list[Ints]
 
     @classmethod
     def empty(cls, asked: Asked) -> Self:
@@ -93,6 +95,7 @@ class Partial:
             places=np.empty((count, room), dtype=np.int32),
             filled=np.zeros(count, dtype=np.int64),
             open=asked.open.copy(),
+            below=[below.nonzero()[0] for below in asked.scores < asked.floor[:, None]],
         )
 
     def add(self, row: int, scores: Scores, positions: Ints) -> None:
@@ -104,9 +107,8 @@ class Partial:
             positions: Shape (n,), of the passages in the pool.
         """
         threshold = self.threshold[row]
-        lower = np.flatnonzero(self.asked.scores[row] < threshold)
-        if lower.size:
-            self._count(row, lower, scores, positions)
+        if self.below[row].size:
+            self._count(row, self.below[row], scores, positions)
         hits = (scores >= threshold).nonzero()[0]
         if hits.size:
             self._keep(row, scores[hits], positions[hits])
@@ -168,6 +170,7 @@ class Partial:
         falling = np.flatnonzero((wanted >= self.threshold[row]) & (wanted < threshold))
         if falling.size:
             self._count(row, falling, scores, places)
+            self.below[row] = np.append(self.below[row], falling)
         self.threshold[row] = threshold
 
     def _count(self, row: int, some: Ints, scores: Scores, positions: Ints) -> None:
