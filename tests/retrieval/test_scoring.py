@@ -29,7 +29,7 @@ def test_blocks_of_scores_give_the_same_ranks(memory):
     expected = RankCounter(pool_of(ids), qrels)
     expected.add((queries @ passages.T).astype(np.float32))
     assert counter.result()[0].ranks.tolist() == expected.result()[0].ranks.tolist()
-    assert sizes == {1: [4, 3], 32 * 85: [4, 3], None: [7]}[memory]
+    assert sizes == {1: [1] * 7, 32 * 85: [4, 3], None: [7]}[memory]
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,11 @@ def test_a_warning_where_vectors_coincide(collapsed):
     sides[collapsed][:30] = 0
     with pytest.warns(TieWarning, match=f"14% of {collapsed} vectors coincide"):
         count_ranks(RankCounter(pool_of(ids), qrels), *sides.values(), dots)
+
+
+def test_merging_that_needs_more_than_it_may_take_is_refused():
+    counter = RankCounter(pool_of(["a", "b", "c"]), {"q": {"a": 1}})
+    with pytest.raises(EncoderError, match=r"for 3 passages.*--memory"):
+        count_ranks(
+            counter, np.ones((1, 4)), np.eye(3, 4), dots, lambda scores, _: scores, memory=95
+        )

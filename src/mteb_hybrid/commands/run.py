@@ -20,7 +20,8 @@ from mteb_hybrid.commands.options import (
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.files.places import DATA_VARIABLE, MEMORY_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.files.sizes import check_memory
 
 
 def run(
@@ -69,6 +70,15 @@ def run(
             "`mteb run` uses too."
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for vectors and scores, as 4GB, beside what the model takes; pools that "
+            "do not fit are ranked from --store, block by block, with the same scores. Else what "
+            "MTEB_HYBRID_MEMORY says, which `mteb run` heeds too; else 4GiB for scores alone.",
+        ),
+    ] = None,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -104,6 +114,9 @@ def run(
 
     for folder in filter(None, [output_folder, prediction_folder, store]):
         check_writable(folder)
+    if memory:
+        check_memory(memory, "--memory")
+        os.environ[MEMORY_VARIABLE] = memory
     if store:
         os.environ[STORE_VARIABLE] = str(store)
     resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING

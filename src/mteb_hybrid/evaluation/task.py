@@ -28,6 +28,7 @@ from mteb_hybrid.evaluation.predictions import check_predictions, save_predictio
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.sizes import memory_limit
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
 from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
@@ -181,6 +182,7 @@ class CardTask(ToldOnce):
         if hf_subset in self._evaluated:  # this is another evaluation, of what may be another model
             self._vectors, self._evaluated = {}, set()
         self._evaluated.add(hf_subset)
+        memory = memory_limit()
 
         def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
             def encoder(subset: str) -> Encode:
@@ -214,11 +216,13 @@ class CardTask(ToldOnce):
                     *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
                     model=model.mteb_model_meta.name,
                     keeper=keeper(model.mteb_model_meta, key),
+                    memory=memory,
                 )
             shared = self._vectors[checked]
             own = tuple(dict.fromkeys(texts))
             if shared is None:
-                return TextVectors(model.mteb_model_meta.name).get(texts, [own], encoder(hf_subset))
+                alone = TextVectors(model.mteb_model_meta.name, memory=memory)
+                return alone.get(texts, [own], encoder(hf_subset))
             known = self._units[prompt_type]
             units = [own] if self._paired else [known[x] for x in languages if x in known]
             return shared.get(texts, units, encoder(hf_subset))
@@ -241,7 +245,10 @@ class CardTask(ToldOnce):
             calibrate = calibration(
                 self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
             )
-            count_ranks(counter, query_vectors, passage_vectors, model.similarity, calibrate)
+            count_ranks(
+                *(counter, query_vectors, passage_vectors, model.similarity, calibrate),
+                memory=memory,
+            )
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
             return mteb_scores(ranks, highest, self.k_values, measured)

@@ -10,10 +10,9 @@ from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.retrieval.parts import Parts, Vectors
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
@@ -42,10 +41,13 @@ class TextVectors:
     Attributes:
         model: Name of the model, for errors.
         keep: Keeps vectors beyond this process; None if nothing does.
+        memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
+            into one array, whatever its size.
     """
 
     model: str | None = None
     keep: Keep | None = None
+    memory: int | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     def get(
@@ -61,9 +63,11 @@ class TextVectors:
 
         Returns:
             Shape (N, D). They share memory with the ones that are kept, where `texts` is one unit.
+            `Parts` if they are more than an eighth of `memory`.
 
         Raises:
-            EncoderError: If the model returns the wrong shape, NaN or infinity.
+            EncoderError: If the model returns the wrong shape, NaN or infinity, or vectors that
+                nothing keeps take more than half of `memory`.
         """
         places: dict[str, int] = {}
         for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
@@ -74,15 +78,36 @@ class TextVectors:
         rows = np.array([places[text] for text in texts])
         if len(units) == 1 and np.array_equal(rows, np.arange(len(units[0]))):
             return self._units[units[0]]
-        return _gather(rows, [self._units[unit] for unit in units])
+        pieces: list[Vectors] = []
+        for unit in units:
+            found = self._units[unit]
+            pieces += found.pieces if isinstance(found, Parts) else [found]
+        return self._joined(Parts(pieces, rows))
 
     def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
-        found = []
+        found: list[Vectors] = []
         for start in range(0, len(unit), TEXTS_PER_CALL):
             texts = unit[start : start + TEXTS_PER_CALL]
             new = partial(_encode, encode, texts, self.model)
             found.append(self.keep(texts, new) if self.keep else new())
-        return found[0] if len(found) == 1 else _gather(np.arange(len(unit)), found)
+            if not start and self.memory is not None and not self.keep:
+                self._refuse_too_many(len(unit), found[0], self.memory)
+        return found[0] if len(found) == 1 else self._joined(Parts(found, np.arange(len(unit))))
+
+    def _joined(self, parts: Parts) -> Vectors:
+        if self.memory is not None and len(parts) * parts.pieces[0][:1].nbytes > self.memory // 8:
+            return parts
+        return parts.take(np.arange(len(parts)))
+
+    def _refuse_too_many(self, count: int, first: Vectors, memory: int) -> None:
+        held = sum(len(unit) for unit in self._units)
+        needed = (held + count) * int(first[:1].nbytes)
+        if needed > memory // 2:
+            raise EncoderError(
+                f"the vectors of {held + count:,} texts take {needed / 1e9:.1f} GB, more than half "
+                f"of the {memory / 1e9:.1f} GB that may be taken. Keep them on disk, by --store or "
+                "MTEB_HYBRID_STORE, or allow more by --memory or MTEB_HYBRID_MEMORY"
+            )
 
 
 @dataclass
@@ -117,6 +142,7 @@ def shared_vectors(
     encode_elsewhere: Encode,
     model: str | None = None,
     keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
+    memory: int | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -138,6 +164,7 @@ def shared_vectors(
         model: Name of the model, for errors.
         keeper: Gives what keeps vectors beyond this process, from the probe texts and their
             vectors. It is not asked of a model that never answers twice alike.
+        memory: As of `TextVectors`.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
@@ -154,6 +181,7 @@ def shared_vectors(
     if known is None or _distance(here, known.probe_vectors) > tolerated:
         keep = keeper(probe, here) if keeper and not tolerated else None
         known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep))
+    known.vectors.memory = memory
     return known.vectors
 
 
@@ -244,20 +272,6 @@ def _described(vectors: Any) -> str:
         named = f" of lengths {', '.join(map(str, lengths[:5]))}" if lengths else ""
         return f"a {kind} of {len(vectors)} {type(vectors[0]).__name__}{named}"
     return "None" if vectors is None else f"a {kind}"
-
-
-def _gather(rows: npt.NDArray[np.int64], parts: Sequence[Vectors]) -> Vectors:
-    """Rows of parts that lie one after another, copied once."""
-    if hasattr(parts[0], "detach"):
-        found = parts[0].new_empty((len(rows), parts[0].shape[1]))
-    else:
-        found = np.empty((len(rows), parts[0].shape[1]), dtype=parts[0].dtype)
-    start = 0
-    for part in parts:
-        here = np.flatnonzero((rows >= start) & (rows < start + len(part)))
-        found[here] = part[rows[here] - start]
-        start += len(part)
-    return found
 
 
 def _distance(first: Vectors, second: Vectors) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mteb_hybrid.retrieval.embeddings import EncoderError
 from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.rank_counter import RankCounter
@@ -12,9 +13,6 @@ from mteb_hybrid.retrieval.tiles import PASSAGES, Scores, Similarity, Tiles
 
 MEMORY = 2**32
 """Bytes that ranking may take beside vectors, unless told: 4 GiB."""
-
-ROWS_AT_LEAST = 4
-"""Of the score matrix, at a time."""
 
 SAMPLE = 4096
 """Passages by which it is told whether many scores of a query tie."""
@@ -49,14 +47,22 @@ def count_ranks(
         by: Streams, where that is chosen; `search` unless given, which also has it chosen.
 
     Raises:
-        EncoderError: If the scores have the wrong shape, or a score is NaN.
+        EncoderError: If the scores have the wrong shape, a score is NaN, or `calibrate` needs more
+            than `memory`.
 
     Warns:
         TieWarning: If more than a few per cent of the vectors of a side coincide.
     """
     tiles, memory = Tiles.of(queries, passages, similarity), memory or MEMORY
-    rows = max(ROWS_AT_LEAST, memory // 8 // (4 * len(passages)))
+    # A row is copied a few times: sorted, calibrated, compared.
+    rows = max(1, memory // 8 // (4 * len(passages)))
     streams = by is not None or (len(queries) > rows and len(passages) > 4 * PASSAGES)
+    if calibrate is not None and 32 * len(passages) > memory:
+        raise EncoderError(
+            f"merging needs all scores of a query at once: {32 * len(passages) / 1e9:.1f} GB for "
+            f"{len(passages):,} passages, and {memory / 1e9:.1f} GB may be taken. Allow more by "
+            "--memory or MTEB_HYBRID_MEMORY, or leave the merging out"
+        )
     if calibrate is not None or not streams:
         # Blocks are of like size, so that none is left with few queries.
         for some in np.array_split(np.arange(len(queries)), -(-len(queries) // rows)):
