@@ -23,7 +23,6 @@ def little(monkeypatch):
     monkeypatch.setattr(sizes, "LEAST", 1)
     for name, value in {"QUERIES": 4, "PASSAGES": 8, "ROUND": 4}.items():
         monkeypatch.setattr(tiles, name, value)
-    monkeypatch.setattr(scoring, "PASSAGES", 1)
     monkeypatch.setattr(embeddings, "TEXTS_PER_CALL", 16)
 
 

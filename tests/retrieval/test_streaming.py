@@ -187,7 +187,6 @@ def test_large_pools_are_streamed_by_themselves(monkeypatch):
     pool, asked, vectors, qrels = view
     counter, asked_for = counter_of(pool, qrels, False), []
     monkeypatch.setattr(scoring, "search", lambda *them: (asked_for.append(them), search(*them))[1])
-    monkeypatch.setattr(scoring, "PASSAGES", 32)
     count_ranks(counter, asked, vectors, dots, memory=2**20)  # all scores fit
     assert not asked_for
     counter = counter_of(pool, qrels, False)

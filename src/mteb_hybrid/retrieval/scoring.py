@@ -9,7 +9,7 @@ from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.streaming import ROOM, Asked, Partial, search
-from mteb_hybrid.retrieval.tiles import PASSAGES, Scores, Similarity, Tiles
+from mteb_hybrid.retrieval.tiles import Scores, Similarity, Tiles
 
 MEMORY = 2**32
 """Bytes that ranking may take beside vectors, unless told: 4 GiB."""
@@ -56,7 +56,7 @@ def count_ranks(
     tiles, memory = Tiles.of(queries, passages, similarity), memory or MEMORY
     # A row is copied a few times: sorted, calibrated, compared.
     rows = max(1, memory // 8 // (4 * len(passages)))
-    streams = by is not None or (len(queries) > rows and len(passages) > 4 * PASSAGES)
+    streams = by is not None or (len(queries) > rows and tiles.passage_blocks > 1)
     if calibrate is not None and 32 * len(passages) > memory:
         raise EncoderError(
             f"merging needs all scores of a query at once: {32 * len(passages) / 1e9:.1f} GB for "

@@ -174,21 +174,24 @@ class Partial:
         self.threshold[row] = threshold
 
     def _count(self, row: int, some: Ints, scores: Scores, positions: Ints) -> None:
-        wanted = self.asked.scores[row, some]
+        """Count `scores` against those of some of what a query asks for."""
+        wanted, ordered = self.asked.scores[row], None
         if len(some) >= SORT_FROM:
             ordered = np.sort(scores)
-            through = len(scores) - np.searchsorted(ordered, wanted, side="left")
-            above = len(scores) - np.searchsorted(ordered, wanted, side="right")
-            tied = through - above
-        else:
-            above = np.array([np.count_nonzero(scores > score) for score in wanted])
-            tied = np.array([np.count_nonzero(scores == score) for score in wanted])
-        self.above[row, some] += above
-        self.tied[row, some] += tied
-        for score, place in zip(wanted[tied > 0], some[tied > 0], strict=True):
-            order = self.asked.order[positions[scores == score]]
-            mine = self.asked.order[self.asked.positions[row, place]]
-            self.ahead[row, place] += np.count_nonzero(order < mine)
+        for place in some.tolist():
+            score = wanted[place]
+            if ordered is None:
+                above = np.count_nonzero(scores > score)
+                tied = np.count_nonzero(scores == score)
+            else:
+                above = len(scores) - int(ordered.searchsorted(score, side="right"))
+                tied = len(scores) - int(ordered.searchsorted(score, side="left")) - above
+            self.above[row, place] += above
+            if tied:
+                self.tied[row, place] += tied
+                order = self.asked.order[positions[scores == score]]
+                mine = self.asked.order[self.asked.positions[row, place]]
+                self.ahead[row, place] += np.count_nonzero(order < mine)
 
 
 def search(tiles: Tiles, asked: Asked, blocks: Iterable[int] | None = None) -> Partial:
