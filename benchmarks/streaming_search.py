@@ -67,6 +67,7 @@ class Problem:
         return self.parts(range(start, end)).take(slice(None))
 
     def parts(self, rows: Any) -> Any:
+        """Some passages, as they lie in the files."""
         import numpy as np
 
         from mteb_hybrid.retrieval.parts import Parts
@@ -75,6 +76,7 @@ class Problem:
 
 
 def dots(queries: Any, passages: Any) -> Any:
+    """Dot products."""
     return queries @ passages.T
 
 
@@ -205,6 +207,7 @@ def check(problem: Problem, found: Path) -> float:
 
 
 def main() -> None:
+    """Build what is not there, run each side in a process, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=10_000)

@@ -17,10 +17,17 @@ from mteb_hybrid.commands.options import (
     QueryLanguageOption,
     RevisionOption,
     SettingOption,
+    VectorPrecision,
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE, MEMORY_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.files.places import (
+    DATA_VARIABLE,
+    MEMORY_VARIABLE,
+    STORE_VARIABLE,
+    VECTORS_VARIABLE,
+    check_writable,
+)
 from mteb_hybrid.files.sizes import check_memory
 
 
@@ -70,6 +77,14 @@ def run(
             "`mteb run` uses too."
         ),
     ] = None,
+    vectors: Annotated[
+        VectorPrecision | None,
+        typer.Option(
+            help="Keep vectors in --store so: float16 takes half of float32, int8 a quarter. What "
+            "that changes is measured, and stands in the results as rounding_map and so on. Else "
+            "what MTEB_HYBRID_VECTORS says."
+        ),
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -114,6 +129,10 @@ def run(
 
     for folder in filter(None, [output_folder, prediction_folder, store]):
         check_writable(folder)
+    if vectors:
+        if vectors is not VectorPrecision.FLOAT32 and not (store or os.environ.get(STORE_VARIABLE)):
+            raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
+        os.environ[VECTORS_VARIABLE] = vectors.value
     if memory:
         check_memory(memory, "--memory")
         os.environ[MEMORY_VARIABLE] = memory

@@ -23,8 +23,9 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
-from mteb_hybrid.evaluation.model_key import keeper, model_key
+from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
 from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
+from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
 from mteb_hybrid.files.places import FOLDER_VARIABLE
@@ -182,7 +183,8 @@ class CardTask(ToldOnce):
         if hf_subset in self._evaluated:  # this is another evaluation, of what may be another model
             self._vectors, self._evaluated = {}, set()
         self._evaluated.add(hf_subset)
-        memory = memory_limit()
+        memory, rounded = memory_limit(), precision()
+        sides: dict[PromptType, Side] = {}
 
         def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
             def encoder(subset: str) -> Encode:
@@ -215,8 +217,9 @@ class CardTask(ToldOnce):
                 self._vectors[checked] = shared_vectors(
                     *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
                     model=model.mteb_model_meta.name,
-                    keeper=keeper(model.mteb_model_meta, key),
+                    keeper=keeper(model.mteb_model_meta, key, rounded),
                     memory=memory,
+                    exact_keeper=keeper(model.mteb_model_meta, key) if rounded else None,
                 )
             shared = self._vectors[checked]
             own = tuple(dict.fromkeys(texts))
@@ -225,7 +228,11 @@ class CardTask(ToldOnce):
                 return alone.get(texts, [own], encoder(hf_subset))
             known = self._units[prompt_type]
             units = [own] if self._paired else [known[x] for x in languages if x in known]
-            return shared.get(texts, units, encoder(hf_subset))
+            found = shared.get(texts, units, encoder(hf_subset))
+            if exact := shared.exact_ones(texts):
+                ids = (queries if prompt_type is PromptType.query else corpus)["id"][:]
+                sides[prompt_type] = Side(ids, found, *exact)
+            return found
 
         queries, corpus = data_split["queries"], data_split["corpus"]
         view = self._views[hf_subset]
@@ -251,6 +258,10 @@ class CardTask(ToldOnce):
             )
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
+            if len(sides) == 2:
+                both = (sides[PromptType.query], sides[PromptType.document])
+                language = view.query_language
+                measured |= rounding_loss(*both, pool, qrels, language, model.similarity)
             return mteb_scores(ranks, highest, self.k_values, measured)
 
     def _save_task_predictions(

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
+from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Parts, Vectors
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
@@ -41,14 +42,18 @@ class TextVectors:
     Attributes:
         model: Name of the model, for errors.
         keep: Keeps vectors beyond this process; None if nothing does.
+        exact: If `keep` keeps vectors in fewer bits, what keeps those of each unit's first call as
+            they are: by them it is measured what rounding changes.
         memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
             into one array, whatever its size.
     """
 
     model: str | None = None
     keep: Keep | None = None
+    exact: Keep | None = None
     memory: int | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+    _first: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
 
     def get(
         self, texts: Sequence[str], units: Sequence[tuple[str, ...]], encode: Encode
@@ -89,10 +94,31 @@ class TextVectors:
         for start in range(0, len(unit), TEXTS_PER_CALL):
             texts = unit[start : start + TEXTS_PER_CALL]
             new = partial(_encode, encode, texts, self.model)
+            if not start and self.exact:
+                self._first[unit] = self.exact(texts, new)
+                new = partial(self._first.get, unit)
             found.append(self.keep(texts, new) if self.keep else new())
             if not start and self.memory is not None and not self.keep:
                 self._refuse_too_many(len(unit), found[0], self.memory)
         return found[0] if len(found) == 1 else self._joined(Parts(found, np.arange(len(unit))))
+
+    def exact_ones(self, texts: Sequence[str]) -> tuple[Ints, Vectors] | None:
+        """What is known of some texts before it was rounded.
+
+        Returns:
+            Which of the texts, shape (n,), and their vectors, shape (n, D); None if nothing is
+            rounded.
+        """
+        if not self._first:
+            return None
+        places: dict[str, int] = {}
+        starts = accumulate(map(len, self._first.values()), initial=0)
+        for start, (unit, vectors) in zip(starts, self._first.items(), strict=False):
+            for place, text in enumerate(unit[: len(vectors)], start):
+                places.setdefault(text, place)
+        known = np.array([place for place, text in enumerate(texts) if text in places], np.int64)
+        rows = np.array([places[texts[place]] for place in known], np.int64)
+        return known, Parts(list(self._first.values()), rows)
 
     def _joined(self, parts: Parts) -> Vectors:
         if self.memory is not None and len(parts) * parts.pieces[0][:1].nbytes > self.memory // 8:
@@ -143,6 +169,7 @@ def shared_vectors(
     model: str | None = None,
     keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
     memory: int | None = None,
+    exact_keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -165,6 +192,7 @@ def shared_vectors(
         keeper: Gives what keeps vectors beyond this process, from the probe texts and their
             vectors. It is not asked of a model that never answers twice alike.
         memory: As of `TextVectors`.
+        exact_keeper: The same as `keeper`, for `TextVectors.exact`.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
@@ -180,7 +208,8 @@ def shared_vectors(
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
         keep = keeper(probe, here) if keeper and not tolerated else None
-        known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep))
+        exact = exact_keeper(probe, here) if exact_keeper and keep else None
+        known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep, exact))
     known.vectors.memory = memory
     return known.vectors
 

@@ -19,7 +19,8 @@ class Parts:
     """Vectors of N texts, as rows of pieces that lie one after another. Nothing is copied.
 
     Attributes:
-        pieces: Arrays or tensors of one kind and width.
+        pieces: Arrays, tensors, or what else gives such for a slice or an array of places; of one
+            kind and width.
         rows: Shape (N,), the row of each text, counted through all pieces.
     """
 
@@ -45,7 +46,7 @@ class Parts:
             places: Shape (n,), positions in `rows`.
         """
         rows = self.rows[places]
-        found = _empty(self.pieces[0], len(rows))
+        found = _empty(self.pieces[0][:0], len(rows))
         piece_of = np.searchsorted(self._bounds, rows, side="right") - 1
         for number in np.unique(piece_of):
             here = np.flatnonzero(piece_of == number)

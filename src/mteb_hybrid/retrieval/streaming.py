@@ -181,8 +181,8 @@ class Partial:
         for place in some.tolist():
             score = wanted[place]
             if ordered is None:
-                above = np.count_nonzero(scores > score)
-                tied = np.count_nonzero(scores == score)
+                above = int(np.count_nonzero(scores > score))
+                tied = int(np.count_nonzero(scores == score))
             else:
                 above = len(scores) - int(ordered.searchsorted(score, side="right"))
                 tied = len(scores) - int(ordered.searchsorted(score, side="left")) - above

@@ -78,7 +78,7 @@ def fingerprints(vectors: Any) -> npt.NDArray[np.int64]:
 
 def _heads(vectors: Any) -> npt.NDArray[np.int64]:
     """Shape (N,), the first eight bytes of each vector, or fewer."""
-    rows = _array(vectors)
+    rows = _array(vectors[:])
     first = np.ascontiguousarray(rows[:, : max(1, 8 // rows.itemsize)])
     heads = np.zeros((len(rows), 8), dtype=np.uint8)
     heads[:, : first.shape[1] * first.itemsize] = first.view(np.uint8).reshape(len(rows), -1)
