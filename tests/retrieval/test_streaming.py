@@ -1,8 +1,12 @@
 """Streaming against the whole score matrix: the same bits, for any split, ties and own passages."""
 
 import dataclasses
+import os
 import pickle
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,3 +211,48 @@ def test_a_range_reads_its_passages_once():
     view = Tiles.of(asked, vectors, dots)
     read = [view.read(block).positions for block in range(view.passage_blocks)]
     assert sorted(np.concatenate(read)) == list(range(300))
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from mteb_hybrid.retrieval.parts import Parts
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.scoring import count_ranks
+
+file, memory = Path(sys.argv[1]), int(sys.argv[2])
+passages = np.load(file, mmap_mode="r")
+count = len(passages)
+pool = Pool([f"p{i:06}" for i in range(count)], ["en"] * count, ("en",))
+asked = passages[:300] + np.float32(0.5) * passages[300:600]
+counter = RankCounter(pool, {f"q{i}": {pool.ids[i]: 1, pool.ids[-1 - i]: 1} for i in range(300)})
+asked @ asked.T  # what the product library takes once
+(used,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line)
+limit = int(used.split()[1]) * 1024 + 2**28
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+pieces = [passages[start : start + 8192] for start in range(0, count, 8192)]
+parts = Parts(pieces, np.arange(count))
+count_ranks(counter, asked, parts, lambda q, p: q @ p.T, memory=memory)
+print(counter.result()[0].ranks[:, 0].max())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_memory_beside_the_file_is_bounded(tmp_path):
+    """256 MiB do for a file of 205 MB, and do not for its scores."""
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "p.npy", random.standard_normal((200_000, 256), dtype=np.float32))
+    done = {
+        memory: subprocess.run(
+            (sys.executable, "-c", LIMITED, tmp_path / "p.npy", str(memory)),
+            env=os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for memory in (2**28, 2**36)
+    }
+    assert done[2**28].stdout.split() == ["1.0"], done[2**28].stderr
+    assert "MemoryError" in done[2**36].stderr

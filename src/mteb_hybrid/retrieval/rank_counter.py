@@ -59,19 +59,15 @@ class RankCounter:
         self._crowded = np.zeros(len(qrels))
         self._done = 0
 
-    def add(self, scores: npt.NDArray[np.float32], rows: Ints | None = None) -> None:
-        """Count the ranks of some queries.
+    def add(self, scores: npt.NDArray[np.float32]) -> None:
+        """Count the ranks of the next queries.
 
         Args:
             scores: Shape (B, N), the scores of B queries against the pool of N passages.
-            rows: Shape (B,), which queries; the next ones by default.
         """
-        if rows is None:
-            rows = np.arange(self._done, self._done + len(scores))
-            self._done += len(scores)
         pool = len(self._pool)
         row_in_order = np.empty(scores.shape[1], dtype=np.float32)  # small enough for a cache
-        for row, mine in zip(rows, scores, strict=True):
+        for row, mine in enumerate(scores, self._done):
             if self._own is not None:
                 column = self._own[row]
                 own_score, mine = mine[column], mine.copy()
@@ -99,6 +95,37 @@ class RankCounter:
             if self._own is not None:
                 higher = pool - np.searchsorted(ascending, own_score, side="right")
                 self._own_ranks[row] = higher + self._ties_ahead(mine, own_score, column) + 1
+        self._done += len(scores)
+
+    def _ties_ahead(
+        self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
+    ) -> np.int64:
+        """How many passages with some score the tie rule puts before the one at `column`."""
+        order = self._pool.tie_order
+        return np.count_nonzero((order < order[column]) & (mine == score))
+
+    def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
+        """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
+        padding = self._relevance == 0
+        top_relevance, top_judged = self._judgments.look_up(self._top)
+        ranks = Ranks(
+            ranks=np.where(padding, np.nan, self._above + self._ahead + 1),
+            tied_ranks=np.where(padding, np.nan, self._above + (self._tied + 1) / 2),
+            tie_sizes=self._tied,
+            relevance=self._relevance,
+            relevant=self._columns,
+            languages=np.where(padding, -1, self._pool.codes[self._columns]),
+            top=self._top,
+            top_scores=self._top_scores,
+            top_relevance=top_relevance,
+            top_judged=top_judged,
+            overflow=self._overflow,
+            crowded=self._crowded,
+            pool=self._pool,
+            query_language=self._query_language,
+            own_ranks=None if self._own is None else self._own_ranks,
+        )
+        return ranks, self._highest
 
     @property
     def wanted(self) -> Ints:
@@ -157,32 +184,15 @@ class RankCounter:
             columns = self._columns[row][self._relevance[row] > 0]
             self._overflow[row] = _by_language(ties, columns, self._pool)
 
-    def _ties_ahead(
-        self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
-    ) -> np.int64:
-        """How many passages with some score the tie rule puts before the one at `column`."""
-        order = self._pool.tie_order
-        return np.count_nonzero((order < order[column]) & (mine == score))
+    def put_whole(self, rows: Ints, scores: npt.NDArray[np.float32]) -> None:
+        """Count the ranks of queries that a search left open.
 
-    def result(self) -> tuple[Ranks, npt.NDArray[np.float32]]:
-        """The ranks of all queries, and their highest scores: shape (Q, highest), descending."""
-        padding = self._relevance == 0
-        top_relevance, top_judged = self._judgments.look_up(self._top)
-        ranks = Ranks(
-            ranks=np.where(padding, np.nan, self._above + self._ahead + 1),
-            tied_ranks=np.where(padding, np.nan, self._above + (self._tied + 1) / 2),
-            tie_sizes=self._tied,
-            relevance=self._relevance,
-            relevant=self._columns,
-            languages=np.where(padding, -1, self._pool.codes[self._columns]),
-            top=self._top,
-            top_scores=self._top_scores,
-            top_relevance=top_relevance,
-            top_judged=top_judged,
-            overflow=self._overflow,
-            crowded=self._crowded,
-            pool=self._pool,
-            query_language=self._query_language,
-            own_ranks=None if self._own is None else self._own_ranks,
-        )
-        return ranks, self._highest
+        Args:
+            rows: Shape (B,), which ones.
+            scores: Shape (B, N).
+        """
+        done = self._done
+        for row, mine in zip(rows.tolist(), scores, strict=True):
+            self._done = row
+            self.add(mine[None])
+        self._done = done

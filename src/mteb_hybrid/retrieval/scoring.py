@@ -79,7 +79,7 @@ def count_ranks(
         first = blocks[0].start
         counter.put(first, found)
         for some in _groups(first + np.flatnonzero(found.open), rows):
-            counter.add(_whole_rows(tiles, some), some)
+            counter.put_whole(some, _whole_rows(tiles, some))
 
 
 def _whole_rows(tiles: Tiles, rows: Ints) -> Scores:
