@@ -1,5 +1,6 @@
 """From vectors to ranks: by whole rows of the score matrix, or by streaming over the passages."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -104,6 +105,9 @@ def _asked(counter: RankCounter, tiles: Tiles, blocks: list[slice], wanted: Ints
     sample = np.random.default_rng(0).permutation(pool)[:SAMPLE]
     # A score that a hundredth of the pool has is in a sample that often, but for one case in 10^11.
     often = max(1, len(sample) // 800 if len(sample) < pool else (pool - 1) // 100)
+    # As many of the sample are among the best: six standard deviations, and some more, off.
+    mean = counter.best * len(sample) / pool
+    likely = math.ceil(mean + 6 * mean**0.5 + 8) if len(sample) < pool else counter.best
     kept = slice(blocks[0].start, blocks[-1].stop)
     positions = wanted[kept]
     scores = np.full(positions.shape, np.nan, dtype=np.float32)
@@ -122,8 +126,8 @@ def _asked(counter: RankCounter, tiles: Tiles, blocks: list[slice], wanted: Ints
             seen.append(tile[:, in_sample[some]])
         ordered = np.sort(np.concatenate(seen, axis=1))
         open_[rows] = (ordered[:, often:] == ordered[:, :-often]).any(axis=1)
-        if len(sample) >= counter.best:
-            floor[rows] = ordered[:, -counter.best]
+        if likely <= len(sample):
+            floor[rows] = ordered[:, -likely]
     return Asked(blocks, positions, scores, counter.tie_order, counter.best, floor, open_)
 
 

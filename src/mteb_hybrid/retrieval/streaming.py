@@ -37,7 +37,8 @@ class Asked:
         scores: Shape (Q, A), theirs; NaN where a query has fewer.
         order: Shape (N,), the place of each passage of the pool among equal scores.
         best: How many of each query's highest scores are wanted.
-        floor: Shape (Q,), scores that as many passages are known to have or to surpass.
+        floor: Shape (Q,), scores that as many passages have or surpass, in all likelihood; where
+            they do not, the query is left open.
         open: Shape (Q,), which queries are not to be looked at.
     """
 
@@ -129,7 +130,7 @@ class Partial:
 
     def finish(self) -> None:
         """Count what is asked for and is among the best: when all ranges are in."""
-        self.open |= self.filled < self.asked.best  # another kernel gave the scores of `floor`
+        self.open |= self.filled < self.asked.best  # `floor` was too high
         for row in np.flatnonzero(~self.open).tolist():
             left = np.flatnonzero(self.asked.scores[row] >= self.threshold[row])
             if left.size:
