@@ -3,11 +3,14 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from conftest import HashEncoder
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.files import sizes
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.places import MEMORY_VARIABLE, STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings, scoring, tiles
 from mteb_hybrid.retrieval.embeddings import EncoderError
@@ -58,3 +61,14 @@ def test_without_a_store_it_is_said_what_helps(tmp_path, monkeypatch):
     monkeypatch.setenv(MEMORY_VARIABLE, "640B")
     with pytest.raises(EncoderError, match=r"texts take .* GB.*--store or MTEB_HYBRID_STORE"):
         evaluate(HashEncoder(), TASKS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [("4", "--memory: '4' is no size.*as 4GB"), ("9B", "9B is too little")]
+)
+def test_bad_sizes_are_refused_before_anything_is_loaded(size, said, monkeypatch):
+    monkeypatch.undo()
+    with pytest.raises(DataError, match=said):
+        CliRunner().invoke(
+            app, ["run", "-m", "no/model", "sample", "--memory", size], catch_exceptions=False
+        )
