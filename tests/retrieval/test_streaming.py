@@ -18,7 +18,7 @@ from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.streaming import search
-from mteb_hybrid.retrieval.tiles import Tiles
+from mteb_hybrid.retrieval.tiles import Layout, Tiles
 
 LANGUAGES = ("de", "en", "xx")
 
@@ -204,6 +204,19 @@ def test_nan_is_refused_where_it_is_met():
     vectors[150, 2] = np.nan
     with pytest.raises(ValueError, match="NaN for"):
         count_ranks(counter_of(pool, qrels, False), asked, vectors, dots, by=search)
+
+
+def test_tiles_of_long_vectors_are_narrow(monkeypatch):
+    monkeypatch.undo()
+    shapes = {
+        dimensions: Layout.of(9000, np.arange(300_000), dimensions)
+        for dimensions in (1, 384, 1024, 4096, 10**9)
+    }
+    widths = {dimensions: layout.width for dimensions, layout in shapes.items()}
+    assert widths == {1: 15808, 384: 15808, 1024: 8128, 4096: 2048, 10**9: 64}
+    assert {layout.height for layout in shapes.values()} == {512}
+    small = Layout.of(1000, np.arange(10_000), 384)
+    assert (small.height, small.width) == (1000, 10_000)  # as a product of all would be
 
 
 def test_a_range_reads_its_passages_once():

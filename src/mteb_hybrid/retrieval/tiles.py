@@ -2,9 +2,9 @@
 
 In its last bits a score depends on the shape of the product that it is part of. So all who rank a
 view, in memory, by streaming or on several machines, ask for the very same products: their shape
-depends on how many queries and distinct passage vectors there are, and on nothing else. Sides are
-multiples of `ROUND`, padded, since the last rows and columns of other shapes are often left to
-other kernels, which sum in another order.
+depends on how many queries and distinct passage vectors there are, and how long these are; on
+nothing else. Sides are multiples of `ROUND`, padded, since the last rows and columns of other
+shapes are often left to other kernels, which sum in another order.
 
 Equal passage vectors are scored once, and tie whatever the kernel.
 """
@@ -30,6 +30,9 @@ Similarity: TypeAlias = Callable[[Vectors, Vectors], Vectors]
 QUERIES, PASSAGES = 512, 16384
 """Sides of a tile at most; its scores take 32 MB."""
 
+NUMBERS = 2**23
+"""In the vectors of its passages at most, 32 MB, where these are longer than 512."""
+
 ROUND = 64
 
 
@@ -53,19 +56,20 @@ class Layout:
     width: int
 
     @classmethod
-    def of(cls, queries: int, prints: Ints) -> Self:
+    def of(cls, queries: int, prints: Ints, dimensions: int = 1) -> Self:
         """The layout of a view.
 
         Args:
             queries: How many there are.
             prints: Shape (N,), the `fingerprints` of passage vectors.
+            dimensions: How long these are.
         """
         _, some, inverse = np.unique(prints, return_index=True, return_inverse=True)
         order = np.argsort(some)
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order))
         first, source = some[order], place[inverse]
-        height, width = _shape(queries, len(first))
+        height, width = _shape(queries, len(first), dimensions)
         later = first[source] != np.arange(len(source))
         return cls(first, source, np.lexsort((source, later, source // width)), height, width)
 
@@ -77,11 +81,12 @@ class Layout:
         return found
 
 
-def _shape(queries: int, passages: int) -> tuple[int, int]:
+def _shape(queries: int, passages: int, dimensions: int) -> tuple[int, int]:
     """Sides of a tile. A view that fits into one is left as it is."""
-    if queries * passages <= 2 * QUERIES * PASSAGES and passages <= 4 * PASSAGES:
+    most = min(PASSAGES, max(ROUND, NUMBERS // dimensions // ROUND * ROUND))
+    if queries * passages <= 2 * QUERIES * PASSAGES and passages <= 4 * most:
         return queries, passages
-    return _side(queries, QUERIES), _side(passages, PASSAGES)
+    return _side(queries, QUERIES), _side(passages, most)
 
 
 def _side(length: int, most: int) -> int:
@@ -115,7 +120,8 @@ class Tiles:
         sides = [fingerprints(vectors) for vectors in (queries, passages)]
         for prints, side in zip(sides, ("query", "passage"), strict=True):
             warn_if_crowded(crowded(np.sort(prints)), f"{side} vectors coincide")
-        return cls(queries, passages, similarity, Layout.of(len(queries), sides[1]))
+        dimensions = 1 if isinstance(passages, list | tuple) else int(passages.shape[1])
+        return cls(queries, passages, similarity, Layout.of(len(queries), sides[1], dimensions))
 
     @property
     def shape(self) -> tuple[int, int]:
