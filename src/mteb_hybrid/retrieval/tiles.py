@@ -27,8 +27,9 @@ Scores: TypeAlias = npt.NDArray[np.float32]
 Similarity: TypeAlias = Callable[[Vectors, Vectors], Vectors]
 """A model's own: vectors (B, D) and (N, D) to scores (B, N)."""
 
-QUERIES, PASSAGES = 512, 16384
-"""Sides of a tile at most; its scores take 32 MB."""
+QUERIES, PASSAGES = 512, 16128
+"""Sides of a tile at most. Its scores take a little less than the 32 MiB from which on an allocator
+gives memory back at once, and its pages have to be had anew for every tile."""
 
 NUMBERS = 2**23
 """In the vectors of its passages at most, 32 MB, where these are longer than 512."""
