@@ -105,3 +105,19 @@ def test_merging_that_needs_more_than_it_may_take_is_refused():
         count_ranks(
             counter, np.ones((1, 4)), np.eye(3, 4), dots, lambda scores, _: scores, memory=95
         )
+
+
+def test_a_view_of_one_tile_is_one_product():
+    """Of vectors as they are, not padded; and where there are no queries, there is none."""
+    asked, passages, calls = np.eye(3, 4), np.eye(4) * 2, []
+
+    def similarity(q, p):
+        calls.append((q.tolist(), p.tolist()))
+        return dots(q, p)
+
+    count_ranks(
+        RankCounter(pool_of("abcd"), {q: {"a": 1} for q in "xyz"}), asked, passages, similarity
+    )
+    assert calls == [(asked.tolist(), passages.tolist())]
+    count_ranks(RankCounter(pool_of("abcd"), {}), asked[:0], passages, similarity)
+    assert len(calls) == 1

@@ -50,7 +50,7 @@ class Parts:
         piece_of = np.searchsorted(self._bounds, rows, side="right") - 1
         for number in np.unique(piece_of):
             here = np.flatnonzero(piece_of == number)
-            found[_slice(here)] = self.pieces[number][_slice(rows[here] - self._bounds[number])]
+            found[as_slice(here)] = self.pieces[number][as_slice(rows[here] - self._bounds[number])]
         return found
 
 
@@ -65,10 +65,10 @@ def take(vectors: Vectors, places: Ints) -> Vectors:
         return vectors.take(places)
     if isinstance(vectors, list | tuple):
         return [vectors[place] for place in places.tolist()]
-    return vectors[_slice(places)]
+    return vectors[as_slice(places)]
 
 
-def _slice(places: Ints) -> Any:
+def as_slice(places: Ints) -> Any:
     """The same places as a slice, where they are one."""
     first, count = int(places[0]) if len(places) else 0, len(places)
     if np.array_equal(places, np.arange(first, first + count)):

@@ -7,7 +7,7 @@ import numpy as np
 
 from mteb_hybrid.retrieval.embeddings import EncoderError
 from mteb_hybrid.retrieval.judgments import Ints
-from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.retrieval.parts import Vectors, as_slice
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.streaming import ROOM, Asked, Partial, search
 from mteb_hybrid.retrieval.tiles import Scores, Similarity, Tiles
@@ -54,6 +54,8 @@ def count_ranks(
     Warns:
         TieWarning: If more than a few per cent of the vectors of a side coincide.
     """
+    if not len(queries):
+        return
     tiles, memory = Tiles.of(queries, passages, similarity), memory or MEMORY
     # A row is copied a few times: sorted, calibrated, compared.
     rows = max(1, memory // 8 // (4 * len(passages)))
@@ -84,18 +86,17 @@ def count_ranks(
 
 
 def _whole_rows(tiles: Tiles, rows: Ints) -> Scores:
-    """Scores of some queries against the whole pool: shape (B, N)."""
+    """Scores of some queries, in ascending order, against the whole pool: shape (B, N)."""
     found = np.empty((len(rows), tiles.shape[1]), dtype=np.float32)
-    blocks = [
-        (block, np.flatnonzero((rows >= block.start) & (rows < block.stop)))
-        for block in tiles.query_blocks
-    ]
     for number in range(tiles.passage_blocks):
         stripe = tiles.read(number)
-        for block, here in blocks:
-            if here.size:
-                for some, scores in stripe.scores(block):
-                    found[here[:, None], stripe.positions[some]] = scores[rows[here] - block.start]
+        for block in tiles.query_blocks:
+            start, end = np.searchsorted(rows, [block.start, block.stop]).tolist()
+            for some, scores in stripe.scores(block) if start < end else ():
+                mine: Scores = scores[as_slice(rows[start:end] - block.start)]
+                if mine.shape == found.shape:
+                    return mine  # a view of one tile
+                found[start:end][:, as_slice(stripe.positions[some])] = mine
     return found
 
 
