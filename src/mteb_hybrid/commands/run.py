@@ -17,10 +17,18 @@ from mteb_hybrid.commands.options import (
     QueryLanguageOption,
     RevisionOption,
     SettingOption,
+    VectorPrecision,
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.files.places import (
+    DATA_VARIABLE,
+    MEMORY_VARIABLE,
+    STORE_VARIABLE,
+    VECTORS_VARIABLE,
+    check_writable,
+)
+from mteb_hybrid.files.sizes import check_memory
 from mteb_hybrid.models.encoding import Backend, EncodingPrecision, encoding_as
 
 
@@ -96,6 +104,23 @@ def run(
             "disk and memory; nothing is evaluated, downloaded or written.",
         ),
     ] = False,
+    vectors: Annotated[
+        VectorPrecision | None,
+        typer.Option(
+            help="Keep vectors in --store so: float16 takes half of float32, int8 a quarter. What "
+            "that changes is measured, and stands in the results as rounding_map and so on. Else "
+            "what MTEB_HYBRID_VECTORS says."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for vectors and scores, as 4GB, beside what the model takes; pools that "
+            "do not fit are ranked from --store, block by block, with the same scores. Else what "
+            "MTEB_HYBRID_MEMORY says, which `mteb run` heeds too; else 4GiB for scores alone.",
+        ),
+    ] = None,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -136,6 +161,13 @@ def run(
 
     for folder in filter(None, [output_folder, prediction_folder]):
         check_writable(folder)
+    if vectors:
+        if vectors is not VectorPrecision.FLOAT32 and not (store or os.environ.get(STORE_VARIABLE)):
+            raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
+        os.environ[VECTORS_VARIABLE] = vectors.value
+    if memory:
+        check_memory(memory, "--memory")
+        os.environ[MEMORY_VARIABLE] = memory
     if store:
         if not store.is_dir():  # one that is there may hold all, and then is only read
             check_writable(store)
