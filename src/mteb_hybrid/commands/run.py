@@ -1,16 +1,17 @@
 """``mteb-hybrid run``."""
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mteb_hybrid.commands.options import (
     BatchSizeOption,
     DataOption,
-    DeviceOption,
+    Engine,
     ModelOption,
     OverwriteStrategy,
     PassageLanguageOption,
@@ -21,6 +22,9 @@ from mteb_hybrid.commands.options import (
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
 from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+
+if TYPE_CHECKING:
+    from mteb.models import MTEBModels
 
 
 def run(
@@ -44,7 +48,13 @@ def run(
         typer.Option(help="Results are kept below it, in results/MODEL/REVISION."),
     ] = Path("results"),
     model_revision: RevisionOption = None,
-    device: DeviceOption = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Torch device, such as cuda:0, or several, such as cuda:0,cuda:1; by default the "
+            "GPU, where there is one. With --engine ray: cuda or cpu."
+        ),
+    ] = None,
     batch_size: BatchSizeOption = 32,
     overwrite_strategy: Annotated[
         OverwriteStrategy,
@@ -67,6 +77,28 @@ def run(
             help="Keep vectors in this folder, and take what is there: for later runs, other "
             "settings, and after a kill. Else the folder that MTEB_HYBRID_STORE names, which "
             "`mteb run` uses too."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            metavar="ENGINE",
+            help="process encodes in this process; ray on workers of Ray, of which each has a GPU, "
+            "or a CPU and a thread.",
+        ),
+    ] = Engine.PROCESS,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A cluster of Ray: host:port, ray://host:port or auto; else what RAY_ADDRESS "
+            "names. Without either, Ray is started on this machine.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Workers of Ray; by default one for each GPU, else CPU."
         ),
     ] = None,
     merge_by: Annotated[
@@ -92,6 +124,8 @@ def run(
     from mteb_hybrid.repair.merge import merging
     from mteb_hybrid.sources.locate import check_there
 
+    if engine is not Engine.RAY and (ray_address or workers):
+        raise ValueError("--ray-address and --workers go with --engine ray")
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
         raise ValueError("no tasks; name collections, as in `mteb-hybrid run -m MODEL xquad-r`")
@@ -110,15 +144,43 @@ def run(
     with told_when_stopped(goes_on) if resumes else nullcontext():
         say(f"{model}: loading ...", err=True)
         from mteb_hybrid import plugin
-        from mteb_hybrid.models.load import load_model
         from mteb_hybrid.results.table import legend, render, result_rows
 
         plugin.register()
-        loaded = load_model(model, model_revision, device)
-        results = evaluate(
-            *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
-            *(prediction_folder, how),
-        )
+        how_loaded = (model, model_revision, device)
+        with (
+            _on_ray(*how_loaded, workers, ray_address)
+            if engine is Engine.RAY
+            else _in_process(*how_loaded)
+        ) as loaded:
+            results = evaluate(
+                *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
+                *(prediction_folder, how),
+            )
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")
+
+
+@contextmanager
+def _in_process(name: str, revision: str | None, device: str | None) -> "Iterator[MTEBModels]":
+    from mteb_hybrid.models.devices import on_devices
+    from mteb_hybrid.models.load import check_device, load_model
+
+    devices = device.split(",") if device else []
+    for one in devices:
+        check_device(one)
+    if len(devices) < 2:
+        yield load_model(name, revision, device)
+        return
+    loaded = load_model(name, revision, "cpu")
+    with on_devices(loaded, devices):
+        yield loaded
+
+
+def _on_ray(
+    name: str, revision: str | None, device: str | None, workers: int | None, address: str | None
+) -> Any:
+    from mteb_hybrid.scale.ray_encoder import RayEncoder
+
+    return RayEncoder(name, revision, workers=workers, device=device, address=address)

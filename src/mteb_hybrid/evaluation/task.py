@@ -6,7 +6,9 @@ column of the published tables.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
     from mteb.types import EncodeKwargs
 
+_PREPARING = Lock()
+"""As datasets are not made for several threads."""
+
 
 class CardTask(ToldOnce):
     """A collection in one setting. Subclasses are made by `task_classes`.
@@ -61,12 +66,15 @@ class CardTask(ToldOnce):
             ``MTEB_HYBRID_PER_QUERY`` names; if that is not set either, none are kept.
         merging: How the rankings of a pool of several languages are merged; by the model's own
             scores if None. Whoever sets it gives the model a name of its own.
+        left: The subsets that will be evaluated; all if None. A model that makes several calls at a
+            time encodes their texts ahead.
     """
 
     card: ClassVar[TaskCard]
     setting: ClassVar[Setting]
     per_query_root: Path | None = None
     merging: Merging | None = None
+    left: Sequence[str] | None = None
     _views: dict[str, View]
     _paired: bool
     _pools: dict[str, Pool]
@@ -181,10 +189,10 @@ class CardTask(ToldOnce):
             self._vectors, self._evaluated = {}, set()
         self._evaluated.add(hf_subset)
 
-        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
-            def encoder(subset: str) -> Encode:
-                def encode(some: list[str]) -> Any:
-                    rows = {"id": [str(i) for i in range(len(some))], "text": some}
+        def encoder(prompt_type: PromptType, subset: str) -> Encode:
+            def encode(some: list[str]) -> Any:
+                rows = {"id": [str(i) for i in range(len(some))], "text": some}
+                with _PREPARING:
                     loader = create_dataloader(
                         Dataset.from_dict(rows),
                         task_metadata=self.metadata,
@@ -192,35 +200,43 @@ class CardTask(ToldOnce):
                         num_proc=num_proc,
                         **encode_kwargs,
                     )
-                    return model.encode(
-                        loader,
-                        task_metadata=self.metadata,
-                        hf_split=hf_split,
-                        hf_subset=subset,
-                        prompt_type=prompt_type,
-                        **encode_kwargs,
-                    )
+                return model.encode(
+                    loader,
+                    task_metadata=self.metadata,
+                    hf_split=hf_split,
+                    hf_subset=subset,
+                    prompt_type=prompt_type,
+                    **encode_kwargs,
+                )
 
-                return encode
+            return encode
 
+        def shared(prompt_type: PromptType) -> TextVectors | None:
             # The last subset differs from all others in both languages, or is the first itself.
             subsets = self.metadata.hf_subsets
             elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
             key = model_key(model, prompt_type, encode_kwargs)
             checked = (str(id(model)), *key)
             if checked not in self._vectors:
-                self._vectors[checked] = shared_vectors(
-                    *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
+                here, there = encoder(prompt_type, hf_subset), encoder(prompt_type, elsewhere)
+                found = self._vectors[checked] = shared_vectors(
+                    *(key, self._probes[prompt_type], here, there),
                     model=model.mteb_model_meta.name,
                     keeper=keeper(model.mteb_model_meta, key),
+                    executor=getattr(model, "executor", None),
                 )
-            shared = self._vectors[checked]
+                if found and not self._paired:
+                    found.begin(self._units_left(prompt_type), here)
+            return self._vectors[checked]
+
+        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
+            encode, found = encoder(prompt_type, hf_subset), shared(prompt_type)
             own = tuple(dict.fromkeys(texts))
-            if shared is None:
-                return TextVectors(model.mteb_model_meta.name).get(texts, [own], encoder(hf_subset))
+            if found is None:
+                return TextVectors(model.mteb_model_meta.name).get(texts, [own], encode)
             known = self._units[prompt_type]
             units = [own] if self._paired else [known[x] for x in languages if x in known]
-            return shared.get(texts, units, encoder(hf_subset))
+            return found.get(texts, units, encode)
 
         queries, corpus = data_split["queries"], data_split["corpus"]
         view = self._views[hf_subset]
@@ -244,6 +260,14 @@ class CardTask(ToldOnce):
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
             return mteb_scores(ranks, highest, self.k_values, measured)
+
+    def _units_left(self, prompt_type: PromptType) -> list[tuple[str, ...]]:
+        """The units of the subsets that are to be evaluated, in their order."""
+        views = [self._views[subset] for subset in self.left or self.hf_subsets]
+        queries = prompt_type is PromptType.query
+        spoken = [[v.query_language] if queries else v.passage_languages for v in views]
+        known = self._units[prompt_type]
+        return [known[x] for x in dict.fromkeys(chain.from_iterable(spoken)) if x in known]
 
     def _save_task_predictions(
         self,

@@ -3,10 +3,11 @@
 Encoders are passed in as functions, so nothing here depends on mteb.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,11 +50,29 @@ class TextVectors:
     Attributes:
         model: Name of the model, for errors.
         keep: Keeps vectors beyond this process; None if nothing does.
+        executor: Makes calls beside each other, of a model that can; one after another if None.
     """
 
     model: str | None = None
     keep: Keep | None = None
+    executor: Executor | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+    _begun: dict[tuple[str, ...], list[Future[Vectors]]] = field(default_factory=dict)
+
+    def use(self, executor: Executor | None) -> None:
+        """Have calls made by another executor; what was begun with the last is forgotten."""
+        if self.executor is not executor:
+            self.executor, self._begun = executor, {}
+
+    def begin(self, units: Iterable[tuple[str, ...]], encode: Encode) -> None:
+        """Have an executor encode the units that are new, without waiting for them."""
+        if self.executor is None:
+            return
+        for unit in units:
+            if unit not in self._units and unit not in self._begun:
+                self._begun[unit] = [
+                    self.executor.submit(self._call, texts, encode) for texts in _calls(unit)
+                ]
 
     def get(
         self, texts: Sequence[str], units: Sequence[tuple[str, ...]], encode: Encode
@@ -72,6 +91,7 @@ class TextVectors:
         Raises:
             EncoderError: If the model returns the wrong shape, NaN or infinity.
         """
+        self.begin(units, encode)
         places: dict[str, int] = {}
         for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
             if unit not in self._units:
@@ -84,12 +104,26 @@ class TextVectors:
         return _gather(rows, [self._units[unit] for unit in units])
 
     def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
-        found = []
-        for start in range(0, len(unit), TEXTS_PER_CALL):
-            texts = unit[start : start + TEXTS_PER_CALL]
-            new = partial(_encode, encode, texts, self.model)
-            found.append(self.keep(texts, new) if self.keep else new())
+        if self.executor is None:
+            found = [self._call(texts, encode) for texts in _calls(unit)]
+        else:
+            try:
+                found = [call.result() for call in self._begun[unit]]
+            except BaseException:
+                for call in chain.from_iterable(self._begun.values()):
+                    call.cancel()  # nobody will ask for it
+                self._begun.clear()
+                raise
+            del self._begun[unit]
         return found[0] if len(found) == 1 else _gather(np.arange(len(unit)), found)
+
+    def _call(self, texts: tuple[str, ...], encode: Encode) -> Vectors:
+        new = partial(_encode, encode, texts, self.model)
+        return self.keep(texts, new) if self.keep else new()
+
+
+def _calls(unit: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [unit[start : start + TEXTS_PER_CALL] for start in range(0, len(unit), TEXTS_PER_CALL)]
 
 
 @dataclass
@@ -124,6 +158,7 @@ def shared_vectors(
     encode_elsewhere: Encode,
     model: str | None = None,
     keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
+    executor: Executor | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -145,6 +180,7 @@ def shared_vectors(
         model: Name of the model, for errors.
         keeper: Gives what keeps vectors beyond this process, from the probe texts and their
             vectors. It is not asked of a model that never answers twice alike.
+        executor: Makes calls beside each other, of a model that can.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
@@ -161,6 +197,7 @@ def shared_vectors(
     if known is None or _distance(here, known.probe_vectors) > tolerated:
         keep = keeper(probe, here) if keeper and not tolerated else None
         known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep))
+    known.vectors.use(executor)
     return known.vectors
 
 
