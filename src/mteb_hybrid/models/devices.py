@@ -1,5 +1,6 @@
 """A model on several devices of one machine, by sentence-transformers' pool of processes."""
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ def on_devices(model: "MTEBModels", devices: Sequence[str]) -> Iterator[None]:
             f"{wrapper.mteb_model_meta.name} is no SentenceTransformer, which alone is spread over "
             "several devices; name one"
         )
-    with _deaf_to_interrupts():
+    with _quiet_processes():
         pool = inner.start_multi_process_pool(list(devices))
 
     encode = inner.encode  # which the others call
@@ -68,13 +69,19 @@ def on_devices(model: "MTEBModels", devices: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, as this one ends them."""
-    if current_thread() is not main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _quiet_processes() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, as this one ends them, and without a word."""
+    silent = "ignore:resource_tracker"  # what it would say of processes that were ended
+    warnings, interrupt = os.environ.get("PYTHONWARNINGS"), signal.getsignal(signal.SIGINT)
+    os.environ["PYTHONWARNINGS"] = f"{warnings},{silent}" if warnings else silent
+    first = current_thread() is main_thread()
     try:
+        if first:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if first:
+            signal.signal(signal.SIGINT, interrupt)
+        del os.environ["PYTHONWARNINGS"]
+        if warnings is not None:
+            os.environ["PYTHONWARNINGS"] = warnings

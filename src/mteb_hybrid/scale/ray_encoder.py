@@ -16,6 +16,7 @@ from mteb_hybrid.scale.ray_workers import (
     Source,
     Workers,
     cluster,
+    places,
 )
 
 if TYPE_CHECKING:
@@ -81,15 +82,16 @@ class RayEncoder:
             memory += _bytes(self._model)
         with ExitStack() as stack:
             stack.enter_context(cluster(address, memory))
+            where = places(workers, None if device is None else device == "cuda")
             if isinstance(model, str):
                 self._model = _checked(load_model(model, revision, "cpu"))
             self.mteb_model_meta: ModelMeta = self._model.mteb_model_meta
             found = (self.mteb_model_meta.name, self.mteb_model_meta.revision)
             sent = model if isinstance(model, str) else self._model
-            gpu = None if device is None else device == "cuda"
-            self._workers = Workers(Source(sent, revision, found), workers, gpu)
+            self._count = where.workers
+            self._workers = Workers(Source(sent, revision, found), where)
             stack.callback(self._workers.close)
-            self.executor = ThreadPoolExecutor(self._workers.count)
+            self.executor = ThreadPoolExecutor(self._count)
             stack.callback(self.executor.shutdown, wait=False, cancel_futures=True)
             self._stack = stack.pop_all()
 
@@ -129,7 +131,7 @@ class RayEncoder:
         calls = list(_calls(columns, self.texts_per_call))
         if len(calls) == 1:
             return self._workers.encode(calls[0], **options)
-        several = ThreadPoolExecutor(self._workers.count)
+        several = ThreadPoolExecutor(self._count)
         try:
             found = list(several.map(lambda call: self._workers.encode(call, **options), calls))
         finally:

@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
@@ -102,13 +103,15 @@ def cluster(address: str | None, memory: int) -> Iterator[None]:
         stack.callback(ray.shutdown)
         terminated = signal.getsignal(signal.SIGTERM)
         try:
+            if ":" in address:
+                _knock(address)
             ray.init(address, **options)
         except (OSError, ValueError, RuntimeError) as error:
-            why = str(error).strip().partition("\n")[0]
+            why = _first_line(error)
             raise EngineError(
                 f"Ray cannot be started here: {why}"
                 if address == "local"
-                else f"no cluster of Ray at {address}: {why} Expected HOST:PORT of `ray start "
+                else f"no cluster of Ray at {address}: {why}. Expected HOST:PORT of `ray start "
                 "--head`, ray://HOST:10001 from another network, or auto on one of its machines"
             ) from error
         finally:
@@ -117,39 +120,69 @@ def cluster(address: str | None, memory: int) -> Iterator[None]:
         yield
 
 
+def _knock(address: str) -> None:
+    """Raise an `OSError` unless somebody listens at an address; Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=10):
+        pass
+
+
+class Places(NamedTuple):
+    """Where workers run.
+
+    Attributes:
+        workers: How many.
+        gpu: Whether each has a GPU, or a CPU and one thread.
+    """
+
+    workers: int
+    gpu: bool
+
+
+def places(count: int | None, gpu: bool | None) -> Places:
+    """Where workers can run in the cluster that is in use.
+
+    Args:
+        count: How many are asked for; one for each GPU, or CPU, if None.
+        gpu: Whether on GPUs; where there are any if None.
+
+    Raises:
+        EngineError: If there are fewer.
+    """
+    there = ray_module().cluster_resources()
+    kind = "CPU" if gpu is False or (gpu is None and "GPU" not in there) else "GPU"
+    most = int(there.get(kind, 0))
+    asked = max(1, most) if count is None else count
+    if asked > most:
+        remedy = f"ask for {most} at most, or give Ray more machines"
+        if not most:
+            remedy = f"choose device {'cpu' if kind == 'GPU' else 'cuda'}"
+        raise EngineError(
+            f"workers of one {kind} each: {asked} asked for, and Ray has {most} {kind}s; {remedy}"
+        )
+    return Places(asked, kind == "GPU")
+
+
 class Workers:
     """Workers with one model.
 
     Args:
         source: The model.
-        count: How many workers; one for each GPU, or CPU, that Ray has, if None.
-        gpu: Whether each has a GPU, or a CPU and one thread; if None, a GPU where there are any.
-
-    Raises:
-        EngineError: If Ray has less.
+        where: Of `places`.
     """
 
-    def __init__(self, source: Source, count: int | None, gpu: bool | None):
+    def __init__(self, source: Source, where: Places):
         self._ray = ray_module()
-        there = self._ray.cluster_resources()
-        kind = "CPU" if gpu is False or (gpu is None and "GPU" not in there) else "GPU"
-        most = int(there.get(kind, 0))
-        self.count = most if count is None else count
-        if not 0 < self.count <= most:
-            raise EngineError(
-                f"{max(1, self.count)} workers of one {kind} each, and Ray has {most}; ask for "
-                + (f"{most} at most, or give Ray more machines" if most else "another device")
-            )
         model = source.model if isinstance(source.model, str) else self._ray.put(source.model)
         versions = {name: version(name) for name in PACKAGES}
-        device = "cuda" if kind == "GPU" else "cpu"
+        device = "cuda" if where.gpu else "cpu"
         self._load = (model, source.revision, source.found, device, versions)
-        options = {"num_cpus": 1, "num_gpus": int(kind == "GPU")}
+        options = {"num_cpus": 1, "num_gpus": int(where.gpu)}
         self._make = self._ray.remote(_Worker).options(**options).remote
         self._free: Queue[Any] = Queue()
         self._living: set[Any] = set()
         self._stopped = False
-        for _ in range(self.count):
+        for _ in range(where.workers):
             self._start()
 
     def encode(self, columns: Mapping[str, list[Any]], **options: Any) -> Vectors:
