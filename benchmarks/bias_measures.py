@@ -20,7 +20,8 @@ from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.measures.view import measure_view, top_groups
 from mteb_hybrid.results.per_query import write_per_query, write_rankings
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.views import Setting, view_passages, view_queries, views
 from mteb_hybrid.sources import load_collection
 

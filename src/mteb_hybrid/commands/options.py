@@ -114,6 +114,14 @@ class OverwriteStrategy(StrEnum):
     ONLY_CACHE = "only-cache"
 
 
+class VectorPrecision(StrEnum):
+    """In which a store keeps vectors."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal, None where the output is no terminal."""
     if not sys.stdout.isatty():

@@ -18,10 +18,18 @@ from mteb_hybrid.commands.options import (
     QueryLanguageOption,
     RevisionOption,
     SettingOption,
+    VectorPrecision,
     terminal_width,
 )
 from mteb_hybrid.commands.terminal import goes_on, say, told_when_stopped
-from mteb_hybrid.files.places import DATA_VARIABLE, STORE_VARIABLE, check_writable
+from mteb_hybrid.files.places import (
+    DATA_VARIABLE,
+    MEMORY_VARIABLE,
+    STORE_VARIABLE,
+    VECTORS_VARIABLE,
+    check_writable,
+)
+from mteb_hybrid.files.sizes import check_memory
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -101,6 +109,23 @@ def run(
             metavar="N", min=1, help="Workers of Ray; by default one for each GPU, else CPU."
         ),
     ] = None,
+    vectors: Annotated[
+        VectorPrecision | None,
+        typer.Option(
+            help="Keep vectors in --store so: float16 takes half of float32, int8 a quarter. What "
+            "that changes is measured, and stands in the results as rounding_map and so on. Else "
+            "what MTEB_HYBRID_VECTORS says."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for vectors and scores, as 4GB, beside what the model takes; pools that "
+            "do not fit are ranked from --store, block by block, with the same scores. Else what "
+            "MTEB_HYBRID_MEMORY says, which `mteb run` heeds too; else 4GiB for scores alone.",
+        ),
+    ] = None,
     merge_by: Annotated[
         str | None,
         typer.Option(
@@ -138,6 +163,13 @@ def run(
 
     for folder in filter(None, [output_folder, prediction_folder, store]):
         check_writable(folder)
+    if vectors:
+        if vectors is not VectorPrecision.FLOAT32 and not (store or os.environ.get(STORE_VARIABLE)):
+            raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
+        os.environ[VECTORS_VARIABLE] = vectors.value
+    if memory:
+        check_memory(memory, "--memory")
+        os.environ[MEMORY_VARIABLE] = memory
     if store:
         os.environ[STORE_VARIABLE] = str(store)
     resumes = overwrite_strategy is OverwriteStrategy.ONLY_MISSING

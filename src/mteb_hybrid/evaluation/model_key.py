@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from mteb.types import PromptType
 
-from mteb_hybrid.files.places import STORE_VARIABLE, expanded
-from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.places import STORE_VARIABLE, VECTORS_VARIABLE, expanded
+from mteb_hybrid.retrieval.embeddings import Keep
+from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.scale.rounded import PRECISIONS
 from mteb_hybrid.scale.store import EmbeddingStore
 
 if TYPE_CHECKING:
@@ -47,14 +50,34 @@ def model_key(
     )
 
 
+def precision() -> str | None:
+    """In which precision ``MTEB_HYBRID_VECTORS`` has vectors kept; None for the model's own.
+
+    Raises:
+        DataError: If it names none, or there is no store to keep them in.
+    """
+    said = os.environ.get(VECTORS_VARIABLE) or "float32"
+    if said not in ("float32", *PRECISIONS):
+        known = ", ".join(("float32", *PRECISIONS))
+        raise DataError(f"{VECTORS_VARIABLE}: {said!r} is no precision of vectors; known: {known}")
+    if said == "float32":
+        return None
+    if not os.environ.get(STORE_VARIABLE):
+        raise DataError(
+            f"vectors are kept as {said} in a store; name one by --store or {STORE_VARIABLE}"
+        )
+    return said
+
+
 def keeper(
-    meta: "ModelMeta", key: tuple[str, ...]
+    meta: "ModelMeta", key: tuple[str, ...], precision: str | None = None
 ) -> Callable[[Sequence[str], Vectors], Keep] | None:
     """What keeps vectors in the store that ``MTEB_HYBRID_STORE`` names; None if it names none.
 
     Args:
         meta: Of the model.
         key: What `model_key` returned.
+        precision: In which to keep them; the model's own if None.
 
     Raises:
         StoreError: If the store cannot be used.
@@ -68,4 +91,4 @@ def keeper(
         **{"prompt_type": prompt_type, "options": options},
         "says": hashlib.sha256(says.encode()).hexdigest(),
     }
-    return partial(EmbeddingStore(expanded(folder)).keeper, about)
+    return partial(EmbeddingStore(expanded(folder)).keeper, about, precision=precision)

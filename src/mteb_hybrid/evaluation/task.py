@@ -25,19 +25,22 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
-from mteb_hybrid.evaluation.model_key import keeper, model_key
+from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
 from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
+from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
 from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.sizes import memory_limit
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
 from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.translated import with_translated_queries
@@ -188,6 +191,8 @@ class CardTask(ToldOnce):
         if hf_subset in self._evaluated:  # this is another evaluation, of what may be another model
             self._vectors, self._evaluated = {}, set()
         self._evaluated.add(hf_subset)
+        memory, rounded = memory_limit(), precision()
+        sides: dict[PromptType, Side] = {}
 
         def encoder(prompt_type: PromptType, subset: str) -> Encode:
             def encode(some: list[str]) -> Any:
@@ -222,8 +227,10 @@ class CardTask(ToldOnce):
                 found = self._vectors[checked] = shared_vectors(
                     *(key, self._probes[prompt_type], here, there),
                     model=model.mteb_model_meta.name,
-                    keeper=keeper(model.mteb_model_meta, key),
+                    keeper=keeper(model.mteb_model_meta, key, rounded),
+                    memory=memory,
                     executor=getattr(model, "executor", None),
+                    exact_keeper=keeper(model.mteb_model_meta, key) if rounded else None,
                 )
                 if found and not self._paired:
                     found.begin(self._units_left(prompt_type), here)
@@ -233,10 +240,15 @@ class CardTask(ToldOnce):
             encode, found = encoder(prompt_type, hf_subset), shared(prompt_type)
             own = tuple(dict.fromkeys(texts))
             if found is None:
-                return TextVectors(model.mteb_model_meta.name).get(texts, [own], encode)
+                alone = TextVectors(model.mteb_model_meta.name, memory=memory)
+                return alone.get(texts, [own], encode)
             known = self._units[prompt_type]
             units = [own] if self._paired else [known[x] for x in languages if x in known]
-            return found.get(texts, units, encode)
+            encoded = found.get(texts, units, encode)
+            if exact := found.exact_ones(texts):
+                ids = (queries if prompt_type is PromptType.query else corpus)["id"][:]
+                sides[prompt_type] = Side(ids, encoded, *exact)
+            return encoded
 
         queries, corpus = data_split["queries"], data_split["corpus"]
         view = self._views[hf_subset]
@@ -256,9 +268,16 @@ class CardTask(ToldOnce):
             calibrate = calibration(
                 self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
             )
-            count_ranks(counter, query_vectors, passage_vectors, model.similarity, calibrate)
+            count_ranks(
+                *(counter, query_vectors, passage_vectors, model.similarity, calibrate),
+                memory=memory,
+            )
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
+            if len(sides) == 2:
+                both = (sides[PromptType.query], sides[PromptType.document])
+                language = view.query_language
+                measured |= rounding_loss(*both, pool, qrels, language, model.similarity)
             return mteb_scores(ranks, highest, self.k_values, measured)
 
     def _units_left(self, prompt_type: PromptType) -> list[tuple[str, ...]]:

@@ -8,7 +8,8 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import task_name
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.probe.corpus import ProbeError
-from mteb_hybrid.retrieval.embeddings import TextVectors, Vectors
+from mteb_hybrid.retrieval.embeddings import TextVectors
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.views import Setting
 
 

@@ -13,10 +13,11 @@ from mteb_hybrid.probe.encoder import Encoder
 from mteb_hybrid.probe.rankings import FIGURES, measure_rankings
 from mteb_hybrid.probe.repaired import apply_repair, find_repair
 from mteb_hybrid.probe.space import measure_space
-from mteb_hybrid.retrieval.embeddings import Vectors
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP, Ranks
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.ties import MEANING, gathered
 
 NONE = "none"

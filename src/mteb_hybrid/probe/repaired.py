@@ -15,8 +15,8 @@ from mteb_hybrid.probe.corpus import ProbeError, different
 from mteb_hybrid.repair import FOR_MODELS, VECTOR_REPAIRS, FittedRepair
 from mteb_hybrid.repair.apply import stored_repair
 from mteb_hybrid.repair.held_out import normalised
-from mteb_hybrid.retrieval.embeddings import Vectors
 from mteb_hybrid.retrieval.judgments import Ints
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.pool import Pool
 
 FITTED_ON = 200

@@ -10,10 +10,11 @@ from mteb_hybrid.measures.language_share import language_share
 from mteb_hybrid.probe.corpus import different
 from mteb_hybrid.probe.estimate import estimates
 from mteb_hybrid.probe.rankings import ALL, FIGURES, figure
-from mteb_hybrid.retrieval.embeddings import Vectors
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.pool import Floats, Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP
+from mteb_hybrid.retrieval.scoring import count_ranks
 
 ASKED = 1000
 """Passages of each language, at most, whose neighbours are looked for, among all."""

@@ -204,6 +204,7 @@ def _means(evaluations: Mapping[Setting, Evaluation]) -> Cells:
         for setting, found in evaluations.items()
         for name in {name: None for values in found.scores.values() for name in values}
         if name != "truncated_at" and not name.endswith(MEASURED_ON)
+        if not name.startswith("rounding_")
     }
 
 

@@ -11,22 +11,18 @@ from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Vectors: TypeAlias = Any
-"""A numpy array or torch tensor, whichever the model returns, of shape (texts, dimensions)."""
+from mteb_hybrid.retrieval.judgments import Ints
+from mteb_hybrid.retrieval.parts import Parts, Vectors
 
 Encode: TypeAlias = Callable[[list[str]], Vectors]
 
 Keep: TypeAlias = Callable[[tuple[str, ...], Callable[[], Vectors]], Vectors]
 """Finds the vectors of texts that are encoded in one call, or has them encoded and keeps them."""
 
-Scores: TypeAlias = npt.NDArray[np.float32]
-
-
-QUERIES_AT_LEAST = 4
-"""Per block: matrix products of up to three rows are left to other kernels, which sum otherwise."""
+_Call: TypeAlias = tuple[Vectors, Vectors | None]
+"""The vectors of a call, as they are kept, and before they were rounded if they are."""
 
 TEXTS_PER_CALL = 8192
 """Of a unit; what is under way when a run that keeps its vectors is killed is lost."""
@@ -51,13 +47,20 @@ class TextVectors:
         model: Name of the model, for errors.
         keep: Keeps vectors beyond this process; None if nothing does.
         executor: Makes calls beside each other, of a model that can; one after another if None.
+        exact: If `keep` keeps vectors in fewer bits, what keeps those of each unit's first call as
+            they are: by them it is measured what rounding changes.
+        memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
+            into one array, whatever its size.
     """
 
     model: str | None = None
     keep: Keep | None = None
+    exact: Keep | None = None
+    memory: int | None = None
     executor: Executor | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
-    _begun: dict[tuple[str, ...], list[Future[Vectors]]] = field(default_factory=dict)
+    _first: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+    _begun: dict[tuple[str, ...], list[Future[_Call]]] = field(default_factory=dict)
 
     def use(self, executor: Executor | None) -> None:
         """Have calls made by another executor; what was begun with the last is forgotten."""
@@ -71,7 +74,8 @@ class TextVectors:
         for unit in units:
             if unit not in self._units and unit not in self._begun:
                 self._begun[unit] = [
-                    self.executor.submit(self._call, texts, encode) for texts in _calls(unit)
+                    self.executor.submit(self._call, texts, encode, not place)
+                    for place, texts in enumerate(_calls(unit))
                 ]
 
     def get(
@@ -87,9 +91,11 @@ class TextVectors:
 
         Returns:
             Shape (N, D). They share memory with the ones that are kept, where `texts` is one unit.
+            `Parts` if they are more than an eighth of `memory`.
 
         Raises:
-            EncoderError: If the model returns the wrong shape, NaN or infinity.
+            EncoderError: If the model returns the wrong shape, NaN or infinity, or vectors that
+                nothing keeps take more than half of `memory`.
         """
         self.begin(units, encode)
         places: dict[str, int] = {}
@@ -101,25 +107,76 @@ class TextVectors:
         rows = np.array([places[text] for text in texts])
         if len(units) == 1 and np.array_equal(rows, np.arange(len(units[0]))):
             return self._units[units[0]]
-        return _gather(rows, [self._units[unit] for unit in units])
+        pieces: list[Vectors] = []
+        for unit in units:
+            found = self._units[unit]
+            pieces += found.pieces if isinstance(found, Parts) else [found]
+        return self._joined(Parts(pieces, rows))
 
     def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
-        if self.executor is None:
-            found = [self._call(texts, encode) for texts in _calls(unit)]
-        else:
-            try:
-                found = [call.result() for call in self._begun[unit]]
-            except BaseException:
-                for call in chain.from_iterable(self._begun.values()):
-                    call.cancel()  # nobody will ask for it
-                self._begun.clear()
-                raise
-            del self._begun[unit]
-        return found[0] if len(found) == 1 else _gather(np.arange(len(unit)), found)
+        found: list[Vectors] = []
+        try:
+            for place, texts in enumerate(_calls(unit)):
+                if self.executor is None:
+                    vectors, exact = self._call(texts, encode, not place)
+                else:
+                    vectors, exact = self._begun[unit][place].result()
+                found.append(vectors)
+                if exact is not None:
+                    self._first[unit] = exact
+                if not place and self.memory is not None and not self.keep:
+                    self._refuse_too_many(len(unit), vectors, self.memory)
+        except BaseException:
+            for call in chain.from_iterable(self._begun.values()):
+                call.cancel()  # nobody will ask for it
+            self._begun.clear()
+            raise
+        self._begun.pop(unit, None)
+        return found[0] if len(found) == 1 else self._joined(Parts(found, np.arange(len(unit))))
 
-    def _call(self, texts: tuple[str, ...], encode: Encode) -> Vectors:
+    def _call(self, texts: tuple[str, ...], encode: Encode, first: bool) -> _Call:
         new = partial(_encode, encode, texts, self.model)
-        return self.keep(texts, new) if self.keep else new()
+        exact = self.exact(texts, new) if first and self.exact else None
+        if exact is not None:
+            new = partial(_given, exact)
+        return self.keep(texts, new) if self.keep else new(), exact
+
+    def exact_ones(self, texts: Sequence[str]) -> tuple[Ints, Vectors] | None:
+        """What is known of some texts before it was rounded.
+
+        Returns:
+            Which of the texts, shape (n,), and their vectors, shape (n, D); None if nothing is
+            rounded.
+        """
+        if not self._first:
+            return None
+        places: dict[str, int] = {}
+        starts = accumulate(map(len, self._first.values()), initial=0)
+        for start, (unit, vectors) in zip(starts, self._first.items(), strict=False):
+            for place, text in enumerate(unit[: len(vectors)], start):
+                places.setdefault(text, place)
+        known = np.array([place for place, text in enumerate(texts) if text in places], np.int64)
+        rows = np.array([places[texts[place]] for place in known], np.int64)
+        return known, Parts(list(self._first.values()), rows)
+
+    def _joined(self, parts: Parts) -> Vectors:
+        if self.memory is not None and len(parts) * parts.pieces[0][:1].nbytes > self.memory // 8:
+            return parts
+        return parts.take(np.arange(len(parts)))
+
+    def _refuse_too_many(self, count: int, first: Vectors, memory: int) -> None:
+        held = sum(len(unit) for unit in self._units)
+        needed = (held + count) * int(first[:1].nbytes)
+        if needed > memory // 2:
+            raise EncoderError(
+                f"the vectors of {held + count:,} texts take {needed / 1e9:.1f} GB, more than half "
+                f"of the {memory / 1e9:.1f} GB that may be taken. Keep them on disk, by --store or "
+                "MTEB_HYBRID_STORE, or allow more by --memory or MTEB_HYBRID_MEMORY"
+            )
+
+
+def _given(vectors: Vectors) -> Vectors:
+    return vectors
 
 
 def _calls(unit: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -159,6 +216,8 @@ def shared_vectors(
     model: str | None = None,
     keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
     executor: Executor | None = None,
+    memory: int | None = None,
+    exact_keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
 ) -> TextVectors | None:
     """The vectors that earlier tasks of this process left for a model, if they still hold.
 
@@ -181,6 +240,8 @@ def shared_vectors(
         keeper: Gives what keeps vectors beyond this process, from the probe texts and their
             vectors. It is not asked of a model that never answers twice alike.
         executor: Makes calls beside each other, of a model that can.
+        memory: As of `TextVectors`.
+        exact_keeper: The same as `keeper`, for `TextVectors.exact`.
 
     Returns:
         The vectors to share, or None if the model reads ``hf_subset``.
@@ -196,7 +257,9 @@ def shared_vectors(
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
         keep = keeper(probe, here) if keeper and not tolerated else None
-        known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep))
+        exact = exact_keeper(probe, here) if exact_keeper and keep else None
+        known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep, exact))
+    known.vectors.memory = memory
     known.vectors.use(executor)
     return known.vectors
 
@@ -288,20 +351,6 @@ def _described(vectors: Any) -> str:
         named = f" of lengths {', '.join(map(str, lengths[:5]))}" if lengths else ""
         return f"a {kind} of {len(vectors)} {type(vectors[0]).__name__}{named}"
     return "None" if vectors is None else f"a {kind}"
-
-
-def _gather(rows: npt.NDArray[np.int64], parts: Sequence[Vectors]) -> Vectors:
-    """Rows of parts that lie one after another, copied once."""
-    if hasattr(parts[0], "detach"):
-        found = parts[0].new_empty((len(rows), parts[0].shape[1]))
-    else:
-        found = np.empty((len(rows), parts[0].shape[1]), dtype=parts[0].dtype)
-    start = 0
-    for part in parts:
-        here = np.flatnonzero((rows >= start) & (rows < start + len(part)))
-        found[here] = part[rows[here] - start]
-        start += len(part)
-    return found
 
 
 def _distance(first: Vectors, second: Vectors) -> float:

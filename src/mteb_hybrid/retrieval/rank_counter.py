@@ -1,16 +1,15 @@
 """Exact ranks from the full score matrix, block by block."""
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.embeddings import QUERIES_AT_LEAST, EncoderError, Scores, Vectors
 from mteb_hybrid.retrieval.judgments import Ints, Judgments
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
-from mteb_hybrid.retrieval.ties import crowded, fingerprints, repeats, warn_if_crowded
+from mteb_hybrid.retrieval.streaming import Partial
+from mteb_hybrid.retrieval.ties import crowded
 
 
 class RankCounter:
@@ -60,15 +59,19 @@ class RankCounter:
         self._crowded = np.zeros(len(qrels))
         self._done = 0
 
-    def add(self, scores: npt.NDArray[np.float32]) -> None:
-        """Count the ranks of the next queries.
+    def add(self, scores: npt.NDArray[np.float32], rows: Ints | None = None) -> None:
+        """Count the ranks of some queries.
 
         Args:
             scores: Shape (B, N), the scores of B queries against the pool of N passages.
+            rows: Shape (B,), which queries; the next ones by default.
         """
+        if rows is None:
+            rows = np.arange(self._done, self._done + len(scores))
+            self._done += len(scores)
         pool = len(self._pool)
         row_in_order = np.empty(scores.shape[1], dtype=np.float32)  # small enough for a cache
-        for row, mine in enumerate(scores, self._done):
+        for row, mine in zip(rows, scores, strict=True):
             if self._own is not None:
                 column = self._own[row]
                 own_score, mine = mine[column], mine.copy()
@@ -96,7 +99,63 @@ class RankCounter:
             if self._own is not None:
                 higher = pool - np.searchsorted(ascending, own_score, side="right")
                 self._own_ranks[row] = higher + self._ties_ahead(mine, own_score, column) + 1
-        self._done += len(scores)
+
+    @property
+    def wanted(self) -> Ints:
+        """Shape (Q, A), the passages that are ranked: relevant ones, then each query's own; or -1.
+
+        Own ones are there only if they are left out of rankings.
+        """
+        relevant = np.where(self._relevance > 0, self._columns, -1)
+        return relevant if self._own is None else np.column_stack([relevant, self._own])
+
+    @property
+    def best(self) -> int:
+        """How many of each query's highest scores are needed."""
+        return max(self._top.shape[1], self._highest.shape[1]) + (self._own is not None)
+
+    @property
+    def tie_order(self) -> Ints:
+        """Shape (N,), the place of each passage among equal scores."""
+        return self._pool.tie_order
+
+    def put(self, first: int, found: Partial) -> None:
+        """Take the ranks of queries that a search has found, but for those it left open.
+
+        Args:
+            first: The first of its queries.
+            found: For `wanted` and `best`; finished. No score of a query is that of more than a
+                hundredth of the pool.
+        """
+        done = ~found.open
+        rows = first + np.flatnonzero(done)
+        above, tied, ahead = (counts[done] for counts in (found.above, found.tied, found.ahead))
+        count = self._columns.shape[1]
+        if self._own is not None:
+            order, scores = self._pool.tie_order, found.asked.scores[done]
+            own, own_scores = self._own[rows], scores[:, -1:]
+            same = scores == own_scores
+            self._own_ranks[rows] = above[:, -1] + ahead[:, -1] + 1
+            above -= scores < own_scores
+            tied -= same
+            ahead -= same & (order[own][:, None] < order[found.asked.positions[done]])
+        padding = self._relevance[rows] == 0
+        self._above[rows] = np.where(padding, 0, above[:, :count])
+        self._tied[rows] = np.where(padding, 1, tied[:, :count])
+        self._ahead[rows] = np.where(padding, 0, ahead[:, :count])
+        for row in rows.tolist():
+            scores, places = found.best(row - first)
+            if self._own is not None:
+                others = places != self._own[row]
+                scores, places = scores[others], places[others]
+            best = np.lexsort((self._pool.tie_order[places], -scores))
+            scores, places = scores[best], places[best]
+            kept = self._top.shape[1]
+            self._highest[row] = scores[: self._highest.shape[1]]
+            self._top[row], self._top_scores[row] = places[:kept], scores[:kept]
+            ties = places[kept:][scores[kept:] == scores[kept - 1]]
+            columns = self._columns[row][self._relevance[row] > 0]
+            self._overflow[row] = _by_language(ties, columns, self._pool)
 
     def _ties_ahead(
         self, mine: npt.NDArray[np.float32], score: np.float32, column: np.int64
@@ -127,63 +186,3 @@ class RankCounter:
             own_ranks=None if self._own is None else self._own_ranks,
         )
         return ranks, self._highest
-
-
-SCORES_IN_MEMORY = 2**27
-"""Scores per block: 512 MB in float32."""
-
-
-def count_ranks(
-    counter: RankCounter,
-    queries: Vectors,
-    passages: Vectors,
-    similarity: Callable[[Vectors, Vectors], Vectors],
-    calibrate: Callable[[Scores, int], Scores] | None = None,
-) -> None:
-    """Rank a pool for all queries, in blocks of bounded memory.
-
-    Equal vectors tie, whatever the kernel: those that come later get the score of the first. A
-    matrix product does not see to that by itself, as its last columns are often summed in another
-    order than the rest.
-
-    Args:
-        counter: Takes the blocks of scores.
-        queries: Shape (Q, D).
-        passages: Shape (N, D).
-        similarity: The model's own: (B, D) and (N, D) to (B, N).
-        calibrate: From a block of scores (B, N) and the place of its first query to the scores
-            that are ranked.
-
-    Raises:
-        EncoderError: If the scores have the wrong shape, or a score is NaN.
-
-    Warns:
-        TieWarning: If more than a few per cent of the vectors of a side coincide.
-    """
-    sides = [fingerprints(vectors) for vectors in (queries, passages)]
-    for prints, side in zip(sides, ("query", "passage"), strict=True):
-        warn_if_crowded(crowded(np.sort(prints)), f"{side} vectors coincide")
-    later, first = repeats(sides[1])
-    rows = max(QUERIES_AT_LEAST, SCORES_IN_MEMORY // len(passages))
-    # Blocks are of like size, so that none is left with few queries.
-    bounds = np.linspace(0, len(queries), -(-len(queries) // rows) + 1).astype(int).tolist()
-    for start, end in pairwise(bounds):
-        block = queries[start:end]
-        scores = similarity(block, passages)
-        if hasattr(scores, "detach"):
-            scores = scores.detach().cpu().float().numpy()
-        scores = np.asarray(scores, dtype=np.float32)
-        if scores.shape != (len(block), len(passages)):
-            raise EncoderError(
-                f"the model's similarity returned scores of shape {scores.shape} for {len(block)} "
-                f"queries and {len(passages)} passages; expected ({len(block)}, {len(passages)})."
-            )
-        if np.isnan(scores).any():
-            raise EncoderError(
-                f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
-                "query and passage. Check its similarity function and its vectors."
-            )
-        if later.size:
-            scores = np.require(scores, requirements="W")
-            scores[:, later] = scores[:, first]
-        counter.add(scores if calibrate is None else calibrate(scores, start))

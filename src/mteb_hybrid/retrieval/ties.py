@@ -13,6 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mteb_hybrid.retrieval.parts import Parts, take
+
+AT_ONCE = 8192
+"""Vectors that are read together."""
+
 MANY = 0.05
 """Share of such scores, or vectors, from which a warning is given."""
 
@@ -58,19 +63,35 @@ def fingerprints(vectors: Any) -> npt.NDArray[np.int64]:
     """
     if isinstance(vectors, list):
         return np.array([id(vector) for vector in vectors], dtype=np.int64)
-    if hasattr(vectors, "detach"):
-        vectors = vectors.detach().cpu()
-        # It has no numpy equivalent; float32 holds all its values.
-        vectors = (vectors.float() if str(vectors.dtype) == "torch.bfloat16" else vectors).numpy()
-    hashes = (hash(vector.tobytes()) for vector in vectors)
-    return np.fromiter(hashes, dtype=np.int64, count=len(vectors))
+    if isinstance(vectors, Parts):
+        found = np.concatenate([_heads(piece) for piece in vectors.pieces])[vectors.rows]
+    else:
+        found = _heads(vectors)
+    # Vectors that begin alike are read to their end.
+    _, inverse, counts = np.unique(found, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero(counts[inverse] > 1)
+    for start in range(0, len(alike), AT_ONCE):
+        some = alike[start : start + AT_ONCE]
+        found[some] = [hash(vector.tobytes()) for vector in _array(take(vectors, some))]
+    return found
 
 
-def repeats(prints: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where a fingerprint occurs again, and where it occurred first: each of shape (n,)."""
-    _, first, inverse = np.unique(prints, return_index=True, return_inverse=True)
-    again = np.flatnonzero(first[inverse] != np.arange(len(prints)))
-    return again, first[inverse][again]
+def _heads(vectors: Any) -> npt.NDArray[np.int64]:
+    """Shape (N,), the first eight bytes of each vector, or fewer."""
+    rows = _array(vectors[:])
+    first = np.ascontiguousarray(rows[:, : max(1, 8 // rows.itemsize)])
+    heads = np.zeros((len(rows), 8), dtype=np.uint8)
+    heads[:, : first.shape[1] * first.itemsize] = first.view(np.uint8).reshape(len(rows), -1)
+    return heads.view(np.int64)[:, 0]
+
+
+def _array(vectors: Any) -> npt.NDArray[Any]:
+    if not hasattr(vectors, "detach"):
+        return np.asarray(vectors)
+    vectors = vectors.detach().cpu()
+    # It has no numpy equivalent; float32 holds all its values.
+    vectors = vectors.float() if str(vectors.dtype) == "torch.bfloat16" else vectors
+    return np.asarray(vectors.numpy())
 
 
 def warn_if_crowded(share: float, what: str) -> None:

@@ -82,7 +82,7 @@ def _of_space(space: Space, hashes: list[bytes]) -> Any:
     found: dict[bytes, Any] = {}
     for shard in space.shards:
         kept, vectors = shard.read()
-        rows = np.asarray(vectors)
+        rows = np.asarray(vectors[:])
         found |= {key: row for key, row in zip(kept, rows, strict=True) if key in wanted}
     if wanted - found.keys():
         return None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.retrieval.embeddings import TEXTS_PER_CALL, Vectors
+from mteb_hybrid.retrieval.embeddings import TEXTS_PER_CALL
+from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.scale.ray_workers import (
     MESSAGES,
     MESSAGES_PER_WORKER,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mteb_hybrid.files.scratch import scratch
-from mteb_hybrid.retrieval.embeddings import Vectors
+from mteb_hybrid.retrieval.parts import Vectors
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels

@@ -10,7 +10,6 @@ most.
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,13 +25,16 @@ from mteb_hybrid.files.leftovers import is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_json
-from mteb_hybrid.retrieval.embeddings import Keep, Vectors
+from mteb_hybrid.retrieval.embeddings import Keep
+from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.scale.rounded import Rounded, as_tensor
 
 FORMAT = 1
 ABOUT = "store.json"
 SPACE = "space.json"
 CHECKSUM = b"sha256"
 TENSOR = b"tensor"
+ROUNDED = b"rounded"
 
 
 class StoreError(DataError):
@@ -61,18 +63,19 @@ class Shard:
             # Pages are read when they are asked for, and given back when memory is short.
             with pa.memory_map(str(self.file)) as source:
                 table = pa.ipc.open_file(source).read_all()
-            texts, vectors = _columns(table)
+            texts, vectors, scales = _columns(table)
             metadata = table.schema.metadata or {}
-            found = _checksum(texts, vectors).encode()
+            found = _checksum(texts, vectors, scales).encode()
         except (pa.ArrowException, KeyError, IndexError, ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # it could not be read, and may be whole
             raise self._damaged(str(error).splitlines()[0]) from None
         if metadata.get(CHECKSUM) != found:
             raise self._damaged("its checksum is not that of its content")
-        if metadata.get(TENSOR) == b"1":
-            return [bytes(text) for text in texts], _tensor(vectors)
-        return [bytes(text) for text in texts], vectors
+        keys, tensor = [bytes(text) for text in texts], metadata.get(TENSOR) == b"1"
+        if metadata.get(ROUNDED) == b"1":
+            return keys, Rounded(vectors, scales, tensor)
+        return keys, as_tensor(vectors) if tensor else vectors
 
     @property
     def texts(self) -> int:
@@ -89,13 +92,21 @@ class Shard:
 
     def write(self, texts: Sequence[str], vectors: Vectors) -> None:
         """Write the vectors of some texts, shape (texts, D); whole, or not at all."""
-        tensor = hasattr(vectors, "detach")
-        rows = np.ascontiguousarray(vectors.numpy() if tensor else vectors)
+        rounded = isinstance(vectors, Rounded)
+        tensor = vectors.tensor if rounded else hasattr(vectors, "detach")
+        values = vectors.values if rounded else vectors.numpy() if tensor else vectors
+        rows, scales = np.ascontiguousarray(values), vectors.scales if rounded else None
         hashes = np.frombuffer(b"".join(map(text_hash, texts)), np.uint8).reshape(-1, 32)
         lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
         keys = pa.FixedSizeListArray.from_arrays(pa.array(hashes.ravel()), 32)
-        metadata = {CHECKSUM: _checksum(hashes, rows).encode(), TENSOR: b"1" if tensor else b"0"}
-        table = pa.table({"text_sha256": keys, "vector": lists}).replace_schema_metadata(metadata)
+        columns = {"text_sha256": keys, "vector": lists}
+        if scales is not None:
+            columns["scale"] = pa.array(scales)
+        metadata = {
+            CHECKSUM: _checksum(hashes, rows, scales).encode(),
+            **{TENSOR: b"1" if tensor else b"0", ROUNDED: b"1" if rounded else b"0"},
+        }
+        table = pa.table(columns).replace_schema_metadata(metadata)
         with (
             whole(self.file) as part,
             pa.OSFile(str(part), "wb") as sink,
@@ -215,17 +226,27 @@ class EmbeddingStore:
         said = ("model", "revision", "prompt_type")
         return sorted(found, key=lambda s: (*(str(s.about.get(k)) for k in said), s.folder.name))
 
-    def keeper(self, about: dict[str, str], probe: Sequence[str], vectors: Vectors) -> Keep:
+    def keeper(
+        self,
+        about: dict[str, str],
+        probe: Sequence[str],
+        vectors: Vectors,
+        precision: str | None = None,
+    ) -> Keep:
         """What keeps the vectors of one model as it encodes now.
 
         Args:
             about: What is known of it: ``model``, ``revision``, ``prompt_type``, ``options``.
             probe: Texts.
             vectors: Their vectors, encoded now, shape (texts, D).
+            precision: One of `PRECISIONS`, in which to keep vectors; as the model returns them by
+                default. Each has a space of its own.
         """
         tensor = hasattr(vectors, "detach")
         rows = np.ascontiguousarray(vectors.numpy() if tensor else vectors)
         said = {**about, "dtype": rows.dtype.name, "dimensions": rows.shape[1], "tensor": tensor}
+        if precision:
+            said["dtype"] = f"{rows.dtype.name}, kept as {precision}"
         digest = hashlib.sha256(json.dumps([said, list(probe)], sort_keys=True).encode())
         digest.update(rows.tobytes())
         space = Space(self.folder / digest.hexdigest()[:24])
@@ -233,6 +254,8 @@ class EmbeddingStore:
 
         def keep(texts: tuple[str, ...], encode: Callable[[], Vectors]) -> Vectors:
             self._begin(space, said)  # again, where it was pruned meanwhile
+            if precision:
+                return space.keep(texts, lambda: Rounded.of(encode(), precision))
             return space.keep(texts, encode)
 
         return keep
@@ -279,25 +302,23 @@ def _name(texts: Sequence[str]) -> str:
     return hashlib.sha256(b"".join(map(text_hash, texts))).hexdigest()[:32]
 
 
-def _columns(table: pa.Table) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    arrays = [table[name].combine_chunks() for name in ("text_sha256", "vector")]
+def _columns(table: pa.Table) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Hashes of texts, vectors, and scales if there are any, else None."""
+    names = [name for name in ("text_sha256", "vector", "scale") if name in table.column_names]
+    arrays = [table[name].combine_chunks() for name in names]
     chunks = [a.chunk(0) if isinstance(a, pa.ChunkedArray) else a for a in arrays]
     hashes, vectors = (
-        c.values.to_numpy(zero_copy_only=True).reshape(len(c), c.type.list_size) for c in chunks
+        c.values.to_numpy(zero_copy_only=True).reshape(len(c), c.type.list_size) for c in chunks[:2]
     )
-    return hashes, vectors
+    return hashes, vectors, chunks[2].to_numpy(zero_copy_only=True) if len(chunks) > 2 else None
 
 
-def _checksum(hashes: npt.NDArray[np.uint8], vectors: npt.NDArray[Any]) -> str:
+def _checksum(
+    hashes: npt.NDArray[np.uint8],
+    vectors: npt.NDArray[Any],
+    scales: npt.NDArray[np.float32] | None = None,
+) -> str:
     digest = hashlib.sha256(f"{vectors.dtype.str} {vectors.shape}".encode())
-    for part in (hashes, vectors):
+    for part in (hashes, vectors, *(() if scales is None else (scales,))):
         digest.update(np.ascontiguousarray(part).data.cast("B"))
     return digest.hexdigest()
-
-
-def _tensor(vectors: npt.NDArray[Any]) -> Any:
-    import torch
-
-    with warnings.catch_warnings():  # that it must not be written to
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(vectors)

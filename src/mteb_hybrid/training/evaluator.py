@@ -25,7 +25,8 @@ from mteb_hybrid.measures import MAP, RANK_DISTANCE
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.embeddings import checked_vectors, name_of
 from mteb_hybrid.retrieval.pool import Pool
-from mteb_hybrid.retrieval.rank_counter import RankCounter, count_ranks
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.views import Qrels, Setting, View, view_passages, view_queries, views
 
 CONFIG = (

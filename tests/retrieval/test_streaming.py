@@ -1,0 +1,209 @@
+"""Streaming against the whole score matrix: the same bits, for any split, ties and own passages."""
+
+import dataclasses
+import pickle
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mteb_hybrid.retrieval import scoring, streaming, tiles
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.rank_counter import RankCounter
+from mteb_hybrid.retrieval.scoring import count_ranks
+from mteb_hybrid.retrieval.streaming import search
+from mteb_hybrid.retrieval.tiles import Tiles
+
+LANGUAGES = ("de", "en", "xx")
+
+
+def dots(q, p):
+    return q @ p.T
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(tiles, "QUERIES", 8)
+    monkeypatch.setattr(tiles, "PASSAGES", 32)
+    monkeypatch.setattr(tiles, "ROUND", 4)
+
+
+def problem(seed, passages, queries, levels, repeats, own, relevant=3, width=6):
+    """Vectors of small integers, whose products are exact in any order, so that many tie."""
+    random = np.random.default_rng(seed)
+    vectors = random.integers(-levels, levels + 1, (passages, width)).astype(np.float32)
+    again = random.integers(0, passages, (2, repeats))
+    vectors[again[0]] = vectors[again[1]]
+    languages = [LANGUAGES[i] for i in random.integers(0, 3, passages)]
+    ids = [f"{language}-{i}" for language, i in zip(languages, random.permutation(passages))]  # noqa: B905
+    if own:
+        asking = np.flatnonzero(np.array(languages) == "en")[:queries]
+        asked, names = vectors[asking], [ids[i] for i in asking]
+    else:
+        asked = random.integers(-levels, levels + 1, (queries, width)).astype(np.float32)
+        names = [f"q{i}" for i in range(queries)]
+    qrels = {
+        name: {
+            ids[i]: int(random.integers(0, 3))
+            for i in random.choice(passages, random.integers(1, relevant + 1), replace=False)
+            if ids[i] != name
+        }
+        for name in names
+    }
+    return Pool(ids, languages, LANGUAGES), asked, vectors, qrels
+
+
+def counter_of(pool, qrels, own, highest=9, depth=7):
+    return RankCounter(pool, qrels, "en", highest, ignore_identical_ids=own, depth=depth)
+
+
+def whole(pool, asked, vectors, qrels, own, **kept):
+    """Ranks of the matrix that integers give, made at once and by nothing that is tested here."""
+    counter = counter_of(pool, qrels, own, **kept)
+    counter.add((asked.astype(np.int64) @ vectors.astype(np.int64).T).astype(np.float32))
+    return counter.result()
+
+
+def assert_same(found, expected):
+    for field in dataclasses.fields(expected[0]):
+        ours, theirs = (getattr(ranks, field.name) for ranks in (found[0], expected[0]))
+        if isinstance(theirs, np.ndarray):
+            assert ours.dtype == theirs.dtype, field.name
+            np.testing.assert_array_equal(ours, theirs, err_msg=field.name)
+        else:
+            assert ours == theirs, field.name
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def split(cuts, order, opened=None):
+    """A search of ranges of tiles, each by what could be another process, merged in some order."""
+
+    def by(view, asked):
+        bounds = sorted({0, view.passage_blocks, *(cut % view.passage_blocks for cut in cuts)})
+        ranges = [range(*pair) for pair in pairwise(bounds)]
+        there = pickle.loads(pickle.dumps(asked))  # noqa: S301
+        found = [pickle.loads(pickle.dumps(search(view, there, some))) for some in ranges]  # noqa: S301
+        found = [found[place] for place in np.random.default_rng(order).permutation(len(found))]
+        for other in found[1:]:
+            found[0].merge(other)
+        if opened is not None:
+            opened.append(found[0].open)
+        return found[0]
+
+    return by
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    passages=st.integers(40, 500),
+    queries=st.integers(1, 20),
+    levels=st.sampled_from([0, 1, 4, 30, 300]),
+    repeats=st.sampled_from([0, 3, 60]),
+    own=st.booleans(),
+    relevant=st.sampled_from([1, 3, 40]),
+    cuts=st.lists(st.integers(0, 20)),
+    memory=st.sampled_from([1, 20_000, None]),
+    kept=st.sampled_from([(9, 7), (3, 20), (1, 1), (1000, 30)]),
+)
+def test_any_split_is_the_whole(
+    seed, passages, queries, levels, repeats, own, relevant, cuts, memory, kept
+):
+    pool, asked, vectors, qrels = view = problem(
+        seed, passages, queries, levels, repeats, own, relevant
+    )
+    if not len(asked):
+        return
+    highest, depth = kept
+    counter = counter_of(pool, qrels, own, highest, depth)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streaming, "SORT_FROM", 3)
+        patch.setattr("mteb_hybrid.retrieval.tiles.warn_if_crowded", lambda *_: None)
+        by = split(cuts, seed)
+        count_ranks(counter, asked, vectors, dots, memory=memory, by=by)
+    assert_same(counter.result(), whole(*view, own, highest=highest, depth=depth))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_hardly_a_query_needs_whole_rows(own, monkeypatch):
+    """Else the property above would hold of nothing."""
+    view = problem(1, 2000, 60, 900, 20, own)
+    pool, asked, vectors, qrels = view
+    counter, opened = counter_of(pool, qrels, own), []
+    count_ranks(counter, asked, vectors, dots, by=split([3, 9, 10], 0, opened))
+    assert np.concatenate(opened).mean() < 0.1
+    assert_same(counter.result(), whole(*view, own))
+
+
+def test_a_kernel_whose_last_columns_differ_is_told(monkeypatch):
+    """Whole rows are then ranked, of the scores that tiles hold."""
+    pool, asked, vectors, qrels = problem(2, 300, 60, 500, 0, False)
+    monkeypatch.setattr(scoring, "SAMPLE", 8)
+
+    def rounds_otherwise(q, p):
+        scores = dots(q, p)
+        scores[:, -3:] *= np.float32(1 + 2**-20)
+        return scores
+
+    results, opened = [], []
+    for by in (split([2, 5], 1, opened), None):
+        counter = counter_of(pool, qrels, False)
+        count_ranks(counter, asked, vectors, rounds_otherwise, by=by)
+        results.append(counter.result())
+    assert_same(*results)
+    assert np.concatenate(opened).any()
+
+
+def test_floats_of_a_real_product(monkeypatch):
+    """Scores that are rounded: streaming, rows in blocks of any size, and one product agree."""
+    monkeypatch.undo()
+    monkeypatch.setattr(tiles, "QUERIES", 64)
+    monkeypatch.setattr(tiles, "PASSAGES", 1024)
+    random = np.random.default_rng(3)
+    vectors = random.standard_normal((5000, 96), dtype=np.float32)
+    vectors[4000:4100] = vectors[:100]
+    asked = vectors[random.integers(0, 5000, 200)] + random.standard_normal((200, 96)) / 2
+    asked = asked.astype(np.float32)
+    pool, _, _, qrels = problem(3, 5000, 200, 1, 0, False)
+    results, opened = [], []
+    for by, memory in ((split([1, 3], 1, opened), None), (None, None), (None, 2**22)):
+        counter = counter_of(pool, qrels, False, 100, 50)
+        count_ranks(counter, asked, vectors, dots, by=by, memory=memory)
+        results.append(counter.result())
+    assert_same(results[0], results[1])
+    assert_same(results[2], results[1])
+    assert not np.concatenate(opened).any()
+    counter = counter_of(pool, qrels, False, 100, 50)
+    scores = asked @ vectors.T
+    scores[:, 4000:4100] = scores[:, :100]
+    counter.add(scores)
+    assert_same(counter.result(), results[0])
+
+
+def test_large_pools_are_streamed_by_themselves(monkeypatch):
+    view = problem(4, 400, 30, 900, 0, False)
+    pool, asked, vectors, qrels = view
+    counter, asked_for = counter_of(pool, qrels, False), []
+    monkeypatch.setattr(scoring, "search", lambda *them: (asked_for.append(them), search(*them))[1])
+    count_ranks(counter, asked, vectors, dots, memory=2**20)  # all scores fit
+    assert not asked_for
+    counter = counter_of(pool, qrels, False)
+    count_ranks(counter, asked, vectors, dots, memory=2**15)
+    assert asked_for
+    assert_same(counter.result(), whole(*view, False))
+
+
+def test_nan_is_refused_where_it_is_met():
+    pool, asked, vectors, qrels = problem(5, 200, 12, 9, 0, False)
+    vectors[150, 2] = np.nan
+    with pytest.raises(ValueError, match="NaN for"):
+        count_ranks(counter_of(pool, qrels, False), asked, vectors, dots, by=search)
+
+
+def test_a_range_reads_its_passages_once():
+    _, asked, vectors, _ = problem(6, 300, 30, 9, 0, False)
+    view = Tiles.of(asked, vectors, dots)
+    read = [view.read(block).positions for block in range(view.passage_blocks)]
+    assert sorted(np.concatenate(read)) == list(range(300))

@@ -1,0 +1,127 @@
+"""Vectors in fewer bits: how near they stay, how they are kept, and what is said of the loss."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from typer.testing import CliRunner
+
+from conftest import HashEncoder
+from mteb_hybrid.commands.app import app
+from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.places import STORE_VARIABLE, VECTORS_VARIABLE
+from mteb_hybrid.retrieval import embeddings
+from mteb_hybrid.retrieval.parts import Parts
+from mteb_hybrid.scale.rounded import Rounded
+from mteb_hybrid.scale.store import EmbeddingStore, StoreError, opened
+
+ABOUT = {"model": "a/model", "revision": "1", "prompt_type": "query", "options": "", "says": ""}
+TASKS = select_tasks(["HybridSampleMultilingualRetrieval"], query_languages=["en"])
+
+
+@pytest.fixture(autouse=True)
+def nothing_shared():
+    embeddings._shared.clear()
+
+
+@given(arrays(np.float32, (3, 4), elements=st.floats(-6e4, 6e4, width=32)))
+def test_rounding_is_no_further_than_its_bits(rows):
+    near = Rounded.of(rows, "float16")[:]
+    assert near.dtype == np.float32
+    # Half a unit in the last of 11 bits; below the normal range, half the smallest number.
+    assert (np.abs(near - rows) <= np.abs(rows) * 2.0**-11 + 2.0**-25).all()
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    by_scale = Rounded.of(rows, "int8")[:]
+    assert (np.abs(by_scale - rows) <= largest / 127 * 0.5001 + 1e-30).all()
+
+
+def test_what_float16_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="7e\\+04, too large for float16; keep vectors as"):
+        Rounded.of(np.array([[7e4, 1]], np.float32), "float16")
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_a_store_keeps_them_apart(tmp_path, kind, precision):
+    rows = kind(np.random.default_rng(0).standard_normal((3, 6)).astype(np.float32))
+    store, texts = EmbeddingStore(tmp_path / "s"), ("a", "b", "c")
+    exact = store.keeper(ABOUT, ["p"], rows[:1])(texts, lambda: rows)
+    keep = store.keeper(ABOUT, ["p"], rows[:1], precision)
+    for _ in range(2):
+        kept = keep(texts, lambda: rows)
+        taken = Parts([kept], np.array([2, 0])).take(np.array([0, 1]))
+        assert type(taken) is type(rows) and taken.dtype == rows.dtype
+        expected = Rounded.of(rows, precision)[[2, 0]]
+        assert np.array_equal(np.asarray(taken), np.asarray(expected))
+        assert not kept.values.flags.owndata  # they stay in the file
+    assert np.array_equal(np.asarray(exact), np.asarray(rows))
+    dtypes = {space.about["dtype"] for space in opened(store.folder).spaces}
+    assert dtypes == {"float32", f"float32, kept as {precision}"}
+
+
+def test_a_flipped_bit_of_a_scale_is_found(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
+    texts = tuple(map(str, range(40)))
+    keep = EmbeddingStore(tmp_path / "s").keeper(ABOUT, ["p"], rows[:1], "int8")
+    scales = keep(texts, lambda: rows).scales
+    (file,) = tmp_path.glob("s/*/*.arrow")
+    content = bytearray(file.read_bytes())
+    content[content.index(np.asarray(scales).tobytes())] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match="checksum"):
+        keep(texts, lambda: rows)
+
+
+def run(folder, encoder, monkeypatch, precision):
+    embeddings._shared.clear()
+    monkeypatch.setenv(STORE_VARIABLE, str(folder / "store"))
+    monkeypatch.setenv(VECTORS_VARIABLE, precision)
+    found = evaluate(encoder, TASKS, folder / precision)
+    (file,) = found.glob("**/HybridSample*.json")
+    (scores,) = json.loads(file.read_bytes())["scores"]["test"]
+    return scores
+
+
+def test_the_loss_is_that_of_the_view(tmp_path, monkeypatch):
+    """The sample that is measured on is this whole view."""
+    encoder = HashEncoder(6)
+    exact = run(tmp_path, encoder, monkeypatch, "float32")
+    encoded = len(encoder.encoded)
+    rounded = run(tmp_path, encoder, monkeypatch, "int8")
+    assert len(encoder.encoded) - encoded < 40  # probes; the store has the exact ones
+    assert rounded["map"] != exact["map"]
+    assert rounded["rounding_map"] == pytest.approx(rounded["map"] - exact["map"], abs=1e-12)
+    assert rounded["rounding_rank_distance"] == pytest.approx(
+        rounded["rank_distance"] - exact["rank_distance"], abs=1e-9
+    )
+    assert 0 < rounded["rounding_mean_score_error"] < rounded["rounding_score_error"] < 0.5
+    assert not any(key.startswith("rounding_") for key in exact)
+
+
+def test_what_float16_holds_loses_nothing(tmp_path, monkeypatch):
+    encoder = HashEncoder(levels=3)
+    exact = run(tmp_path, encoder, monkeypatch, "float32")
+    rounded = run(tmp_path, encoder, monkeypatch, "float16")
+    loss = {key: rounded.pop(key) for key in list(rounded) if key.startswith("rounding_")}
+    assert rounded == exact
+    assert loss.pop("rounding_queries") > 0 and set(loss.values()) == {0.0} and len(loss) == 4
+
+
+def test_bad_precisions_say_what_is_known(tmp_path, monkeypatch):
+    monkeypatch.setenv(VECTORS_VARIABLE, "int4")
+    with pytest.raises(DataError, match=r"'int4' is no precision.*float32, float16, int8"):
+        evaluate(HashEncoder(), TASKS, tmp_path)
+    monkeypatch.setenv(VECTORS_VARIABLE, "int8")
+    monkeypatch.delenv(STORE_VARIABLE, raising=False)
+    with pytest.raises(DataError, match=f"--store or {STORE_VARIABLE}"):
+        evaluate(HashEncoder(), TASKS, tmp_path)
+    with pytest.raises(ValueError, match="in which store"):
+        CliRunner().invoke(
+            app, ["run", "-m", "m", "sample", "--vectors", "int8"], catch_exceptions=False
+        )
