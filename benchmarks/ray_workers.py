@@ -20,8 +20,8 @@ from mteb_hybrid import plugin
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.offline import MODEL_NAME
 from mteb_hybrid.retrieval.embeddings import TextVectors
+from mteb_hybrid.scale.ray_cluster import ray_module
 from mteb_hybrid.scale.ray_encoder import RayEncoder
-from mteb_hybrid.scale.ray_workers import ray_module
 from mteb_hybrid.sources import load_collection
 
 LANGUAGES = 8

@@ -17,10 +17,14 @@ from torch.utils.data import DataLoader
 
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.retrieval import embeddings
+from mteb_hybrid.retrieval import embeddings, tiles
+from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.scale import ray_workers
+from mteb_hybrid.scale.ray_actor import Worker
+from mteb_hybrid.scale.ray_cluster import EngineError, Places, cluster, places
 from mteb_hybrid.scale.ray_encoder import RayEncoder
-from mteb_hybrid.scale.ray_workers import EngineError, Places, Source, Workers, cluster, places
+from mteb_hybrid.scale.ray_workers import Source, Workers
+from retrieval.test_streaming import assert_same, counter_of, dots, problem, whole
 
 TASK = "HybridSampleMultilingualRetrieval"
 
@@ -56,6 +60,9 @@ class Lengths:
         return np.array([[len(text), 1] for text in texts], dtype=np.float32)
 
     def similarity(self, first, second):
+        if (self.folder / "search").exists():
+            (self.folder / "search").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
         return first @ second.T
 
     similarity_pairwise = similarity
@@ -100,6 +107,22 @@ def test_a_worker_that_is_killed_costs_its_call(ray, tmp_path, caplog):
     assert len({file.name.partition("-")[2] for file in tmp_path.glob("*-*")}) > 1
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, monkeypatch, own):
+    for side, size in {"QUERIES": 8, "PASSAGES": 32, "ROUND": 4}.items():
+        monkeypatch.setattr(tiles, side, size)
+    given = problem(1, passages=700, queries=20, levels=300, repeats=60, own=own, relevant=9)
+    pool, asked, vectors, qrels = given
+    (tmp_path / "search").touch()
+    with RayEncoder(Lengths(tmp_path), workers=2) as model:
+        counter = counter_of(pool, qrels, own)
+        count_ranks(counter, asked, vectors, dots, by=model.search_tiles, memory=1 << 20)
+        assert counter.result()[0].ranks.size
+        assert_same(counter.result(), whole(*given, own))
+    assert "4 blocks of passages are done again" in caplog.text
+    assert not (tmp_path / "search").exists()
+
+
 def test_what_a_model_raises_and_what_ends_every_worker(ray, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_workers, "TRIES", 2)
     with RayEncoder(Lengths(tmp_path), workers=1) as model:
@@ -125,7 +148,7 @@ def test_a_worker_with_another_model_or_other_packages(tiny_model):
         None,
         ("local/tiny", load_model(str(tiny_model)).mteb_model_meta.revision),
     )
-    worker = ray_workers._Worker()
+    worker = Worker()
     assert worker.load(*how, "cpu", here) is None
     said = worker.load(*how[:2], ("local/tiny", "0123"), "cpu", here)
     assert re.search(

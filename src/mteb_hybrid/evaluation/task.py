@@ -37,6 +37,7 @@ from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
+from mteb_hybrid.retrieval.parts import Parts
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
@@ -268,9 +269,12 @@ class CardTask(ToldOnce):
             calibrate = calibration(
                 self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
             )
+            large = isinstance(passage_vectors, Parts)
             count_ranks(
                 *(counter, query_vectors, passage_vectors, model.similarity, calibrate),
                 memory=memory,
+                # Where memory is short.
+                by=getattr(model, "search_tiles", None) if large else None,
             )
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)

@@ -10,15 +10,10 @@ import numpy as np
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.retrieval.embeddings import TEXTS_PER_CALL
 from mteb_hybrid.retrieval.parts import Vectors
-from mteb_hybrid.scale.ray_workers import (
-    MESSAGES,
-    MESSAGES_PER_WORKER,
-    EngineError,
-    Source,
-    Workers,
-    cluster,
-    places,
-)
+from mteb_hybrid.retrieval.streaming import Asked, Partial
+from mteb_hybrid.retrieval.tiles import Tiles
+from mteb_hybrid.scale.ray_cluster import EngineError, cluster, places
+from mteb_hybrid.scale.ray_workers import MESSAGES, MESSAGES_PER_WORKER, Source, Workers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -142,6 +137,15 @@ class RayEncoder:
 
             return torch.cat(found)
         return np.concatenate(found)
+
+    def search_tiles(self, tiles: Tiles, asked: Asked) -> Partial:
+        """Search a pool on the workers: as `mteb_hybrid.retrieval.streaming.search`, of all of it.
+
+        Raises:
+            EngineError: If the workers end.
+            EncoderError: If a score is no number.
+        """
+        return self._workers.search(tiles, asked)
 
     def similarity(self, embeddings1: Vectors, embeddings2: Vectors) -> Vectors:
         """As that of the model."""

@@ -1,16 +1,13 @@
-"""Workers of Ray: processes on this machine or others, each of which holds a model and encodes.
+"""Workers of Ray: processes on this machine or others, that encode with a model and search.
 
 Ray starts them, gives each its GPU or CPU, and tells when one has ended. Then the call that it was
 at is made again by another, and one more is started in its place.
 """
 
 import logging
-import os
-import platform
-import signal
-import socket
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.metadata import version
 from queue import Empty, Queue
 from threading import Thread
@@ -18,13 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mteb_hybrid.files.scratch import scratch
-from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.retrieval.parts import Vectors, take
+from mteb_hybrid.retrieval.streaming import Asked, Partial
+from mteb_hybrid.retrieval.tiles import Tiles
+from mteb_hybrid.scale.ray_actor import Sent, Worker
+from mteb_hybrid.scale.ray_cluster import EngineError, Places, first_line, ray_module
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
 
 LOG = logging.getLogger(__name__)
+
+BLOCKS = 4
+"""Columns of tiles that are searched in one call."""
 
 TRIES = 3
 """How often a call is made, and a worker started, whose process ends."""
@@ -32,18 +35,11 @@ TRIES = 3
 PATIENCE = 60.0
 """Seconds without any worker after which that is said."""
 
-MESSAGES, MESSAGES_PER_WORKER = 128 << 20, 64 << 20
+MESSAGES, MESSAGES_PER_WORKER = 128 << 20, 256 << 20
 """Bytes of shared memory for what workers are sent and return, where we start Ray."""
-
-LONGEST_FOLDER = 40
-"""Characters, below which Ray can make sockets: their paths have about 104 at most."""
 
 PACKAGES = ("mteb-hybrid", "mteb", "sentence-transformers", "transformers", "torch")
 """They have to be of one version everywhere, or vectors might differ."""
-
-
-class EngineError(ValueError):
-    """Workers that cannot be had, or do not do their work."""
 
 
 class Source(NamedTuple):
@@ -58,109 +54,6 @@ class Source(NamedTuple):
     model: "str | MTEBModels"
     revision: str | None
     found: tuple[str | None, str | None]
-
-
-def ray_module() -> Any:
-    """Ray, imported.
-
-    Raises:
-        ImportError: If it is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ImportError('Ray needs the extra: pip install "mteb-hybrid[ray]"') from error
-    return ray
-
-
-@contextmanager
-def cluster(address: str | None, memory: int) -> Iterator[None]:
-    """Be a driver of Ray: of the cluster that this process uses already, one named, or our own.
-
-    Args:
-        address: ``HOST:PORT``, ``ray://HOST:PORT`` or ``auto``; if None, what ``RAY_ADDRESS``
-            names. Without either, Ray is started on this machine, and ended in the end.
-        memory: Bytes of shared memory for one that is started.
-
-    Raises:
-        EngineError: If there is no cluster at the address.
-    """
-    ray = ray_module()
-    if ray.is_initialized():
-        yield
-        return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    with ExitStack() as stack:
-        if address == "local":
-            folder = stack.enter_context(scratch("ray"))
-            if len(str(folder)) <= LONGEST_FOLDER:
-                options["_temp_dir"] = str(folder)
-            options |= {"include_dashboard": False, "object_store_memory": memory}
-            # By default, all else that the machine does goes before its workers.
-            os.environ.setdefault("RAY_worker_niceness", "0")
-        stack.callback(ray.shutdown)
-        terminated = signal.getsignal(signal.SIGTERM)
-        try:
-            if ":" in address:
-                _knock(address)
-            ray.init(address, **options)
-        except (OSError, ValueError, RuntimeError) as error:
-            why = _first_line(error)
-            raise EngineError(
-                f"Ray cannot be started here: {why}"
-                if address == "local"
-                else f"no cluster of Ray at {address}: {why}. Expected HOST:PORT of `ray start "
-                "--head`, ray://HOST:10001 from another network, or auto on one of its machines"
-            ) from error
-        finally:
-            with suppress(ValueError):  # not in the main thread; nor does Ray set it there
-                signal.signal(signal.SIGTERM, terminated)
-        yield
-
-
-def _knock(address: str) -> None:
-    """Raise an `OSError` unless somebody listens at an address; Ray would try for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=10):
-        pass
-
-
-class Places(NamedTuple):
-    """Where workers run.
-
-    Attributes:
-        workers: How many.
-        gpu: Whether each has a GPU, or a CPU and one thread.
-    """
-
-    workers: int
-    gpu: bool
-
-
-def places(count: int | None, gpu: bool | None) -> Places:
-    """Where workers can run in the cluster that is in use.
-
-    Args:
-        count: How many are asked for; one for each GPU, or CPU, if None.
-        gpu: Whether on GPUs; where there are any if None.
-
-    Raises:
-        EngineError: If there are fewer.
-    """
-    there = ray_module().cluster_resources()
-    kind = "CPU" if gpu is False or (gpu is None and "GPU" not in there) else "GPU"
-    most = int(there.get(kind, 0))
-    asked = max(1, most) if count is None else count
-    if asked > most:
-        remedy = f"ask for {most} at most, or give Ray more machines"
-        if not most:
-            remedy = f"choose device {'cpu' if kind == 'GPU' else 'cuda'}"
-        raise EngineError(
-            f"workers of one {kind} each: {asked} asked for, and Ray has {most} {kind}s; {remedy}"
-        )
-    return Places(asked, kind == "GPU")
 
 
 class Workers:
@@ -178,7 +71,8 @@ class Workers:
         device = "cuda" if where.gpu else "cpu"
         self._load = (model, source.revision, source.found, device, versions)
         options = {"num_cpus": 1, "num_gpus": int(where.gpu)}
-        self._make = self._ray.remote(_Worker).options(**options).remote
+        self._make = self._ray.remote(Worker).options(**options).remote
+        self.count = where.workers
         self._free: Queue[Any] = Queue()
         self._living: set[Any] = set()
         self._stopped = False
@@ -196,10 +90,50 @@ class Workers:
             EngineError: If a worker cannot load the model, or each ends that encodes these texts.
             Exception: What the model raised.
         """
+        found = self._called(
+            "encode", f"{len(next(iter(columns.values())))} texts", columns, options
+        )
+        # An array lies in Ray's shared memory, as it comes, and would fill it.
+        return found.copy() if isinstance(found, np.ndarray) else found
+
+    def search(self, tiles: Tiles, asked: Asked) -> Partial:
+        """Search a pool, some columns of tiles at a time.
+
+        Args:
+            tiles: Scores of a view, by the similarity of the model; only this process reads the
+                passages.
+            asked: What is asked for.
+
+        Raises:
+            EngineError: As `encode`.
+            EncoderError: If a score is no number.
+        """
+        queries = take(tiles.queries, np.arange(len(tiles.queries)))
+        shared = self._ray.put((queries, tiles.layout, asked))
+
+        def found(start: int) -> Partial:
+            blocks = range(start, min(start + BLOCKS, tiles.passage_blocks))
+            read = {block: tiles.read(block) for block in blocks}
+            sent = {k: Sent(x.start, x.positions, x.columns, x.vectors) for k, x in read.items()}
+            some = self._called("search", f"{len(blocks)} blocks of passages", shared, sent)
+            # They are written to, which Ray's shared memory cannot be.
+            copied: Any = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in some.items()}
+            return Partial(asked=asked, **copied)
+
+        whole, calls = Partial.empty(asked), ThreadPoolExecutor(self.count)
+        begun = [calls.submit(found, x) for x in range(0, tiles.passage_blocks, BLOCKS)]
+        try:
+            while begun:
+                whole.merge(begun.pop(0).result())
+        finally:
+            calls.shutdown(wait=False, cancel_futures=True)
+        return whole
+
+    def _called(self, method: str, what: str, *arguments: Any) -> Any:
         for _ in range(TRIES):
             worker = self._taken()
             try:
-                found = self._ray.get(worker.encode.remote(columns, options))
+                found = self._ray.get(getattr(worker, method).remote(*arguments))
             except self._ray.exceptions.RayTaskError as error:
                 self._free.put(worker)
                 raise error.cause from error
@@ -207,17 +141,16 @@ class Workers:
                 self._living.discard(worker)
                 if self._stopped:
                     break
-                said = "a worker of Ray ended (%s); its %d texts are encoded again"
-                LOG.warning(said, _first_line(error), len(next(iter(columns.values()))))
+                said = "a worker of Ray ended (%s); its %s are done again"
+                LOG.warning(said, first_line(error), what)
                 self._start()
             else:
                 self._free.put(worker)
-                # An array lies in Ray's shared memory, as it comes, and would fill it.
-                return found.copy() if isinstance(found, np.ndarray) else found
+                return found
         if self._stopped:
             raise EngineError("the workers of Ray are stopped")
         raise EngineError(
-            f"{TRIES} workers of Ray ended, one after another, at the same texts. If memory was "
+            f"{TRIES} workers of Ray ended, one after another, at the same {what}. If memory was "
             "short, lower --batch-size or have fewer workers; what is saved is kept"
         )
 
@@ -262,68 +195,4 @@ class Workers:
             else:
                 self._free.put(EngineError(f"a worker of Ray, {fault}") if fault else worker)
                 return
-        self._free.put(EngineError(f"workers of Ray cannot begin: {_first_line(error)}"))
-
-
-class _Worker:
-    """What runs as an actor."""
-
-    def load(
-        self,
-        model: "str | MTEBModels",
-        revision: str | None,
-        expected: tuple[str | None, str | None],
-        device: str,
-        versions: Mapping[str, str],
-    ) -> str | None:
-        """Load the model; returns where this is and what is wrong, or None."""
-        import torch
-
-        from mteb_hybrid.models.load import load_model
-
-        place = f"on {platform.node()}"
-        other = {name: here for name in versions if (here := version(name)) != versions[name]}
-        if other:
-            wanted = {name: versions[name] for name in other}
-            return f"{place}, has other packages: {other}, where the driver has {wanted}"
-        if device == "cpu":
-            torch.set_num_threads(1)
-        if isinstance(model, str):
-            try:
-                self.model: Any = load_model(model, revision, device)
-            except Exception as error:
-                return (
-                    f"{place}, cannot load the model: {error}. A folder has to be at the same "
-                    "place on every machine"
-                )
-        else:
-            self.model = model
-            inner: Any = getattr(model, "model", None)
-            if hasattr(inner, "to"):
-                inner.to(device)
-        meta = self.model.mteb_model_meta
-        if (meta.name, meta.revision) != expected:
-            return (
-                f"{place}, has another model: {meta.name} at {meta.revision}, where the driver has "
-                f"{' at '.join(map(str, expected))}. Copy the model to every machine again"
-            )
-        return None
-
-    def encode(self, columns: Mapping[str, list[Any]], options: Mapping[str, Any]) -> Vectors:
-        """The vectors of texts, on the CPU."""
-        from datasets import Dataset, disable_progress_bars
-        from torch.utils.data import DataLoader
-
-        disable_progress_bars()
-        rows = Dataset.from_dict(dict(columns))
-        loader = DataLoader(rows, options.get("batch_size", 32), collate_fn=_columns)
-        found = self.model.encode(loader, **options)
-        return found.detach().cpu() if hasattr(found, "detach") else found
-
-
-def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
+        self._free.put(EngineError(f"workers of Ray cannot begin: {first_line(error)}"))
