@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
-from mteb_hybrid.files.places import STORE_VARIABLE
+from mteb_hybrid.files import sizes
+from mteb_hybrid.files.places import MEMORY_VARIABLE, STORE_VARIABLE
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.retrieval import embeddings, tiles
 from mteb_hybrid.retrieval.scoring import count_ranks
@@ -74,12 +75,20 @@ def loader(texts, size=2):
 
 
 def test_scores_and_stores_are_those_of_one_process(ray, tiny_model, tmp_path, monkeypatch):
-    """Prompts included; by name, which each worker loads, and by a model that it is sent."""
+    """By name, which each worker loads; and by a model that one is sent, which searches too."""
+    searched = []
+    search = RayEncoder.search_tiles
+    monkeypatch.setattr(
+        RayEncoder, "search_tiles", lambda self, *view: searched.append(self) or search(self, *view)
+    )
     plain = load_model(str(tiny_model), None, "cpu")
     kinds = {"plain": (plain, 0), "named": (str(tiny_model), 2), "sent": (plain, 1)}
     found, stored = {}, {}
     for kind, (sent, workers) in kinds.items():
         model = RayEncoder(sent, workers=workers) if workers else plain
+        if kind == "sent":
+            monkeypatch.setattr(sizes, "LEAST", 1)
+            monkeypatch.setenv(MEMORY_VARIABLE, "640B")
         embeddings._shared.clear()
         monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / kind))
         task = mteb.get_task(TASK, hf_subsets=["en-multi"])
@@ -94,6 +103,7 @@ def test_scores_and_stores_are_those_of_one_process(ray, tiny_model, tmp_path, m
     assert found["named"] == found["sent"] == found["plain"]
     assert stored["named"] == stored["sent"] == stored["plain"]
     assert len(stored["plain"]) > 12
+    assert searched == [model]
 
 
 def test_a_worker_that_is_killed_costs_its_call(ray, tmp_path, caplog):
@@ -107,18 +117,17 @@ def test_a_worker_that_is_killed_costs_its_call(ray, tmp_path, caplog):
     assert len({file.name.partition("-")[2] for file in tmp_path.glob("*-*")}) > 1
 
 
-@pytest.mark.parametrize("own", [False, True])
-def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, monkeypatch, own):
+def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, monkeypatch):
     for side, size in {"QUERIES": 8, "PASSAGES": 32, "ROUND": 4}.items():
         monkeypatch.setattr(tiles, side, size)
-    given = problem(1, passages=700, queries=20, levels=300, repeats=60, own=own, relevant=9)
+    given = problem(1, passages=700, queries=20, levels=300, repeats=60, own=True, relevant=9)
     pool, asked, vectors, qrels = given
     (tmp_path / "search").touch()
     with RayEncoder(Lengths(tmp_path), workers=2) as model:
-        counter = counter_of(pool, qrels, own)
+        counter = counter_of(pool, qrels, own=True)
         count_ranks(counter, asked, vectors, dots, by=model.search_tiles, memory=1 << 20)
         assert counter.result()[0].ranks.size
-        assert_same(counter.result(), whole(*given, own))
+        assert_same(counter.result(), whole(*given, own=True))
     assert "4 blocks of passages are done again" in caplog.text
     assert not (tmp_path / "search").exists()
 

@@ -25,6 +25,8 @@ def ray_module() -> Any:
         ImportError: If it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Else a thread that comes late would start Ray again after it was ended.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
     except ModuleNotFoundError as error:

@@ -183,6 +183,8 @@ class Workers:
         """Start a worker; once it has loaded the model, calls may have it."""
         error: Any = None
         for _ in range(TRIES):
+            if self._stopped:
+                return
             worker = self._make()
             self._living.add(worker)
             try:
@@ -190,8 +192,6 @@ class Workers:
             except Exception as raised:  # such as its end, or a package that it lacks
                 self._living.discard(worker)
                 error = raised
-                if self._stopped:
-                    return
             else:
                 self._free.put(EngineError(f"a worker of Ray, {fault}") if fault else worker)
                 return
