@@ -72,7 +72,8 @@ def cluster(address: str | None, memory: int) -> Iterator[None]:
                 f"Ray cannot be started here: {why}"
                 if address == "local"
                 else f"no cluster of Ray at {address}: {why}. Expected HOST:PORT of `ray start "
-                "--head`, ray://HOST:10001 from another network, or auto on one of its machines"
+                "--head`, ray://HOST:10001 from another network, or auto on one of its machines. "
+                "If the cluster asks for a token, set RAY_AUTH_MODE=token"
             ) from error
         finally:
             with suppress(ValueError):  # not in the main thread; nor does Ray set it there
