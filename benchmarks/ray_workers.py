@@ -7,6 +7,7 @@ import argparse
 import os
 import statistics
 import time
+from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -47,23 +48,45 @@ def main() -> None:
     # Idle ones take nothing, so that all are up at once.
     ray_module().init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     seconds: dict[str, list[float]] = {}
+    busy: dict[str, list[list[float]]] = {}
     with RayEncoder(MODEL_NAME, workers=1) as one, RayEncoder(MODEL_NAME, workers=2) as two:
         models = {"process": plain, "one worker": one, "two workers": two}
         for turn in range(arguments.rounds + 1):
             found = []
             for name, model in models.items():
-                start = time.perf_counter()
+                start, before = time.perf_counter(), cpu()
                 found.append(vectors(model, units, task))
                 if turn:  # the first loads and warms up
                     seconds.setdefault(name, []).append(time.perf_counter() - start)
+                    spent = [after - before.get(process, 0) for process, after in cpu().items()]
+                    busy.setdefault(name, []).append(sorted(s for s in spent if s > 0.3))
             assert all(np.array_equal(other, found[0]) for other in found[1:])
     print(f"{LANGUAGES} calls of {size} texts, seconds:")
     for name, times in seconds.items():
-        print(f"{name:12} median {statistics.median(times):7.2f}  {[round(t, 2) for t in times]}")
+        print(f"{name:12} {[round(t, 2) for t in times]}, CPU of each process {busy[name]}")
     # Of each round by itself, since the machine changes between them.
-    for name, other in (("process", "one worker"), ("one worker", "two workers")):
-        ratios = [b / a for a, b in zip(seconds[other], seconds[name], strict=True)]
-        print(f"{name} by {other}: {statistics.median(ratios):.2f} (median of the rounds)")
+    rounds = list(zip(*seconds.values(), *busy.values(), strict=True))
+    for name, ratio in {
+        "one worker / process, seconds": lambda r: r[1] / r[0],
+        "one worker / process, CPU": lambda r: max(r[4]) / max(r[3]),
+        "one worker / two workers, seconds": lambda r: r[1] / r[2],
+        "one worker / the busier of two, CPU": lambda r: max(r[4]) / max(r[5]),
+    }.items():
+        print(f"{name:36} {statistics.median(map(ratio, rounds)):.2f}")
+
+
+def cpu():
+    """CPU seconds of this process and of workers of Ray, so far."""
+    ours = [os.getpid()]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cmdline").read_bytes().startswith(b"ray::Worker"):
+                ours.append(int(process.name))
+        except OSError:
+            continue
+    fields = {p: Path(f"/proc/{p}/stat").read_text().rpartition(")")[2].split() for p in ours}
+    ticks = os.sysconf("SC_CLK_TCK")
+    return {p: round((int(f[11]) + int(f[12])) / ticks, 2) for p, f in fields.items()}
 
 
 def vectors(model, units, task):

@@ -150,6 +150,11 @@ def test_a_worker_without_the_model(ray, tiny_model, tmp_path):
     workers.close()
 
 
+def shortened(model):
+    model.model.max_seq_length = 9
+    return model
+
+
 def test_a_worker_with_another_model_or_other_packages(tiny_model):
     here = {name: version(name) for name in ray_workers.PACKAGES}
     how = (
@@ -159,6 +164,8 @@ def test_a_worker_with_another_model_or_other_packages(tiny_model):
     )
     worker = Worker()
     assert worker.load(*how, "cpu", here) is None
+    assert worker.load(*how, "cpu", here, shortened) is None
+    assert worker.model.model.max_seq_length == 9
     said = worker.load(*how[:2], ("local/tiny", "0123"), "cpu", here)
     assert re.search(
         r"has another model: local/tiny at \w{16}, where the driver has .* at 0123", said

@@ -1,7 +1,7 @@
 """What a worker of Ray does: it holds a model, encodes texts and searches passages."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +34,7 @@ class Worker:
         expected: tuple[str | None, str | None],
         device: str,
         versions: Mapping[str, str],
+        prepare: "Callable[[MTEBModels], MTEBModels] | None" = None,
     ) -> str | None:
         """Load the model; returns where this is and what is wrong, or None."""
         import torch
@@ -49,7 +50,8 @@ class Worker:
             torch.set_num_threads(1)
         if isinstance(model, str):
             try:
-                self.model: Any = load_model(model, revision, device)
+                loaded = load_model(model, revision, device)
+                self.model: Any = prepare(loaded) if prepare else loaded
             except Exception as error:
                 return (
                     f"{place}, cannot load the model: {error}. A folder has to be at the same "

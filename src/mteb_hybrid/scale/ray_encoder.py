@@ -1,6 +1,6 @@
 """A model whose texts are encoded by workers of Ray, as MTEB takes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class RayEncoder:
             by default GPUs, where there are any.
         address: Of a cluster of Ray, as ``ray.init`` takes it; by default what ``RAY_ADDRESS``
             names, else Ray is started on this machine.
+        prepare: What is done to a model that was loaded by name, here and by each worker, such as
+            to encode in another precision; a function that can be pickled.
         texts_per_call: Texts of a call that is larger are shared out between workers. Where it is
             lowered, batches are others than those of one process, and so are last bits of vectors.
 
@@ -65,6 +67,7 @@ class RayEncoder:
         workers: int | None = None,
         device: str | None = None,
         address: str | None = None,
+        prepare: "Callable[[MTEBModels], MTEBModels] | None" = None,
         texts_per_call: int = TEXTS_PER_CALL,
     ):
         if device not in (None, "cuda", "cpu"):
@@ -80,12 +83,13 @@ class RayEncoder:
             stack.enter_context(cluster(address, memory))
             where = places(workers, None if device is None else device == "cuda")
             if isinstance(model, str):
-                self._model = _checked(load_model(model, revision, "cpu"))
+                loaded = load_model(model, revision, "cpu")
+                self._model = _checked(prepare(loaded) if prepare else loaded)
             self.mteb_model_meta: ModelMeta = self._model.mteb_model_meta
             found = (self.mteb_model_meta.name, self.mteb_model_meta.revision)
             sent = model if isinstance(model, str) else self._model
             self._count = where.workers
-            self._workers = Workers(Source(sent, revision, found), where)
+            self._workers = Workers(Source(sent, revision, found, prepare), where)
             stack.callback(self._workers.close)
             self.executor = ThreadPoolExecutor(self._count)
             stack.callback(self.executor.shutdown, wait=False, cancel_futures=True)

@@ -5,7 +5,7 @@ at is made again by another, and one more is started in its place.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
@@ -49,11 +49,14 @@ class Source(NamedTuple):
         model: Its name or folder, which each worker loads; or the model, which each is sent.
         revision: Of a name.
         found: Name and revision that it says it has, once loaded.
+        prepare: What is done to it once it is loaded by name, such as to encode in another
+            precision; a function that can be pickled.
     """
 
     model: "str | MTEBModels"
     revision: str | None
     found: tuple[str | None, str | None]
+    prepare: "Callable[[MTEBModels], MTEBModels] | None" = None
 
 
 class Workers:
@@ -69,7 +72,7 @@ class Workers:
         model = source.model if isinstance(source.model, str) else self._ray.put(source.model)
         versions = {name: version(name) for name in PACKAGES}
         device = "cuda" if where.gpu else "cpu"
-        self._load = (model, source.revision, source.found, device, versions)
+        self._load = (model, source.revision, source.found, device, versions, source.prepare)
         options = {"num_cpus": 1, "num_gpus": int(where.gpu)}
         self._make = self._ray.remote(Worker).options(**options).remote
         self.count = where.workers
