@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing would cost e
 if TYPE_CHECKING:
     from mteb_hybrid.models.offline import load_offline_encoder
     from mteb_hybrid.recipes.plan import BatchPlan
+    from mteb_hybrid.scale.ray_encoder import RayEncoder
     from mteb_hybrid.sources import load_collection
     from mteb_hybrid.training.batches.callback import HybridBatchCallback
     from mteb_hybrid.training.batches.sampler import HybridBatchSampler
@@ -23,6 +24,7 @@ __all__ = [
     "HybridBatchSampler",
     "ParallelDataset",
     "ParallelRetrievalEvaluator",
+    "RayEncoder",
     "load_collection",
     "load_offline_encoder",
 ]
@@ -33,6 +35,7 @@ _MODULES = {
     "HybridBatchSampler": "training.batches.sampler",
     "ParallelDataset": "training.dataset",
     "ParallelRetrievalEvaluator": "training.evaluator",
+    "RayEncoder": "scale.ray_encoder",
     "load_collection": "sources",
     "load_offline_encoder": "models.offline",
 }

@@ -1,7 +1,9 @@
 """Encoding once, when vectors are shared, and models whose vectors cannot be ranked."""
 
 import json
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import mteb
 import numpy as np
@@ -43,6 +45,59 @@ def test_each_unit_is_encoded_once_and_whole():
     assert vectors.get(["a"], [two], encode).tolist() == [[1, 1]]
     assert asked == [["bbb", "a"], ["cc", "a"]], "longest first"
     assert vectors.get(one, [one], encode) is vectors.get(one, [one], encode)
+
+
+def test_calls_of_an_executor_are_made_beside_each_other_and_ahead(monkeypatch):
+    """The same calls as one after another; the first two wait for each other."""
+    monkeypatch.setattr(embeddings, "TEXTS_PER_CALL", 2)
+    asked, together = [], threading.Barrier(2, timeout=20)
+
+    def encode(texts):
+        asked.append(texts)
+        if texts[0] in ("a", "e"):
+            together.wait()
+        return lengths(texts)
+
+    one, two = ("a", "bb", "ccc"), ("e", "ff")
+    with ThreadPoolExecutor(2) as executor:
+        vectors = TextVectors(executor=executor)
+        vectors.begin([two], encode)
+        assert vectors.get(["ccc", "a"], [one], encode).tolist() == [[3, 1], [1, 1]]
+        assert vectors.get(["ff"], [two], encode).tolist() == [[2, 1]]
+    assert sorted(asked) == [["a", "bb"], ["ccc"], ["e", "ff"]]
+
+
+def test_of_an_executor_a_call_that_fails_stops_those_to_come(monkeypatch):
+    monkeypatch.setattr(embeddings, "TEXTS_PER_CALL", 1)
+    asked, told = [], threading.Event()
+
+    def encode(texts):
+        asked.extend(texts)
+        if texts == ["a"] and not told.is_set():
+            raise LookupError("once")
+        told.wait(20)
+        return lengths(texts)
+
+    many = tuple("abcdef")
+    with ThreadPoolExecutor(1) as executor:
+        vectors = TextVectors(executor=executor)
+        with pytest.raises(LookupError, match="once"):
+            vectors.get(many, [many], encode)
+        told.set()
+        assert vectors.get(many, [many], encode).tolist() == lengths(many).tolist()
+    assert "".join(asked) in ("aabcdef", "ababcdef")
+
+
+def test_vectors_left_by_a_task_are_used_by_one_with_another_executor():
+    def encode(texts):
+        return lengths(texts)
+
+    how = (("model", "query"), ("a",), encode, encode)
+    with ThreadPoolExecutor(1) as gone:
+        vectors = embeddings.shared_vectors(*how, executor=gone)
+        vectors.begin([("a", "bb")], encode)
+    assert embeddings.shared_vectors(*how) is vectors
+    assert vectors.get(["bb"], [("a", "bb")], encode).tolist() == [[2, 1]]
 
 
 @given(st.data())

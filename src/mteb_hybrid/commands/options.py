@@ -98,6 +98,13 @@ IgnoreIdenticalIdsOption = Annotated[
 ]
 
 
+class Engine(StrEnum):
+    """Where texts are encoded."""
+
+    PROCESS = "process"
+    RAY = "ray"
+
+
 class OverwriteStrategy(StrEnum):
     """MTEB's words for what is evaluated again."""
 

@@ -1,16 +1,18 @@
 """``mteb-hybrid run``."""
 
 import os
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mteb_hybrid.commands.options import (
     BatchSizeOption,
     DataOption,
-    DeviceOption,
+    Engine,
     ModelOption,
     OverwriteStrategy,
     PassageLanguageOption,
@@ -30,6 +32,9 @@ from mteb_hybrid.files.places import (
 )
 from mteb_hybrid.files.sizes import check_memory
 from mteb_hybrid.models.encoding import Backend, EncodingPrecision, encoding_as
+
+if TYPE_CHECKING:
+    from mteb.models import MTEBModels
 
 
 def run(
@@ -55,7 +60,13 @@ def run(
         ),
     ] = Path("results"),
     model_revision: RevisionOption = None,
-    device: DeviceOption = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Torch device, such as cuda:0, or several, such as cuda:0,cuda:1; by default the "
+            "GPU, where there is one. With --engine ray: cuda or cpu."
+        ),
+    ] = None,
     batch_size: BatchSizeOption = 32,
     precision: Annotated[
         EncodingPrecision | None,
@@ -94,6 +105,28 @@ def run(
             help="Keep vectors in this folder, and take what is there: for later runs, other "
             "settings, and after a kill. Else the folder that MTEB_HYBRID_STORE names, which "
             "`mteb run` uses too."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            metavar="ENGINE",
+            help="process encodes in this process; ray on workers of Ray, of which each has a GPU, "
+            "or a CPU and a thread.",
+        ),
+    ] = Engine.PROCESS,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A cluster of Ray: host:port, ray://host:port or auto; else what RAY_ADDRESS "
+            "names. Without either, Ray is started on this machine.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Workers of Ray; by default one for each GPU, else CPU."
         ),
     ] = None,
     dry_run: Annotated[
@@ -146,6 +179,14 @@ def run(
     from mteb_hybrid.repair.merge import merging
     from mteb_hybrid.sources.locate import check_there
 
+    if engine is not Engine.RAY and (ray_address or workers):
+        raise ValueError("--ray-address and --workers go with --engine ray")
+    if engine is Engine.RAY and precision is EncodingPrecision.AUTO:
+        raise ValueError(
+            "--precision auto: workers of Ray might choose otherwise than one another; name one"
+        )
+    if "," in (device or "") and backend is not Backend.TORCH:
+        raise ValueError(f"--device {device}: several devices go with --backend torch alone")
     names = [*(task_option or ()), *(tasks or ())]
     if not names:
         raise ValueError("no tasks; name collections, as in `mteb-hybrid run -m MODEL xquad-r`")
@@ -176,18 +217,61 @@ def run(
     with told_when_stopped(goes_on) if resumes else nullcontext():
         say(f"{model}: loading ...", err=True)
         from mteb_hybrid import plugin
-        from mteb_hybrid.models.load import load_model
         from mteb_hybrid.results.table import legend, render, result_rows
 
         plugin.register()
-        loaded = encoding_as(load_model(model, model_revision, device), backend, precision)
-        results = evaluate(
-            *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
-            *(prediction_folder, how),
+        prepare = partial(
+            encoding_as, backend=backend, precision=precision, vectors=vectors and vectors.value
         )
+        how_loaded = (model, model_revision, device, prepare)
+        with (
+            _on_ray(*how_loaded, workers, ray_address)
+            if engine is Engine.RAY
+            else _in_process(*how_loaded)
+        ) as loaded:
+            results = evaluate(
+                *(loaded, selected, output_folder, batch_size, overwrite_strategy.value),
+                *(prediction_folder, how),
+            )
     rows = result_rows([results])
     print(render(rows, width=terminal_width()))
     say("", legend(rows), "", f"Results: {results}")
+
+
+@contextmanager
+def _in_process(
+    name: str,
+    revision: str | None,
+    device: str | None,
+    prepare: "Callable[[MTEBModels], MTEBModels]",
+) -> "Iterator[MTEBModels]":
+    from mteb_hybrid.models.devices import on_devices
+    from mteb_hybrid.models.load import check_device, load_model
+
+    devices = device.split(",") if device else []
+    for one in devices:
+        check_device(one)
+    if len(devices) < 2:
+        yield prepare(load_model(name, revision, device))
+        return
+    loaded = prepare(load_model(name, revision, "cpu"))
+    with on_devices(loaded, devices):
+        yield loaded
+
+
+def _on_ray(
+    name: str,
+    revision: str | None,
+    device: str | None,
+    prepare: "Callable[[MTEBModels], MTEBModels]",
+    workers: int | None,
+    address: str | None,
+) -> Any:
+    from mteb_hybrid.scale.ray_encoder import RayEncoder
+
+    return RayEncoder(
+        name, revision, workers=workers, device=device, address=address, prepare=prepare
+    )
 
 
 def _dry_run(

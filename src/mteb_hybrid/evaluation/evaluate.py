@@ -85,10 +85,11 @@ def evaluate(
         _say_what_is_there(sum(map(len, there.values())), selected, folder)
     for task in tasks:
         timer = TimingStack()
-        left = len(task.hf_subsets) - len(there.get(task.metadata.name, ()))
-        if left and overwrite_strategy in ("only-missing", "always"):
+        done = there.get(task.metadata.name, set())
+        task.left = [subset for subset in task.hf_subsets if subset not in done]
+        if task.left and overwrite_strategy in ("only-missing", "always"):
             task.load_data(timer=timer)
-            _say_what_is_left(task, left, folder)
+            _say_what_is_left(task, len(task.left), folder)
         mteb.evaluate(
             model,
             task,

@@ -6,7 +6,9 @@ column of the published tables.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -35,6 +37,7 @@ from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
+from mteb_hybrid.retrieval.parts import Parts
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, ranks_of_run
@@ -46,6 +49,9 @@ from mteb_hybrid.sources.translated import with_translated_queries
 if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
     from mteb.types import EncodeKwargs
+
+_PREPARING = Lock()
+"""As datasets are not made for several threads."""
 
 
 class CardTask(ToldOnce):
@@ -64,12 +70,15 @@ class CardTask(ToldOnce):
             ``MTEB_HYBRID_PER_QUERY`` names; if that is not set either, none are kept.
         merging: How the rankings of a pool of several languages are merged; by the model's own
             scores if None. Whoever sets it gives the model a name of its own.
+        left: The subsets that will be evaluated; all if None. A model that makes several calls at a
+            time encodes their texts ahead.
     """
 
     card: ClassVar[TaskCard]
     setting: ClassVar[Setting]
     per_query_root: Path | None = None
     merging: Merging | None = None
+    left: Sequence[str] | None = None
     _views: dict[str, View]
     _paired: bool
     _pools: dict[str, Pool]
@@ -186,10 +195,10 @@ class CardTask(ToldOnce):
         memory, rounded = memory_limit(), precision()
         sides: dict[PromptType, Side] = {}
 
-        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
-            def encoder(subset: str) -> Encode:
-                def encode(some: list[str]) -> Any:
-                    rows = {"id": [str(i) for i in range(len(some))], "text": some}
+        def encoder(prompt_type: PromptType, subset: str) -> Encode:
+            def encode(some: list[str]) -> Any:
+                rows = {"id": [str(i) for i in range(len(some))], "text": some}
+                with _PREPARING:
                     loader = create_dataloader(
                         Dataset.from_dict(rows),
                         task_metadata=self.metadata,
@@ -197,42 +206,50 @@ class CardTask(ToldOnce):
                         num_proc=num_proc,
                         **encode_kwargs,
                     )
-                    return model.encode(
-                        loader,
-                        task_metadata=self.metadata,
-                        hf_split=hf_split,
-                        hf_subset=subset,
-                        prompt_type=prompt_type,
-                        **encode_kwargs,
-                    )
+                return model.encode(
+                    loader,
+                    task_metadata=self.metadata,
+                    hf_split=hf_split,
+                    hf_subset=subset,
+                    prompt_type=prompt_type,
+                    **encode_kwargs,
+                )
 
-                return encode
+            return encode
 
+        def shared(prompt_type: PromptType) -> TextVectors | None:
             # The last subset differs from all others in both languages, or is the first itself.
             subsets = self.metadata.hf_subsets
             elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
             key = model_key(model, prompt_type, encode_kwargs)
             checked = (str(id(model)), *key)
             if checked not in self._vectors:
-                self._vectors[checked] = shared_vectors(
-                    *(key, self._probes[prompt_type], encoder(hf_subset), encoder(elsewhere)),
+                here, there = encoder(prompt_type, hf_subset), encoder(prompt_type, elsewhere)
+                found = self._vectors[checked] = shared_vectors(
+                    *(key, self._probes[prompt_type], here, there),
                     model=model.mteb_model_meta.name,
                     keeper=keeper(model.mteb_model_meta, key, rounded),
                     memory=memory,
+                    executor=getattr(model, "executor", None),
                     exact_keeper=keeper(model.mteb_model_meta, key) if rounded else None,
                 )
-            shared = self._vectors[checked]
+                if found and not self._paired:
+                    found.begin(self._units_left(prompt_type), here)
+            return self._vectors[checked]
+
+        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
+            encode, found = encoder(prompt_type, hf_subset), shared(prompt_type)
             own = tuple(dict.fromkeys(texts))
-            if shared is None:
+            if found is None:
                 alone = TextVectors(model.mteb_model_meta.name, memory=memory)
-                return alone.get(texts, [own], encoder(hf_subset))
+                return alone.get(texts, [own], encode)
             known = self._units[prompt_type]
             units = [own] if self._paired else [known[x] for x in languages if x in known]
-            found = shared.get(texts, units, encoder(hf_subset))
-            if exact := shared.exact_ones(texts):
+            encoded = found.get(texts, units, encode)
+            if exact := found.exact_ones(texts):
                 ids = (queries if prompt_type is PromptType.query else corpus)["id"][:]
-                sides[prompt_type] = Side(ids, found, *exact)
-            return found
+                sides[prompt_type] = Side(ids, encoded, *exact)
+            return encoded
 
         queries, corpus = data_split["queries"], data_split["corpus"]
         view = self._views[hf_subset]
@@ -252,9 +269,12 @@ class CardTask(ToldOnce):
             calibrate = calibration(
                 self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
             )
+            large = isinstance(passage_vectors, Parts)
             count_ranks(
                 *(counter, query_vectors, passage_vectors, model.similarity, calibrate),
                 memory=memory,
+                # Where memory is short.
+                by=getattr(model, "search_tiles", None) if large else None,
             )
             ranks, highest = counter.result()
             measured = self._measure(ranks, qrels, hf_subset)
@@ -263,6 +283,14 @@ class CardTask(ToldOnce):
                 language = view.query_language
                 measured |= rounding_loss(*both, pool, qrels, language, model.similarity)
             return mteb_scores(ranks, highest, self.k_values, measured)
+
+    def _units_left(self, prompt_type: PromptType) -> list[tuple[str, ...]]:
+        """The units of the subsets that are to be evaluated, in their order."""
+        views = [self._views[subset] for subset in self.left or self.hf_subsets]
+        queries = prompt_type is PromptType.query
+        spoken = [[v.query_language] if queries else v.passage_languages for v in views]
+        known = self._units[prompt_type]
+        return [known[x] for x in dict.fromkeys(chain.from_iterable(spoken)) if x in known]
 
     def _save_task_predictions(
         self,

@@ -1,6 +1,6 @@
-"""How a model computes: in another precision, or on another backend of sentence-transformers.
+"""How a model computes: in another precision, on another backend, or into rounded vectors.
 
-Both change its vectors a little. So what it is then evaluated as is an experiment in MTEB's sense:
+All change its vectors a little. So what it is then evaluated as is an experiment in MTEB's sense:
 its results are filed in ``MODEL/REVISION/experiments/NAME``, beside those of the model as it is,
 and tables and stores call it ``MODEL (precision=bf16)``.
 """
@@ -41,9 +41,12 @@ class EncodingPrecision(StrEnum):
 
 
 def encoding_as(
-    model: "MTEBModels", backend: Backend, precision: EncodingPrecision | None
+    model: "MTEBModels",
+    backend: Backend,
+    precision: EncodingPrecision | None,
+    vectors: str | None = None,
 ) -> "MTEBModels":
-    """Have a model encode on another backend, or in another precision.
+    """Have a model encode on another backend, in another precision, or into rounded vectors.
 
     Args:
         model: An MTEB model; it is changed.
@@ -52,6 +55,7 @@ def encoding_as(
         precision: Of weights and activations; as its authors saved it if None. ``auto`` is bf16
             where the device computes it natively, of a model in float32; elsewhere float32. What
             that changes is said on stderr.
+        vectors: What a store keeps its vectors in; nothing is changed but where results are filed.
 
     Returns:
         The model; it says in its metadata, as ``experiment_kwargs``, what was changed, if anything.
@@ -60,18 +64,18 @@ def encoding_as(
         ModelError: If it is none that sentence-transformers encodes with, or cannot be exported.
         ValueError: If a precision is asked for of a backend that has its own.
     """
-    if backend is Backend.TORCH and precision is None:
-        return model
     if backend is not Backend.TORCH and precision is not None:
         raise ValueError(f"--precision {precision}: {backend} has its own; leave it out")
     changed: dict[str, str] = {}
     changing: Any = model
-    inner, meta = _dense_encoder(model), model.mteb_model_meta
-    if precision is not None and (name := _in_precision(inner, precision)):
+    meta = model.mteb_model_meta
+    if precision is not None and (name := _in_precision(_dense_encoder(model), precision)):
         changed["precision"] = name
     if backend is not Backend.TORCH:
-        changing.model = _exported(inner, backend, str(meta.name))
+        changing.model = _exported(_dense_encoder(model), backend, str(meta.name))
         changed["backend"] = backend.value
+    if vectors not in (None, "float32"):
+        changed["vectors"] = str(vectors)
     if changed:
         experiment = {**(meta.experiment_kwargs or {}), **changed}
         changing.mteb_model_meta = meta.model_copy(update={"experiment_kwargs": experiment})

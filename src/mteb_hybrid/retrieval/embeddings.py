@@ -3,10 +3,11 @@
 Encoders are passed in as functions, so nothing here depends on mteb.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,9 @@ Encode: TypeAlias = Callable[[list[str]], Vectors]
 
 Keep: TypeAlias = Callable[[tuple[str, ...], Callable[[], Vectors]], Vectors]
 """Finds the vectors of texts that are encoded in one call, or has them encoded and keeps them."""
+
+_Call: TypeAlias = tuple[Vectors, Vectors | None]
+"""The vectors of a call, as they are kept, and before they were rounded if they are."""
 
 TEXTS_PER_CALL = 8192
 """Of a unit; what is under way when a run that keeps its vectors is killed is lost."""
@@ -42,6 +46,7 @@ class TextVectors:
     Attributes:
         model: Name of the model, for errors.
         keep: Keeps vectors beyond this process; None if nothing does.
+        executor: Makes calls beside each other, of a model that can; one after another if None.
         exact: If `keep` keeps vectors in fewer bits, what keeps those of each unit's first call as
             they are: by them it is measured what rounding changes.
         memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
@@ -52,8 +57,26 @@ class TextVectors:
     keep: Keep | None = None
     exact: Keep | None = None
     memory: int | None = None
+    executor: Executor | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
     _first: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
+    _begun: dict[tuple[str, ...], list[Future[_Call]]] = field(default_factory=dict)
+
+    def use(self, executor: Executor | None) -> None:
+        """Have calls made by another executor; what was begun with the last is forgotten."""
+        if self.executor is not executor:
+            self.executor, self._begun = executor, {}
+
+    def begin(self, units: Iterable[tuple[str, ...]], encode: Encode) -> None:
+        """Have an executor encode the units that are new, without waiting for them."""
+        if self.executor is None:
+            return
+        for unit in units:
+            if unit not in self._units and unit not in self._begun:
+                self._begun[unit] = [
+                    self.executor.submit(self._call, texts, encode, not place)
+                    for place, texts in enumerate(_calls(unit))
+                ]
 
     def get(
         self, texts: Sequence[str], units: Sequence[tuple[str, ...]], encode: Encode
@@ -74,6 +97,7 @@ class TextVectors:
             EncoderError: If the model returns the wrong shape, NaN or infinity, or vectors that
                 nothing keeps take more than half of `memory`.
         """
+        self.begin(units, encode)
         places: dict[str, int] = {}
         for start, unit in zip(accumulate(map(len, units), initial=0), units, strict=False):
             if unit not in self._units:
@@ -91,16 +115,31 @@ class TextVectors:
 
     def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
         found: list[Vectors] = []
-        for start in range(0, len(unit), TEXTS_PER_CALL):
-            texts = unit[start : start + TEXTS_PER_CALL]
-            new = partial(_encode, encode, texts, self.model)
-            if not start and self.exact:
-                self._first[unit] = self.exact(texts, new)
-                new = partial(self._first.get, unit)
-            found.append(self.keep(texts, new) if self.keep else new())
-            if not start and self.memory is not None and not self.keep:
-                self._refuse_too_many(len(unit), found[0], self.memory)
+        try:
+            for place, texts in enumerate(_calls(unit)):
+                if self.executor is None:
+                    vectors, exact = self._call(texts, encode, not place)
+                else:
+                    vectors, exact = self._begun[unit][place].result()
+                found.append(vectors)
+                if exact is not None:
+                    self._first[unit] = exact
+                if not place and self.memory is not None and not self.keep:
+                    self._refuse_too_many(len(unit), vectors, self.memory)
+        except BaseException:
+            for call in chain.from_iterable(self._begun.values()):
+                call.cancel()  # nobody will ask for it
+            self._begun.clear()
+            raise
+        self._begun.pop(unit, None)
         return found[0] if len(found) == 1 else self._joined(Parts(found, np.arange(len(unit))))
+
+    def _call(self, texts: tuple[str, ...], encode: Encode, first: bool) -> _Call:
+        new = partial(_encode, encode, texts, self.model)
+        exact = self.exact(texts, new) if first and self.exact else None
+        if exact is not None:
+            new = partial(_given, exact)
+        return self.keep(texts, new) if self.keep else new(), exact
 
     def exact_ones(self, texts: Sequence[str]) -> tuple[Ints, Vectors] | None:
         """What is known of some texts before it was rounded.
@@ -136,6 +175,14 @@ class TextVectors:
             )
 
 
+def _given(vectors: Vectors) -> Vectors:
+    return vectors
+
+
+def _calls(unit: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [unit[start : start + TEXTS_PER_CALL] for start in range(0, len(unit), TEXTS_PER_CALL)]
+
+
 @dataclass
 class _Shared:
     probe_vectors: Vectors
@@ -168,6 +215,7 @@ def shared_vectors(
     encode_elsewhere: Encode,
     model: str | None = None,
     keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
+    executor: Executor | None = None,
     memory: int | None = None,
     exact_keeper: Callable[[Sequence[str], Vectors], Keep] | None = None,
 ) -> TextVectors | None:
@@ -191,6 +239,7 @@ def shared_vectors(
         model: Name of the model, for errors.
         keeper: Gives what keeps vectors beyond this process, from the probe texts and their
             vectors. It is not asked of a model that never answers twice alike.
+        executor: Makes calls beside each other, of a model that can.
         memory: As of `TextVectors`.
         exact_keeper: The same as `keeper`, for `TextVectors.exact`.
 
@@ -211,6 +260,7 @@ def shared_vectors(
         exact = exact_keeper(probe, here) if exact_keeper and keep else None
         known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep, exact))
     known.vectors.memory = memory
+    known.vectors.use(executor)
     return known.vectors
 
 

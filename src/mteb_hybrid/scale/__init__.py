@@ -1,5 +1,6 @@
-"""Past memory and past one run: vectors that are kept on disk, and found again.
+"""Past memory, one run and one machine: vectors that are kept on disk, and workers of Ray.
 
 In come texts and what encodes them; out go vectors, memory-mapped, encoded once for all tasks, runs
-and processes that share a folder. For `evaluation` and the commands.
+and processes that share a folder, and by as many workers as there are. For `evaluation` and the
+commands.
 """
