@@ -72,7 +72,7 @@ def test_files_have_names_of_their_own(both):
 def test_titles_and_lists_are_escaped(both):
     html = render(FOLDER, "page.html.jinja", chapters=[], messages=[], repairs=both, measures=[],
                   environment=both[0].seat, languages=both[0].seat, version="1",
-                  titles={}, command="", day="", explorer="")  # fmt: skip
+                  titles={}, command="", commands={}, day="", explorer="")  # fmt: skip
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y") > 6
     assert "IT COSTS" in html and '<h2 id="repairs">' in html

@@ -54,7 +54,7 @@ def test_calls_of_an_executor_are_made_beside_each_other_and_ahead(monkeypatch):
 
     def encode(texts):
         asked.append(texts)
-        if texts[0] in ("a", "e"):
+        if {"a", "e"} & set(texts):
             together.wait()
         return lengths(texts)
 
@@ -64,7 +64,7 @@ def test_calls_of_an_executor_are_made_beside_each_other_and_ahead(monkeypatch):
         vectors.begin([two], encode)
         assert vectors.get(["ccc", "a"], [one], encode).tolist() == [[3, 1], [1, 1]]
         assert vectors.get(["ff"], [two], encode).tolist() == [[2, 1]]
-    assert sorted(asked) == [["a", "bb"], ["ccc"], ["e", "ff"]]
+    assert sorted(map(sorted, asked)) == [["a", "bb"], ["ccc"], ["e", "ff"]]
 
 
 def test_of_an_executor_a_call_that_fails_stops_those_to_come(monkeypatch):

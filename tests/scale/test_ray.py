@@ -232,7 +232,7 @@ def descendants(process):
     return [one for child in children for one in (child, *descendants(child))]
 
 
-def wait_until(true, seconds=30):
+def wait_until(true, seconds=150):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
