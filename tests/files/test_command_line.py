@@ -25,6 +25,10 @@ from mteb_hybrid.files.command_line import COMMAND_VARIABLE, LONGEST, given_comm
         ("run --use-auth-token --device cpu", "run --device cpu"),
         ("run --max-tokens 5 --author y", "run --max-tokens 5 --author y"),
         ("run --url https://me:pass@host/v1?a=1#x", "run --url https://host/v1"),
+        ("run --ray-address ray://me:pw@head:10001", "run --ray-address ray://head:10001"),
+        ("run --store s3://ab:cd@bucket/x", "run --store s3://bucket/x"),
+        ("run -o/tmp/alice/x -m/home/me/y -c~/z", "run -ox -my -cz"),
+        ("run -o alice/not-there --store alice/s", "run -o not-there --store s"),
     ],
 )  # fmt: skip
 def test_what_stays_of_a_command(words, said):

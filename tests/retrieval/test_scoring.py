@@ -32,6 +32,15 @@ def test_blocks_of_scores_give_the_same_ranks(memory):
     assert sizes == {1: [1] * 7, 32 * 85: [4, 3], None: [7]}[memory]
 
 
+@pytest.mark.parametrize(("queries", "passages"), [(1, 3), (3, 3), (2, 2), (0, 3)])
+def test_too_few_vectors_are_refused(queries, passages):
+    """Not ranked beside what happens to be in memory."""
+    counter = RankCounter(pool_of(["a", "b", "c"]), {"q": {"a": 1}, "r": {"b": 1}})
+    said = f"{queries} vectors of queries and {passages} of passages; expected 2 and 3"
+    with pytest.raises(ValueError, match=said):
+        count_ranks(counter, np.ones((queries, 2)), np.ones((passages, 2)), dots)
+
+
 @pytest.mark.parametrize(
     ("similarity", "said"),
     [

@@ -125,3 +125,18 @@ def test_bad_precisions_say_what_is_known(tmp_path, monkeypatch):
         CliRunner().invoke(
             app, ["run", "-m", "m", "sample", "--vectors", "int8"], catch_exceptions=False
         )
+
+
+@pytest.mark.parametrize("told", ["by option", "by variable"])
+def test_results_of_rounded_vectors_are_filed_apart(told, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    monkeypatch.setenv(VECTORS_VARIABLE, "int8" if told == "by variable" else "")
+    command = ["run", "-m", str(tiny_model), "sample", "--setting", "monolingual", "-o"]
+    command += [str(tmp_path), "--query-language", "en"]
+    option = ["--vectors", "int8"] if told == "by option" else []
+    CliRunner().invoke(app, [*command, *option], catch_exceptions=False)
+    monkeypatch.setenv(VECTORS_VARIABLE, "float32")
+    CliRunner().invoke(app, command, catch_exceptions=False)
+    found = sorted(file.parent for file in tmp_path.rglob("*MonolingualRetrieval.json"))
+    (plain, apart) = found
+    assert apart == plain / "experiments" / "vectors_int8"

@@ -194,8 +194,15 @@ def run(
     if data:  # first, as translated queries are there too
         os.environ[DATA_VARIABLE] = str(data)
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
+    if memory:
+        check_memory(memory, "--memory")
     if dry_run:
-        _dry_run(model, model_revision, device, backend, precision, selected, batch_size)
+        first = device and device.split(",")[0]
+        _dry_run(model, model_revision, first, backend, precision, selected, batch_size)
+        left = {"--vectors": vectors, "--memory": memory, "--engine": engine is Engine.RAY}
+        left["several devices"] = first != device
+        if said := [name for name, given in left.items() if given]:
+            say(f"  These figures are without {', '.join(said)}: one process, vectors in float32.")
         return
     for task in selected:
         check_there(tasks_by_name()[task][0])
@@ -207,7 +214,6 @@ def run(
             raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
         os.environ[VECTORS_VARIABLE] = vectors.value
     if memory:
-        check_memory(memory, "--memory")
         os.environ[MEMORY_VARIABLE] = memory
     if store:
         if not store.is_dir():  # one that is there may hold all, and then is only read
@@ -220,9 +226,8 @@ def run(
         from mteb_hybrid.results.table import legend, render, result_rows
 
         plugin.register()
-        prepare = partial(
-            encoding_as, backend=backend, precision=precision, vectors=vectors and vectors.value
-        )
+        kept = os.environ.get(VECTORS_VARIABLE) if os.environ.get(STORE_VARIABLE) else None
+        prepare = partial(encoding_as, backend=backend, precision=precision, vectors=kept or None)
         how_loaded = (model, model_revision, device, prepare)
         with (
             _on_ray(*how_loaded, workers, ray_address)

@@ -17,7 +17,11 @@ _SECRET_OPTION = re.compile(rf"(?=-).*{_HELD}", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(
     rf"{_HELD}[\"']?\s*[:=]|\b(?:hf_|sk-|gh[pousr]_|eyJ)[\w-]{{16,}}", re.IGNORECASE
 )
-_ADDRESS = re.compile(r"(?P<scheme>https?://)(?:[^/@\s]*@)?(?P<rest>[^?#\s]*).*", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?P<scheme>(?!file:)[a-z][a-z0-9+.-]*://)(?:[^/@\s]*@)?(?P<rest>[^?#\s]*).*", re.IGNORECASE
+)
+_JOINED = re.compile(r"-[A-Za-z](?=[/~.\\])")
+_OF_FOLDERS = re.compile(r"-o|--(?:output|output-folder|prediction-folder|store|data|to)")
 _PATH = re.compile(r"(?:file:|~|\.{1,2}(?:$|[/\\])|[/\\]|[A-Za-z]:[/\\])")
 _PATH_INSIDE = re.compile(r"(?<![\w/:.~])(?:file://|~|[A-Za-z]:)?[/\\][^\s\"',;(){}\[\]]+")
 
@@ -46,7 +50,12 @@ def publishable(words: Iterable[str]) -> str:
     Args:
         words: The program and its arguments.
     """
-    said = shlex.join(map(_without_paths, _without_secrets(words)))
+    kept = list(_without_secrets(words))
+    said = shlex.join(
+        # An output need not be there, and may look like a model of the hub.
+        _last(word) if _OF_FOLDERS.fullmatch(before) and "://" not in word else _without_paths(word)
+        for before, word in zip(["", *kept], kept, strict=False)
+    )
     return said if len(said) <= LONGEST else said[: LONGEST - 2] + " …"
 
 
@@ -66,6 +75,8 @@ def _without_paths(word: str) -> str:
     if word.startswith("-") and "=" in word:
         option, _, value = word.partition("=")
         return f"{option}={_without_paths(value)}"
+    if _JOINED.match(word):
+        return word[:2] + _without_paths(word[2:])
     if address := _ADDRESS.fullmatch(word):
         return address["scheme"] + address["rest"]
     if _PATH.match(word) or ("/" in word and os.path.exists(word)):  # noqa: PTH110  no path at all is False

@@ -44,6 +44,7 @@ class RankCounter:
         ignore_identical_ids: bool = False,
         depth: int | None = None,
     ) -> None:
+        self.shape = (len(qrels), len(pool))
         self._own: Ints | None = None
         if ignore_identical_ids:
             pool, self._own = without_own(pool, qrels)

@@ -50,10 +50,17 @@ def count_ranks(
     Raises:
         EncoderError: If the scores have the wrong shape, a score is NaN, or `calibrate` needs more
             than `memory`.
+        ValueError: If there are not as many vectors as the counter has queries and passages.
 
     Warns:
         TieWarning: If more than a few per cent of the vectors of a side coincide.
     """
+    if (len(queries), len(passages)) != counter.shape:
+        raise ValueError(
+            f"{len(queries)} vectors of queries and {len(passages)} of passages; expected "
+            f"{counter.shape[0]} and {counter.shape[1]}, one for each query that is judged and "
+            "each passage of the pool"
+        )
     if not len(queries):
         return
     tiles, memory = Tiles.of(queries, passages, similarity), memory or MEMORY
