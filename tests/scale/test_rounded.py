@@ -140,3 +140,20 @@ def test_results_of_rounded_vectors_are_filed_apart(told, tiny_model, tmp_path, 
     found = sorted(file.parent for file in tmp_path.rglob("*MonolingualRetrieval.json"))
     (plain, apart) = found
     assert apart == plain / "experiments" / "vectors_int8"
+
+
+def test_rounded_vectors_are_exported_not_the_exact_ones_beside_them(
+    tiny_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    command = ["run", "-m", str(tiny_model), "sample", "--setting", "multilingual", "-o"]
+    for kept in ("int8", "float32"):
+        monkeypatch.setenv(VECTORS_VARIABLE, kept)
+        CliRunner().invoke(app, [*command, str(tmp_path)], catch_exceptions=False)
+    store, name = str(tmp_path / "store"), f"local/{tiny_model.name}"
+    for model, out in ((name, "exact"), (f"{name} (vectors=int8)", "rounded")):
+        export = ["store", "export", store, "sample", "-m", model, "-o", str(tmp_path / out)]
+        CliRunner().invoke(app, export, catch_exceptions=False)
+    exact, rounded = (np.load(tmp_path / x / "passages.npy") for x in ("exact", "rounded"))
+    scale = np.abs(exact).max(axis=1, keepdims=True) / 127
+    assert np.abs(exact - rounded).max() > 0 and (np.abs(exact - rounded) <= scale).all()

@@ -1,5 +1,6 @@
 """The vectors of a collection, with ids: for programs that search vectors."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ def export_collection(
         yield folder / f"{side}.parquet"
 
 
+ROUNDED = re.compile(r"\(.*\bvectors=(\w+).*\)$")
+"""In the name of a model whose vectors were rounded."""
+
+
 def _vectors(
     store: EmbeddingStore, table: pl.DataFrame, model: str, revision: str | None, prompt: str
 ) -> Any:
@@ -59,6 +64,10 @@ def _vectors(
         and space.about["prompt_type"] == prompt
         and revision in (None, space.about["revision"])
     ]
+    # Beside rounded vectors lie exact ones of the first texts, by which the loss is measured.
+    kept_as = ROUNDED.search(model)
+    said = f"kept as {kept_as[1]}" if kept_as else "kept as"
+    spaces = [space for space in spaces if (said in space.about["dtype"]) == bool(kept_as)]
     whole_ones = [
         found for found in (_of_space(space, hashes) for space in spaces) if found is not None
     ]
