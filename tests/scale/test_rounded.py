@@ -157,3 +157,13 @@ def test_rounded_vectors_are_exported_not_the_exact_ones_beside_them(
     exact, rounded = (np.load(tmp_path / x / "passages.npy") for x in ("exact", "rounded"))
     scale = np.abs(exact).max(axis=1, keepdims=True) / 127
     assert np.abs(exact - rounded).max() > 0 and (np.abs(exact - rounded) <= scale).all()
+
+
+def test_what_was_encoded_before_a_store_was_named_is_kept_in_it(tmp_path, monkeypatch):
+    """Vectors are shared in a process only where they are kept alike."""
+    encoder = HashEncoder()
+    monkeypatch.delenv(STORE_VARIABLE, raising=False)
+    evaluate(encoder, TASKS, tmp_path / "without")
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    evaluate(encoder, TASKS, tmp_path / "with")
+    assert len(opened(tmp_path / "store").spaces) == 2

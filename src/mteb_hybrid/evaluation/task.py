@@ -30,7 +30,7 @@ from mteb_hybrid.evaluation.predictions import check_predictions, save_predictio
 from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.scores import mteb_scores
 from mteb_hybrid.evaluation.told import ToldOnce
-from mteb_hybrid.files.places import FOLDER_VARIABLE
+from mteb_hybrid.files.places import FOLDER_VARIABLE, STORE_VARIABLE
 from mteb_hybrid.files.sizes import memory_limit
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
 from mteb_hybrid.repair.merging import Merging, calibration
@@ -225,8 +225,10 @@ class CardTask(ToldOnce):
             checked = (str(id(model)), *key)
             if checked not in self._vectors:
                 here, there = encoder(prompt_type, hf_subset), encoder(prompt_type, elsewhere)
+                # Vectors that were had without this store, or kept otherwise, are not shared.
+                kept = (os.environ.get(STORE_VARIABLE, ""), str(memory), str(rounded))
                 found = self._vectors[checked] = shared_vectors(
-                    *(key, self._probes[prompt_type], here, there),
+                    *((*key, *kept), self._probes[prompt_type], here, there),
                     model=model.mteb_model_meta.name,
                     keeper=keeper(model.mteb_model_meta, key, rounded),
                     memory=memory,
