@@ -16,6 +16,13 @@ from mteb_hybrid.results.summary import CollectionSummary, Summary
 from mteb_hybrid.results.text_table import Format, write_table
 from mteb_hybrid.retrieval.views import Setting
 
+WHOLE, WHOLE_TITLE = 16, 9
+"""Letters of a text, and of a column's title, from which on they may be broken (style.css)."""
+LETTER, PADDING = 0.6, 1.4
+"""Width of a bold letter in a table, and of what is beside a cell, in rem."""
+NARROW, MEDIUM = 45.0, 69.0
+"""Width of the text on screens of 48 and 72 rem, in rem."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -42,6 +49,22 @@ class Table:
     landmarks: tuple[tuple[str, ...], ...] = ()
     measures: Mapping[str, str] = field(default_factory=dict)
     is_matrix: bool = False
+
+    @property
+    def cards(self) -> str:
+        """On which screens its rows become cards, as a grid would not fit: a class of the page.
+
+        From the widest of what is not broken in each column, of letters as wide as those of the
+        widest common font: ``few`` below 48 rem, ``many`` below 72 rem, ``always``.
+        """
+        every = (*self.rows, *self.landmarks, *self.published)
+        room = 0.0
+        for place, title in enumerate(self.head):
+            cells = [len(row[place]) for row in every]
+            if place < self.labels:
+                cells = [min(length, WHOLE) for length in cells]
+            room += max([min(len(title), WHOLE_TITLE), *cells]) * LETTER + PADDING
+        return "few" if room <= NARROW else "many" if room <= MEDIUM else "always"
 
     def text(self, format: Format) -> str:
         """The table in Markdown below its caption, or in LaTeX (booktabs)."""
