@@ -229,6 +229,56 @@ def report_study(
     say(f"{write_report(read, study, budget.value, store, output)}: {read.title}")
 
 
+@study_app.command("pack")
+def pack_study(
+    study: StudyArgument,
+    budget: BudgetOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the archives.")
+    ],
+    store: StoreOption = STORE,
+    data: DataOption = None,
+) -> None:
+    """Pack the results of a study without its models, to publish them beside its report.
+
+    Each run is an archive of its own, KEY.zip, so studies that share runs share archives. Whoever
+    takes them in with `study unpack` can write the report, and go on with what is missing.
+
+    Example: mteb-hybrid study pack monolingual-degradation --budget small -o packed
+    """
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
+    from mteb_hybrid.studies.catalogue import read_study, shipped_studies
+    from mteb_hybrid.studies.pack import pack
+    from mteb_hybrid.studies.store import Store
+
+    read, runs = _runs(study, budget, None, None)
+    studies = [read, *map(read_study, shipped_studies().values())]
+    measures = {"map", *(claim.measure for one in studies for claim in one.claims)}
+    packed = pack(runs, Store(store), output, measures)
+    size = sum(file.stat().st_size for file in packed)
+    of = len({run.key for run in runs})
+    say(f"{output}: results of {len(packed)} of {of} runs, {size:,} bytes")
+
+
+@study_app.command("unpack")
+def unpack_study(
+    folder: Annotated[Path, typer.Argument(help="What `study pack` wrote.", metavar="FOLDER")],
+    store: StoreOption = STORE,
+) -> None:
+    """Take packed results into a store, for reports, and to go on with what is missing.
+
+    Runs of which the store has results stay as they are.
+
+    Example: mteb-hybrid study unpack packed --store study-runs
+    """
+    from mteb_hybrid.studies.pack import unpack
+    from mteb_hybrid.studies.store import Store
+
+    taken = unpack(folder, Store(store))
+    say(f"{store}: took in the results of {len(taken)} runs")
+
+
 def _dry_run(
     title: str, works: "list[Work]", left: "list[Work]", store: "Store", jobs: int
 ) -> None:

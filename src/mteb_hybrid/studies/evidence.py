@@ -232,7 +232,7 @@ def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], E
 
 def results_folder(store: Path, run: Run) -> Path:
     """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
-    return Store(store).results / run.model_name.replace("/", "__") / run.key
+    return Store(store).results_of(run)
 
 
 def _hits(

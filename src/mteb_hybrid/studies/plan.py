@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePath
@@ -93,8 +93,7 @@ class Run:
     @cached_property
     def key(self) -> str:
         """Short hash of `made`: names its folder, and is the revision of its results."""
-        text = json.dumps(self.made, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return key_of(self.made)
 
     @property
     def model_name(self) -> str:
@@ -119,6 +118,12 @@ class Run:
             ).items():
                 found[task] = list(dict.fromkeys([*found.get(task, []), *subsets]))
         return found
+
+
+def key_of(made: Mapping[str, Any]) -> str:
+    """Short hash of what makes a run; see `Run.made`."""
+    text = json.dumps(made, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def runs(study: Study, budget: BudgetName) -> list[Run]:

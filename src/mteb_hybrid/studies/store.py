@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mteb_hybrid.cards.tasks import data_revision, keeps_rankings, tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, tasks_by_name
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
@@ -60,31 +60,38 @@ class Store:
         return (self.run(run.key) / last).is_file()
 
     def missing(self, run: Run) -> dict[str, list[str]]:
-        """Tasks and subsets that are not evaluated, or whose values per query are not whole."""
-        folder = self._results(run)
+        """Tasks and subsets that are not evaluated, or whose values per query are not whole.
+
+        Rankings are not asked for: no report reads them, and packed results have none.
+        """
+        folder = self.results_of(run)
         tasks, found = tasks_by_name(), {}
         for task, subsets in run.selected().items():
             card, setting = tasks[task]
-            revision, rankings = data_revision(card, setting), keeps_rankings(card, setting)
+            revision = data_revision(card, setting)
             there = _evaluated(folder / f"{task}.json", card.split, revision)
             left = [
                 subset
                 for subset in subsets
-                if subset not in there or not is_kept(folder, task, subset, rankings, revision)
+                if subset not in there or not is_kept(folder, task, subset, False, revision)
             ]
             if left:
                 found[task] = left
         return found
 
+    def made_file(self, key: str) -> Path:
+        """Where it is kept what makes a run."""
+        return self.path / "made" / f"{key}.json"
+
     def begin(self, run: Run) -> None:
         """Write what makes a run."""
-        if not (file := self.path / "made" / f"{run.key}.json").is_file():
+        if not (file := self.made_file(run.key)).is_file():
             write_json(file, run.made)
 
     def costs(self, key: str) -> dict[str, dict[str, float]]:
         """Seconds, and seconds of all cores, of the steps that a run has had so far."""
         try:
-            found: dict[str, dict[str, float]] = json_file(self._costs(key), dict)
+            found: dict[str, dict[str, float]] = json_file(self.costs_file(key), dict)
         except (DataError, OSError):
             return {}
         return found
@@ -103,9 +110,10 @@ class Store:
                 "cpu_seconds": time.process_time() - cpu,
             }
             summed = {name: round(old.get(name, 0) + more, 1) for name, more in spent.items()}
-            write_json(self._costs(key), known | {step: summed})
+            write_json(self.costs_file(key), known | {step: summed})
 
-    def _costs(self, key: str) -> Path:
+    def costs_file(self, key: str) -> Path:
+        """Where its costs are kept."""
         return self.path / "costs" / f"{key}.json"
 
     def remove_weights(self, key: str) -> None:
@@ -123,10 +131,11 @@ class Store:
 
     def is_removed(self, run: Run) -> bool:
         """Whether it was evaluated, and its weights were removed since then."""
-        was_made = bool(run.trained or run.repair) and self._results(run).is_dir()
+        was_made = bool(run.trained or run.repair) and self.results_of(run).is_dir()
         return was_made and not self.has_model(run) and not self.has_weights(run.key)
 
-    def _results(self, run: Run) -> Path:
+    def results_of(self, run: Run) -> Path:
+        """The folder of MTEB's result files of a run."""
         return self.results / run.model_name.replace("/", "__") / run.key
 
     def asked(self, study: str, budget: str) -> dict[str, dict[str, Any]]:
