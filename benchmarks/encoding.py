@@ -37,11 +37,18 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--padding", action="store_true", help="only count what batches pad")
+    parser.add_argument(
+        "--batch-sizes", type=int, nargs="+", default=[], help="only time these, as 32 4 8 16"
+    )
     given = parser.parse_args()
 
     collection = load_collection(collections()[given.collection])
     if given.padding:
         print_padding(collection, load_model(given.model, device=given.device))
+        return
+    if given.batch_sizes:
+        loaded = load_model(given.model, device=given.device)
+        print_batch_sizes(collection, given, loaded)
         return
     evaluate = ParallelRetrievalEvaluator(
         collection, languages=given.languages, max_groups=given.groups, write_csv=False
@@ -51,8 +58,7 @@ def main() -> None:
     for name, (backend, precision, _) in ways.items():
         loaded: Any = load_model(given.model, device=given.device)
         models[name] = encoding_as(loaded, backend, precision).model
-    passages = collection.part(tuple(given.languages), None, 0).passages["text"]
-    texts = passages.gather_every(max(1, len(passages) // 128)).to_list()
+    texts = some_passages(collection, given.languages, 128)
     seconds: dict[str, list[float]] = {name: [] for name in models}
     vectors = {}
     for _ in range(given.rounds):  # in turn, as other programs may run beside this one
@@ -69,6 +75,26 @@ def main() -> None:
             [np.linalg.norm(vectors[one], axis=1) for one in (name, "float32")], axis=0
         )
         print(f"{name}: {faster:.2f} times as fast, least cosine {cosines.min():.6f}, {measures}")
+
+
+def some_passages(collection: Collection, languages: list[str], count: int) -> list[str]:
+    """Evenly spaced passages of a pool."""
+    passages = collection.part(tuple(languages), None, 0).passages["text"]
+    return passages.gather_every(max(1, len(passages) // count)).to_list()
+
+
+def print_batch_sizes(collection: Collection, given: argparse.Namespace, model: Any) -> None:
+    """Print how fast a model encodes with each number of texts per batch, against the first."""
+    texts = some_passages(collection, given.languages, 320)
+    seconds: dict[int, list[float]] = {size: [] for size in given.batch_sizes}
+    for _ in range(given.rounds):
+        for size, found in seconds.items():
+            start = time.process_time()
+            model.model.encode_document(texts, batch_size=size)
+            found.append(time.process_time() - start)
+    first = min(seconds[given.batch_sizes[0]])
+    for size, found in seconds.items():
+        print(f"{size} texts per batch: {first / min(found):.2f} times as fast")
 
 
 def print_padding(collection: Collection, model: Any) -> None:

@@ -154,7 +154,9 @@ def visit(browser, page: Path, tmp_path, *switches) -> tuple[str, list[str], set
 
 
 def hosts(addresses) -> set[str]:
-    return {urlsplit(address).hostname or "" for address in addresses}
+    """The hosts of addresses, without those that Chromium asks by itself, at times of its own."""
+    found = {urlsplit(address).hostname or "" for address in addresses}
+    return {host for host in found if not host.endswith((".google.com", ".googleapis.com"))}
 
 
 def test_page_is_quiet(browser, folder, tmp_path):

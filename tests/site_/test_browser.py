@@ -136,8 +136,7 @@ def test_nothing_is_cut_off(found):
         assert page["cut"] == [], page
         assert page["scroll"] <= page["client"] <= int(page["width"]), page
         assert page["tables"] > 0 and page["paper"] == "rgb(18, 23, 29)"
-        if int(page["width"]) < 640:
-            assert page["scrolls"] == [], page
+        assert page["scrolls"] == [], page
 
 
 def test_names_in_the_picture_can_be_read_and_fields_stand_in_a_line(found):
