@@ -114,6 +114,7 @@ def test_a_name_may_hold_anything(tmp_path):
 
 def test_notebook_shows_the_headline(made):
     html = load_results(made.folder)._repr_html_()
+    assert repr(load_results(made.folder)) == "<Results: 3 models, 13 tasks; see .scores>"
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y" in html
     assert html.count("<table>") == 1

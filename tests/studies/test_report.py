@@ -267,6 +267,19 @@ def test_results_of_another_run_in_its_folder_are_refused(tmp_path):
         write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
 
 
+def test_edited_results_are_refused(tmp_path):
+    first, *_ = write_runs(
+        tmp_path, study_of({"tests": [MULTILINGUAL]}), only=lambda run: run.seed in (None, 1)
+    )
+    file = results_folder(tmp_path, first) / "HybridSampleMultilingualRetrieval.json"
+    content = json.loads(file.read_bytes())
+    content["scores"]["test"][0]["map"] = 0.999999
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ResultError, match=r"the map of en-multi is 0\.999999, and .* was edited"):
+        write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
+    assert not (tmp_path / "report").exists()
+
+
 def test_a_folder_with_other_files_is_left_alone(store, tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ExportError, match=r"notes\.txt"):

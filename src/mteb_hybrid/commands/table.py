@@ -31,7 +31,8 @@ def table(
         bool,
         typer.Option(
             "--watch",
-            help="Follow a run: show the table anew until all subsets are there, or Ctrl-C.",
+            help="Follow a run: show the table anew until all subsets of its tasks are there. A "
+            "run of a part of them does not get there: end it with Ctrl-C.",
         ),
     ] = False,
 ) -> None:

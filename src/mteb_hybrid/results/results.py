@@ -188,6 +188,11 @@ class Results:
             revision=revision,
         )
 
+    def __repr__(self) -> str:
+        """What a prompt shows: how much there is, as all of it would fill the screen."""
+        models = {(e.model, e.revision) for e in self.evaluations}
+        return f"<Results: {len(models)} models, {len(self.evaluations)} tasks; see .scores>"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: the table, and below it the three settings as bars."""
         cells = {

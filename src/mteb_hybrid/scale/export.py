@@ -71,6 +71,9 @@ def _vectors(
     whole_ones = [
         found for found in (_of_space(space, hashes) for space in spaces) if found is not None
     ]
+    models = sorted({str(space.about["model"]) for space in store.spaces})
+    if not whole_ones and model not in models:
+        raise StoreError(f"{store.folder}: has no {model}; it has {', '.join(models) or 'nothing'}")
     if not whole_ones:
         what = f"{model}, revision {revision}" if revision else model
         raise StoreError(

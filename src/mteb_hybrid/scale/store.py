@@ -120,7 +120,7 @@ class Shard:
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
             f"{self.file}: is damaged: {why}. Remove this file, or run `mteb-hybrid store prune "
-            "--damaged`; the next run encodes its texts again"
+            "STORE --damaged`; the next run encodes its texts again"
         )
 
 
@@ -306,6 +306,8 @@ def opened(folder: Path) -> EmbeddingStore:
         StoreError: If it is not, or is of a newer format.
     """
     if not (folder / ABOUT).is_file():
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(f"{folder}: is a file; expected the folder of an embedding store")
         raise StoreError(
             f"{folder}: is no embedding store (it has no {ABOUT}). `mteb-hybrid run --store "
             f"{folder}` makes one"

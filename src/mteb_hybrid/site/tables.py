@@ -137,7 +137,9 @@ def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> 
     for column in board.uneven:
         subsets = board.common(column)
         asked = some(languages_of(subsets)) or "no language: nothing can be compared"
-        said.append(f"{column[0]}: {len(subsets)} subsets, asked in {asked}.")
+        said.append(
+            f"{column[0]}: {len(subsets)} subset{'s' * (len(subsets) != 1)}, asked in {asked}."
+        )
     rows = [
         [
             Entry(names[key], href=pages[key]),
@@ -152,7 +154,8 @@ def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> 
         for key in ranked(board)
     ]
     return Sheet(
-        caption=f"{board.title}: over the subsets that all models have. {' '.join(said)}",
+        caption=f"{board.title}: over the subsets that all models with any of a setting have. "
+        + " ".join(said),
         head=[("Model", TEXT), *((c[0], NUMBER) for c in board.uneven), ("Lacks", TEXT)],
         groups={"": rows},
     )

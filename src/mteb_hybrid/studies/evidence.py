@@ -24,6 +24,9 @@ from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
 
+ROUNDED = 1e-5
+"""How far a mean of MTEB, which has five decimals, may be from that of the values per query."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -172,7 +175,8 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         store: Where ``mteb-hybrid study run`` files results.
 
     Raises:
-        ResultError: If there are none that count, or a file is damaged or of another run.
+        ResultError: If there are none that count, or a file is damaged, edited or of another run.
+        PerQueryError: If values per query are damaged.
     """
     planned = runs(study, budget)
     first = {run.language: run for run in planned}
@@ -188,7 +192,8 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
                 revisions[evaluation.folder] = data_revisions(evaluation.folder)
             if why := _why_not(evaluation, asked, revisions):
                 gaps.append(Gap(run, task, why))
-            elif evaluation:
+            elif evaluation and (run.key, task) not in evaluations:
+                _check_means(evaluation)
                 evaluations[run.key, task] = evaluation
     if not evaluations:
         said = f" ({gaps[0].task} of {gaps[0].run.condition}: {gaps[0].why})" if found else ""
@@ -235,6 +240,21 @@ def results_folder(store: Path, run: Run) -> Path:
     return Store(store).results_of(run)
 
 
+def _check_means(evaluation: Evaluation) -> None:
+    """Refuse results whose map is not the mean of the values per query beside them."""
+    if not any(evaluation.folder.glob(f"{evaluation.task}.per_query/*.parquet")):
+        return
+    kept = read_per_query(evaluation.folder, evaluation.task).filter(measure="map")
+    for pool, mean in kept.group_by("pool").agg(pl.col("value").mean()).iter_rows():
+        said = evaluation.scores.get(pool, {}).get("map", mean)
+        if abs(said - mean) > ROUNDED:
+            raise ResultError(
+                f"{evaluation.folder / evaluation.task}.json: the map of {pool} is {said}, and the "
+                f"values per query beside it have the mean {mean:.5f}: one of them was edited. "
+                "Remove the file, and the same `mteb-hybrid study run` evaluates that again."
+            )
+
+
 def _hits(
     kept: pl.DataFrame, measure: str, scores: Mapping[str, Mapping[str, float]]
 ) -> pl.DataFrame:
@@ -246,8 +266,7 @@ def _hits(
     first = (pl.col("value") == 1).cast(pl.Float64)
     found = kept.filter(measure="map").with_columns(first, measure=pl.lit(measure))
     means = found.group_by("pool").agg(pl.col("value").mean()).iter_rows()
-    # MTEB rounds its means to five decimals.
-    same = all(abs(scores[pool].get(measure, math.nan) - mean) < 1e-5 for pool, mean in means)
+    same = all(abs(scores[pool].get(measure, math.nan) - mean) < ROUNDED for pool, mean in means)
     return found if same else found.clear()
 
 

@@ -105,7 +105,7 @@ def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:
     recipe = recipe.model_copy(
         update={"batches": plan.model_copy(update={"size": size}), "evaluation": None}
     )
-    model.model_card_data.generate_widget_examples = False
+    model.model_card_data.widget = [{"text": "none are looked for, with a bar of progress"}]
     with TemporaryDirectory() as folder:
         precision = choose_precision(recipe.training.precision).name
         trainer = RunTrainer(
