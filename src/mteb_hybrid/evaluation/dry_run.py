@@ -126,9 +126,9 @@ def dry_run(
     speed = probed / timed.seconds / encoder.slower
     yield (
         "time",
-        f"about {duration(tokens / speed)} of encoding: {speed:,.0f} tokens a second on "
-        f"{inner.device}, as busy as it is now, by a probe of {timed.texts} texts in batches of "
-        f"{batch_size}; ranking comes on top",
+        f"about {duration(tokens / speed)} of encoding where no vectors are kept: "
+        f"{speed:,.0f} tokens a second on {inner.device}, as busy as it is now, by a probe of "
+        f"{timed.texts} texts in batches of {batch_size}; ranking comes on top",
     )
     if parameters := _parameters(inner) * encoder.slower:
         yield (

@@ -29,12 +29,6 @@ def notes(collection: CollectionSummary) -> list[str]:
                     f"({len(found.scores)}/{len(found.expected)}), and not comparable with whole "
                     "ones."
                 )
-            if k := found.truncated_at:
-                said.append(
-                    f"{model.label}: rankings of the {setting} setting were cut at {k}; a passage "
-                    f"below counts with rank {k + 1}, and a query without any answer above the cut "
-                    "has no rank distance."
-                )
             if tied := model.cells.get((setting, "tied_scores")):
                 said.append(
                     f"{model.label}: {tied.value:.0%} of the scores of {tied.subsets} {setting} "
@@ -53,6 +47,7 @@ def notes(collection: CollectionSummary) -> list[str]:
                     f"{model.label}: subsets of {found.task} come from several versions of MTEB: "
                     f"{', '.join(found.mteb_versions)}."
                 )
+        said += _cut_notes(model)
         said += _cell_notes(model)
     without = [
         model.label
@@ -82,6 +77,19 @@ def notes(collection: CollectionSummary) -> list[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         said.append(f"{name} is here in several revisions; each has its own row.")
     return said
+
+
+def _cut_notes(model: ModelSummary) -> Iterator[str]:
+    cuts: dict[int, list[str]] = {}
+    for setting, found in model.evaluations.items():
+        if found.truncated_at:
+            cuts.setdefault(found.truncated_at, []).append(setting)
+    for k, settings in cuts.items():
+        which = f"setting{'s' * (len(settings) != 1)} {', '.join(settings)}"
+        yield (
+            f"{model.label}: rankings of the {which} were cut at {k}; a passage below counts with "
+            f"rank {k + 1}, and a query without any answer above the cut has no rank distance."
+        )
 
 
 def _cell_notes(model: ModelSummary) -> Iterator[str]:
