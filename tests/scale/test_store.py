@@ -284,7 +284,7 @@ def check_commands(store, out):
     assert "nothing of other" in str(run("prune", store, "--model", "other")[2])
     assert "name what is to go" in str(run("prune", store)[2])
     assert "2 spaces removed" in run("prune", store, "--model", "test/hash")[1]
-    assert "no space of test/hash" in str(
+    assert "has no test/hash; it has nothing" in str(
         run("export", store, "sample", "-m", "test/hash", "-o", out)[2]
     )
 
