@@ -62,6 +62,16 @@ class HashEncoder:
         return (torch.as_tensor(first) * torch.as_tensor(second)).sum(-1)
 
 
+@pytest.fixture(autouse=True)
+def environment_as_it_was():
+    """Commands hand their options on by variables, which end with a process and not with a test."""
+    before = {name: said for name, said in os.environ.items() if name.startswith("MTEB_HYBRID_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MTEB_HYBRID_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def encoder() -> HashEncoder:
     return HashEncoder()

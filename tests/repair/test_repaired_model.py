@@ -22,6 +22,7 @@ from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.apply import repair_folder, repair_vectors
+from mteb_hybrid.repair.encode import encode_texts
 from mteb_hybrid.repair.model import repaired, sentence_transformer
 from mteb_hybrid.repair.record import read_record
 from mteb_hybrid.repair.sample import RepairError
@@ -143,9 +144,20 @@ def test_it_is_registered_like_any_other(tiny_model, repaired_folder, tmp_path, 
 
 
 def test_leace_becomes_a_map_with_an_offset(tiny_model, texts, tmp_path):
-    repair_folder(str(tiny_model), tmp_path / "new", str(texts), "leace", per_language=20)
+    """Made from the fit: on so small a model, chance decides whether it is worth its loss."""
+    model = SentenceTransformer(str(tiny_model), device="cpu")
+    sample = encode_texts(model, read_corpus(str(texts), 20).fit, "document", 32)
+    repaired(model, VECTOR_REPAIRS["leace"].fit(sample)).save(str(tmp_path / "new"))
     new = SentenceTransformer(str(tmp_path / "new"), device="cpu")
     assert new[-2].linear.bias is not None
+
+
+def test_a_method_without_directions_does_not_ask_for_them(
+    tiny_model, texts, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("mteb_hybrid.repair.strength.GAIN", 1.0)
+    said = repair_folder(str(tiny_model), tmp_path / "new", str(texts), "leace", per_language=20)
+    assert "was not written; --method projection --directions N repairs all the same" in said.text
 
 
 @pytest.mark.parametrize("kind", ["npy", "parquet"])

@@ -152,10 +152,11 @@ def repair_model(
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
     table = f"{_aligned(curve_table(outcome))}\n\n{where_text(outcome)}"
     if outcome.fitted is None:
+        anyway = "--directions N" if repair.default else "--method projection --directions N"
         return Said(
             f"{table}\n\nNo repair needed: none brings the pool of held-out translations more "
-            f"without a loss within languages. {folder} was not written; --directions N repairs "
-            "all the same.",
+            f"without a loss within languages. {folder} was not written; {anyway} repairs all the "
+            "same.",
             outcome.warnings,
         )
     new = repaired(model, outcome.fitted)
