@@ -5,13 +5,17 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --constraint constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test lint versions bench docs clean
+.PHONY: demo test soak lint versions bench docs clean
 
 demo: .venv/demo
 	$(BIN)/mteb-hybrid demo
 
 test: .venv/ready lint
 	$(BIN)/python -m pytest -n auto
+
+# What takes long and finds little: more kills, more pairs, more real data.
+soak: .venv/ready
+	$(BIN)/python -m pytest -n auto -m soak
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from conftest import ROOT
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux")  # noqa: PTH110
 
 
+@pytest.mark.soak
 def test_killed_commands_end_as_if_never_killed(tmp_path):
     table = tmp_path / "kills.json"
     command = (

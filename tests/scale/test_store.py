@@ -345,7 +345,7 @@ print(json.dumps(told))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_kill_9_encodes_one_call_again_at_most(tmp_path, processes):
     """At random moments of reading, encoding, search and writing; begun anew when all is done."""
     selected = {"HybridSampleMonolingualRetrieval": ["en-en", "de-de"]}

@@ -170,6 +170,7 @@ def test_bad_topics_and_judgments(file, content, said, root):
         (b'{"docid": "1#1", "title": " ", "text": ""}\n', "line 3: .*title and text are blank"),
         (b'{"docid": "1#1", "title": "a", "text": "\xfc"}\n', r"line 3: not UTF-8 \(invalid"),
         (b'{"docid": "1#1", "title": "a", "text": "b"} {}\n', "line 3: Invalid JSON"),
+        (b"null\n", "line 3: Input should be an object"),
         (b'{"docid": "1#1", "title": "a", "text": "\\ud800"}\n', "line 3: Invalid JSON"),
         (
             b'{"docid": "1#1", "docid": "1#2", "title": "a", "text": "b"}\n',

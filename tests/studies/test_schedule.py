@@ -19,7 +19,7 @@ from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.workers import THREADS
 from studies.conftest import with_tiny_recipes
 
-KILLS = 10 if os.environ.get("MTEB_HYBRID_SOAK") else 2
+KILLS = 10
 ONE = ["--condition", "hybrid", "--condition", "repaired", "--seed", "1"]
 
 
@@ -110,6 +110,7 @@ def test_two_side_by_side_are_as_one(study_folder, uninterrupted, tmp_path):
         assert one.equals(other, null_equal=True)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux")
 def test_killed_at_any_moment_it_goes_on_and_leaves_no_orphan(
     study_folder, uninterrupted, tmp_path

@@ -24,6 +24,9 @@ from mteb_hybrid.files.lines import check_ratio
 BLOCK = 2**24
 """How many bytes are unpacked at a time."""
 
+NO_OBJECT = re.compile(rb"^[ \t\r]*[^{ \t\r\n].*", re.MULTILINE)
+"""A line that holds something else."""
+
 DOCID = r"^[^#\s]+#[0-9]+$"
 KEYS = ("docid", "title", "text")
 SCHEMA = pa.schema([(key, pa.string()) for key in KEYS])
@@ -160,6 +163,10 @@ def _table(file: Path, block: bytes, first: int) -> pl.DataFrame:
 
 
 def _parsed(block: bytes) -> pa.Table:
+    # Arrow's reader ends the process where a value is null and not an object. Counting is fast.
+    plain = block[:1] == b"{" and block.count(b"\n{") == block.count(b"\n") - 1
+    if not plain and (stray := NO_OBJECT.search(block)):
+        raise pa.ArrowInvalid(f"a line begins with {stray.group().strip()[:20]!r}")
     table = arrow_json.read_json(
         pa.BufferReader(block),
         read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(block)),

@@ -108,7 +108,7 @@ def torchrun(model, *runs):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("gather", [False, True])
+@pytest.mark.parametrize("gather", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gather):
     # 12 batches for two processes: 6 steps an epoch.
     options = {"num_train_epochs": 2, "gather": gather}
@@ -123,6 +123,7 @@ def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gat
     assert sum(counts) == 2 * 48, "of both processes together"
 
 
+@pytest.mark.soak
 def test_two_processes_resume_several_data_sets_exactly(tiny_model, tmp_path):
     # 6, 2 and 2 batches for each process are 10 steps an epoch.
     options = {"num_train_epochs": 2, "several": {}, "save_steps": 13}
