@@ -7,11 +7,12 @@ from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
 from conftest import HashEncoder
-from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.catalogue import collections, task_cards
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation import dry_run as module
 from mteb_hybrid.evaluation.dry_run import Encoder, count_tokens, dry_run, find_encoder
 from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.evaluation.to_encode import counted
 from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.offline import MODEL_NAME
@@ -59,6 +60,23 @@ def test_it_says_what_a_run_takes_and_leaves_nothing(prompted, tmp_path, monkeyp
     work, rate = map(float, re.search(r"(\S+) FLOP, .* did (\S+) a second", said).groups())
     assert work == pytest.approx(2 * beside * tokens, rel=0.05)
     assert rate == pytest.approx(2 * beside * speed, rel=0.05)
+
+
+def test_passages_that_collections_share_count_once(tiny_model, monkeypatch):
+    card = task_cards()["HybridSample"]
+    asked = {"queries": {"en"}, "passages": {"en", "de"}}
+    rewritten = [
+        part._replace(texts=3, characters=9, some=part.some[:3]) if part.side == "queries" else part
+        for part in counted(card, asked)
+    ]
+    own = {"sample": counted(card, asked), "other": rewritten}
+    monkeypatch.setattr(module, "languages", lambda _: own)
+    monkeypatch.setattr(module, "collections", lambda: {name: name for name in own})
+    monkeypatch.setattr(module, "counted", lambda name, parts: parts)
+    encoder = Encoder(load_model(str(tiny_model), device="cpu"))
+    said = dict(dry_run(encoder, {"HybridSampleMonolingualRetrieval": ["en-en"]}))
+    texts = sum(part.texts for part in own["sample"]) + 3
+    assert f"({texts:,} texts, 16 numbers each)" in said["disk"]
 
 
 def test_tokens_are_those_that_are_computed(tiny_model):

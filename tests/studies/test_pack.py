@@ -1,6 +1,7 @@
 """Packed results: a report of them is the report of the store, and damage is told."""
 
 import json
+import re
 import shutil
 import zipfile
 
@@ -111,6 +112,13 @@ def test_bad_archives_are_told(packed, tmp_path):
                 if other != name:
                     zipped.writestr(other, found)
         with pytest.raises(StudyError, match=r"lacks made\.json or"):
+            unpack(packed, there)
+    table = next(name for name in content if name.endswith(".parquet"))
+    for name, damage in ((table, b"PAR1"), (table.replace(".parquet", ".json"), b"{}")):
+        with zipfile.ZipFile(archive, "w") as zipped:
+            for other, found in content.items():
+                zipped.writestr(other, damage if other == name else found)
+        with pytest.raises(StudyError, match=f"{re.escape(table)}, or .* missing or damaged"):
             unpack(packed, there)
     meta = json.loads(content["results/model_meta.json"])
     with zipfile.ZipFile(archive, "w") as zipped:

@@ -112,7 +112,8 @@ def dry_run(
         found = by_statistics(card, asked) if own is None else own
         known += [found] if found else []
         yield "texts", f"{name}: {_texts(found, is_counted=own is not None)}"
-    parts, inner = [part for own in known for part in own], encoder.inner
+    # Collections of the same passages, as those of rewritten queries are, have them encoded once.
+    parts, inner = list(dict.fromkeys(part for own in known for part in own)), encoder.inner
     if not parts:
         return
     if inner is None:
@@ -136,18 +137,18 @@ def dry_run(
             f"{2 * parameters * tokens:.2g} FLOP, 2 for each token and parameter beside the "
             f"embeddings; the probe did {2 * parameters * speed:.2g} a second",
         )
-    yield from _sizes(known, inner, encoder)
+    yield from _sizes(known, sum(part.texts for part in parts), inner, encoder)
 
 
 def _sizes(
-    known: Sequence[Sequence[Part]], inner: "SentenceTransformer", encoder: Encoder
+    known: Sequence[Sequence[Part]], kept: int, inner: "SentenceTransformer", encoder: Encoder
 ) -> Iterator[tuple[str, str]]:
     width = encoder.dimensions or inner.get_embedding_dimension() or 0
     texts = [sum(part.texts for part in parts) for parts in known]
     yield (
         "disk",
-        f"{_bytes(sum(texts) * (width * 4 + HASH))} of vectors with --store, less what is there "
-        f"already ({sum(texts):,} texts, {width} numbers each); else none",
+        f"{_bytes(kept * (width * 4 + HASH))} of vectors with --store, less what is there "
+        f"already ({kept:,} texts, {width} numbers each); else none",
     )
     weights = sum(p.numel() * p.element_size() for p in inner.parameters()) * encoder.slower
     characters = max(sum(part.characters for part in parts) for parts in known)

@@ -1,6 +1,6 @@
 """What a study would do: its data, models, steps and hours. Nothing is downloaded or written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,9 +106,14 @@ class DryRun:
                 by_length[length] = by_length.get(length, 0) + 1
         for length, count in by_length.items():
             yield "training", f"{length}, {count} times"
+        before: set[to_encode.Part] = set()
         for name, languages in self._tested.items():
-            texts = _texts(collections()[name], languages)
-            how = "unknown: its files are elsewhere" if texts is None else f"{texts:,} texts"
+            parts = to_encode.counted(collections()[name], languages)
+            how = "unknown: its files are elsewhere"
+            if parts is not None:
+                beside = " beside those above" if before.intersection(parts) else ""
+                how = f"{_texts(set(parts) - before):,} texts{beside}"
+                before.update(parts)
             yield "encoding", f"{name}: {how}, for each run that is tested in all languages"
 
     def _hours(self) -> Iterator[tuple[str, str]]:
@@ -155,13 +160,14 @@ class DryRun:
             seconds += speed.text * REPAIR_TEXTS * len(card.languages if card else ())
         found: dict[str, dict[str, set[str]]] = {}
         _add_languages(work, found, set(left))
+        # Collections of the same passages, as those of rewritten queries are, share their vectors.
+        distinct: set[to_encode.Part] = set()
         for name, languages in found.items():
-            texts = _texts(collections()[name], languages)
-            if texts is None:
+            parts = to_encode.counted(collections()[name], languages)
+            distinct.update(parts or ())
+            if parts is None:
                 unknown.add(name)
-            else:
-                seconds += texts * speed.text
-        return seconds, unknown
+        return seconds + _texts(distinct) * speed.text, unknown
 
     @cached_property
     def _some_texts(self) -> list[str]:
@@ -198,7 +204,5 @@ def _add_languages(
             known[side] |= some
 
 
-def _texts(card: TaskCard, languages: Mapping[str, set[str]]) -> int | None:
-    """Distinct texts to encode; None if they are not at hand."""
-    parts = to_encode.counted(card, languages)
-    return None if parts is None else sum(part.texts for part in parts)
+def _texts(parts: Collection[to_encode.Part]) -> int:
+    return sum(part.texts for part in parts)

@@ -139,13 +139,19 @@ def _take_in(archive: Path, store: Store) -> bool:
             if file.suffix != ".parquet":
                 (part / file.name).write_bytes(raw)
                 continue
-            kept = pl.read_parquet(io.BytesIO(raw))
+            try:
+                kept = pl.read_parquet(io.BytesIO(raw))
+                revision = json.loads(content[f"{RESULTS}{file.stem}.json"])["dataset_revision"]
+            except (pl.exceptions.PolarsError, KeyError, ValueError, TypeError) as error:
+                raise StudyError(
+                    f"{archive}: {name}, or {file.stem}.json beside it, is missing or damaged "
+                    f"({error}). Pack it again with `mteb-hybrid study pack`"
+                ) from None
             if kept.schema != pl.Schema(COLUMNS):
                 raise StudyError(
                     f"{archive}: {name} has the columns {list(kept.schema)}, expected "
                     f"{list(COLUMNS)}. Pack it again with `mteb-hybrid study pack`"
                 )
-            about = json.loads(content[f"{RESULTS}{file.stem}.json"])
             for rows in kept.partition_by("pool", maintain_order=True):
-                write_per_query(rows, part, file.stem, about["dataset_revision"])
+                write_per_query(rows, part, file.stem, revision)
     return True
