@@ -16,6 +16,7 @@ from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.places import STORE_VARIABLE, VECTORS_VARIABLE
+from mteb_hybrid.models.encoding import Backend, encoding_as
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.parts import Parts
 from mteb_hybrid.scale.rounded import Rounded
@@ -102,6 +103,25 @@ def test_the_loss_is_that_of_the_view(tmp_path, monkeypatch):
     )
     assert 0 < rounded["rounding_mean_score_error"] < rounded["rounding_score_error"] < 0.5
     assert not any(key.startswith("rounding_") for key in exact)
+
+
+@pytest.mark.parametrize("names_itself", [False, True])
+def test_what_is_kept_unrounded_is_not_encoded_again(tmp_path, monkeypatch, names_itself):
+    """Beyond the first call too, whether or not the model has a name of its own then."""
+    monkeypatch.setattr(embeddings, "TEXTS_PER_CALL", 40)
+    encoder = HashEncoder(6)
+    run(tmp_path, encoder, monkeypatch, "float32")
+    encoded = len(encoder.encoded)
+    if names_itself:
+        encoder = encoding_as(encoder, Backend.TORCH, None, "int8")
+    assert run(tmp_path, encoder, monkeypatch, "int8")["rounding_queries"] > 0
+    assert len(encoder.encoded) - encoded < 40  # probes
+    (name,) = {
+        space.about["model"]
+        for space in opened(tmp_path / "store").spaces
+        if "int8" in space.about["dtype"]
+    }
+    assert name == ("test/hash (vectors=int8)" if names_itself else "test/hash")
 
 
 def test_what_float16_holds_loses_nothing(tmp_path, monkeypatch):

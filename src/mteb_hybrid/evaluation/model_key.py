@@ -39,7 +39,7 @@ def model_key(
         prompt_type: Of queries or of passages.
         encode_kwargs: Options of encoding; all count but whether progress is shown.
     """
-    meta, inner = model.mteb_model_meta, getattr(model, "model", None)
+    meta, inner = _as_encoding(model.mteb_model_meta), getattr(model, "model", None)
     says = [(name, getattr(part, name, None)) for part in (model, inner) for name in SAYS]
     modules = inner if hasattr(inner, "named_modules") else type(inner)
     options = {k: v for k, v in encode_kwargs.items() if k != "show_progress_bar"}
@@ -86,9 +86,18 @@ def keeper(
     if not folder:
         return None
     says, prompt_type, options = key
+    name = str(_as_encoding(meta).model_name_with_experiment)
     about = {
-        **{"model": str(meta.model_name_with_experiment), "revision": str(meta.revision)},
+        **{"model": name, "revision": str(meta.revision)},
         **{"prompt_type": prompt_type, "options": options},
         "says": hashlib.sha256(says.encode()).hexdigest(),
     }
-    return partial(EmbeddingStore(expanded(folder)).keeper, about, precision=precision)
+    named = str(meta.model_name_with_experiment)
+    return partial(EmbeddingStore(expanded(folder)).keeper, about, precision=precision, named=named)
+
+
+def _as_encoding(meta: "ModelMeta") -> "ModelMeta":
+    """Without what is done to its vectors afterwards: rounding them."""
+    given = meta.experiment_kwargs or {}
+    left = {option: said for option, said in given.items() if option != "vectors"}
+    return meta.model_copy(update={"experiment_kwargs": left or None})

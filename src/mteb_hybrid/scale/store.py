@@ -182,11 +182,26 @@ class Space:
             StoreError: If what is kept is damaged.
             OSError: If it cannot be written.
         """
-        shard = Shard(self.folder / f"{_name(texts)}.arrow")
+        shard = self._shard(texts)
         if not shard.file.is_file():
             with _may_write(self.folder.parent), lock(shard.file):
                 if not shard.file.is_file():
                     shard.write(texts, encode())
+        return self._read(shard, texts)
+
+    def kept(self, texts: tuple[str, ...]) -> Vectors | None:
+        """The vectors of texts that were encoded in one call; None if they are not kept.
+
+        Raises:
+            StoreError: If what is kept is damaged.
+        """
+        shard = self._shard(texts)
+        return self._read(shard, texts) if shard.file.is_file() else None
+
+    def _shard(self, texts: tuple[str, ...]) -> Shard:
+        return Shard(self.folder / f"{_name(texts)}.arrow")
+
+    def _read(self, shard: Shard, texts: tuple[str, ...]) -> Vectors:
         hashes, vectors = shard.read()
         if hashes != list(map(text_hash, texts)):
             raise StoreError(f"{shard.file}: holds other texts than its name says; remove it")
@@ -235,6 +250,7 @@ class EmbeddingStore:
         probe: Sequence[str],
         vectors: Vectors,
         precision: str | None = None,
+        named: str | None = None,
     ) -> Keep:
         """What keeps the vectors of one model as it encodes now.
 
@@ -243,23 +259,35 @@ class EmbeddingStore:
             probe: Texts.
             vectors: Their vectors, encoded now, shape (texts, D).
             precision: One of `PRECISIONS`, in which to keep vectors; as the model returns them by
-                default. Each has a space of its own.
+                default. Each has a space of its own; what is kept unrounded is not encoded again.
+            named: What the model is called in that space, if not as in `about`.
         """
         tensor = hasattr(vectors, "detach")
         rows = np.ascontiguousarray(vectors.numpy() if tensor else vectors)
         said = {**about, "dtype": rows.dtype.name, "dimensions": rows.shape[1], "tensor": tensor}
+
+        def space_of(said: dict[str, Any]) -> Space:
+            digest = hashlib.sha256(json.dumps([said, list(probe)], sort_keys=True).encode())
+            digest.update(rows.tobytes())
+            return Space(self.folder / digest.hexdigest()[:24])
+
+        unrounded = space_of(said)
         if precision:
+            said |= {"model": named or said["model"]}
             said["dtype"] = f"{rows.dtype.name}, kept as {precision}"
-        digest = hashlib.sha256(json.dumps([said, list(probe)], sort_keys=True).encode())
-        digest.update(rows.tobytes())
-        space = Space(self.folder / digest.hexdigest()[:24])
+        space = space_of(said)
         self._begin(space, said)
 
         def keep(texts: tuple[str, ...], encode: Callable[[], Vectors]) -> Vectors:
             self._begin(space, said)  # again, where it was pruned meanwhile
-            if precision:
-                return space.keep(texts, lambda: Rounded.of(encode(), precision))
-            return space.keep(texts, encode)
+            if not precision:
+                return space.keep(texts, encode)
+
+            def rounded() -> Vectors:
+                known = unrounded.kept(texts)
+                return Rounded.of(encode() if known is None else known, precision)
+
+            return space.keep(texts, rounded)
 
         return keep
 
