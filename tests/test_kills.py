@@ -29,6 +29,7 @@ def test_killed_commands_end_as_if_never_killed(tmp_path):
     assert sum(row["writing"] for row in rows) > 0
 
 
+@pytest.mark.soak
 def test_on_a_full_disk_commands_end_with_a_sentence_and_go_on(tmp_path):
     path = os.pathsep.join(str(ROOT / folder) for folder in ("benchmarks", "tests"))
     done = subprocess.run(

@@ -43,6 +43,8 @@ DOCUMENTS = sorted(
     )
     for path in ROOT.glob(pattern)
 )
+# Their commands have tests of their own; here they would take a minute.
+LONG = ("docs/adversarial.md", "docs/scale.md", "docs/site.md")
 # What a block may be written in; text is shown, all else runs.
 LANGUAGES = {"bash", "sh", "python", "toml", "json", "text"}
 STAND_INS = (
@@ -116,7 +118,10 @@ def place(tmp_path, tiny_model, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.soak] * (name in LONG)) for name in DOCUMENTS],
+)
 def test_blocks_run(name, place):
     names: dict[str, Any] = {}
     # The pages of a chapter go on from its first.

@@ -396,6 +396,7 @@ registry.add_model(Path(sys.argv[1]), "me/tiny", {"license": "mit"}, replace=Tru
 
 
 @pytest.mark.parametrize(("at", "license"), [("before", "apache-2.0"), ("after", "mit")])
+@pytest.mark.soak
 def test_killed_while_adding(folder, at, license):
     add_model(folder, "me/tiny", {"license": "apache-2.0"})
     killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), at])

@@ -146,6 +146,7 @@ def test_card_and_dry_run_say_what_was_computed_in(recipe_file, tmp_path, speed)
     assert ", fp32" in card
 
 
+@pytest.mark.soak
 def test_two_processes_train_alike(recipe_file, tmp_path):
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     given = [argument for override in SHORT for argument in ("--set", override)]

@@ -16,6 +16,7 @@ from training import training_script
 from training.conftest import make_corpus
 
 TESTS = Path(__file__).parents[2]
+SOAK = pytest.mark.soak
 
 
 def final(trainer):
@@ -38,7 +39,7 @@ def logged(trainer):
 # 48 rows in batches of 4 are 12 batches: 12 steps an epoch, 6 with two batches a step.
 @pytest.mark.parametrize(
     ("accumulation", "step"),
-    [(1, 5), (1, 12), (1, 17), (2, 3), (2, 6), (2, 14)],
+    [(1, 5), (1, 12), (2, 3), (2, 14), *(pytest.param(*x, marks=SOAK) for x in ((1, 17), (2, 6)))],
     ids=lambda value: str(value),
 )
 def test_resumed_parameters_are_bit_identical(tiny_model, tmp_path, accumulation, step):
@@ -108,7 +109,7 @@ def torchrun(model, *runs):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("gather", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("gather", [False, pytest.param(True, marks=SOAK)])
 def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gather):
     # 12 batches for two processes: 6 steps an epoch.
     options = {"num_train_epochs": 2, "gather": gather}
@@ -123,7 +124,7 @@ def test_two_processes_resume_exactly_in_a_later_epoch(tiny_model, tmp_path, gat
     assert sum(counts) == 2 * 48, "of both processes together"
 
 
-@pytest.mark.soak
+@SOAK
 def test_two_processes_resume_several_data_sets_exactly(tiny_model, tmp_path):
     # 6, 2 and 2 batches for each process are 10 steps an epoch.
     options = {"num_train_epochs": 2, "several": {}, "save_steps": 13}
