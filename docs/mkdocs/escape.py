@@ -7,6 +7,9 @@ CODE = re.compile(r"(`+[^`]+`+)")
 
 
 def escaped(text: str) -> str:
-    """The text with ``<``, ``>`` and ``&`` escaped, but not in code, where Markdown does it."""
-    parts = CODE.split(text)
-    return "".join(p if CODE.fullmatch(p) else html.escape(p, quote=False) for p in parts)
+    r"""The text with ``<``, ``>``, ``&`` and ``\`` escaped, but not in code, which stays as it is."""
+    return "".join(part if CODE.fullmatch(part) else _plain(part) for part in CODE.split(text))
+
+
+def _plain(text: str) -> str:
+    return html.escape(text, quote=False).replace("\\", "&#92;")

@@ -86,12 +86,13 @@ def _page(evidence: Evidence, name: str, found: list[Answer], folder: Path) -> s
         Path(__file__).with_name("report.md.jinja"),
         study=evidence.study,
         budget=evidence.budget,
+        models=list(dict.fromkeys(row[1] for row in starts(evidence)[1])),
         tally=tally(found),
         claims=[
             (claim, [_told(answer) for answer in found if answer.number == number])
             for number, claim in enumerate(evidence.study.claims, 1)
         ],
-        claim_table=Markdown(markdown(*claim_table(found), labels=4)),
+        claim_table=Markdown(markdown(*claim_table(found), labels=5)),
         legend=LEGEND,
         forest=bool(tested),
         sections=list(_sections(evidence, folder)),

@@ -133,9 +133,9 @@ def sentence(answer: Answer) -> str:
 
 
 def claim_table(found: Sequence[Answer]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table of all answers; four columns of words come first."""
-    head = ["claim", "model", "collection", "says", "difference", "over questions", "over seeds"]
-    head += ["seeds", "p", "Holm p", "published", "verdict"]
+    """Head and rows of the table of all answers; five columns of words come first."""
+    head = ["claim", "says", "verdict", "model", "collection", "difference", "over questions"]
+    head += ["over seeds", "seeds", "p", "Holm p", "published"]
     return head, [_claim(answer) for answer in found]
 
 
@@ -143,14 +143,14 @@ def _claim(answer: Answer) -> list[str]:
     claim, effect = answer.claim, answer.effect
     says = f"{comparison(claim)}: {title(claim.measure)} {WHERE[claim.setting]}"
     says += f", {part(claim)}" if claim.by else ""
-    names = [str(answer.number), answer.start or NONE, collection_of(answer), says]
+    names = [str(answer.number), says, verdict(answer), answer.start or NONE, collection_of(answer)]
     if effect is None:
-        return [*names, *[NONE] * 6, published(answer), verdict(answer)]
+        return [*names, *[NONE] * 6, published(answer)]
     measure = claim.measure
     return [
         *(*names, number(effect.difference, measure), interval(effect.over_questions, measure)),
         *(interval(effect.over_seeds, measure), str(len(effect.seeds) or NONE)),
-        *(_p(effect.p), _p(effect.p_holm), published(answer), verdict(answer)),
+        *(_p(effect.p), _p(effect.p_holm), published(answer)),
     ]
 
 
