@@ -7,7 +7,7 @@ CODE = re.compile(r"(`+[^`]+`+)")
 
 
 def escaped(text: str) -> str:
-    r"""The text with ``<``, ``>``, ``&`` and ``\`` escaped, but not in code, which stays as it is."""
+    r"""The text with ``<``, ``>``, ``&`` and ``\`` escaped, but not in code."""
     return "".join(part if CODE.fullmatch(part) else _plain(part) for part in CODE.split(text))
 
 
