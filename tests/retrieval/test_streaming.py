@@ -182,7 +182,7 @@ def test_floats_of_a_real_product(monkeypatch):
     assert_same(results[0], results[1])
     assert_same(results[2], results[1])
     # Some processors round the last columns otherwise, and whole rows are ranked then.
-    assert np.concatenate(opened).mean() < 0.1
+    assert np.concatenate(opened).mean() < 0.5
     counter = counter_of(pool, qrels, False, 100, 50)
     scores = asked @ vectors.T
     scores[:, 4000:4100] = scores[:, :100]
