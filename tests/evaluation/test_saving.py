@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import mteb
@@ -61,7 +62,8 @@ def file_of(cache):
 
 def subsets_in(cache):
     result = cache.load_task_result(TASK, META)
-    return sorted(row["hf_subset"] for row in result.scores["test"]) if result else []
+    rows = chain.from_iterable(result.scores.values() if result else ())
+    return sorted(row["hf_subset"] for row in rows)
 
 
 def forked(work):
@@ -226,6 +228,31 @@ def test_what_this_process_has_saved_is_read_again_only_if_it_may_add_something(
     file.unlink()
     cache.save_to_cache(part(result, SUBSETS[:1]), META)
     assert subsets_in(cache) == SUBSETS[:1]
+
+
+def test_many_subsets_are_saved_when_some_time_has_passed(tmp_path, result, monkeypatch):
+    """The last call has all of them, whenever it comes."""
+    monkeypatch.setattr(saving, "FEW", 1)
+    now, cache = [100.0], ResultCache(tmp_path)
+    monkeypatch.setattr(saving.time, "monotonic", lambda: now[0])
+    real = saving.shutil.copyfile
+    monkeypatch.setattr(  # a save takes two seconds
+        saving.shutil, "copyfile", lambda *files: now.append(now.pop() + 2 / 3) or real(*files)
+    )
+    cache.save_to_cache(part(result, SUBSETS[:1]), META)
+    assert now == [pytest.approx(102)]
+    cache.save_to_cache(part(result, SUBSETS[:2]), META)
+    assert subsets_in(cache) == SUBSETS[:1]
+    now[0] += 19
+    cache.save_to_cache(part(result, SUBSETS[:2]), META)
+    assert subsets_in(cache) == sorted(SUBSETS[:2])
+    cache.save_to_cache(part(result, SUBSETS[:3]), META)
+    assert subsets_in(cache) == sorted(SUBSETS[:2])
+    cache.save_to_cache(part(result, SUBSETS[:3]), META, encode_kwargs={})
+    assert subsets_in(cache) == sorted(SUBSETS[:3])
+    file_of(cache).unlink()  # another process may be at work
+    cache.save_to_cache(part(result, SUBSETS[:2]), META)
+    assert subsets_in(cache) == sorted(SUBSETS[:2])
 
 
 def edited(text, change):

@@ -28,7 +28,7 @@ def evaluate(
     prediction_folder: Path | None = None,
     merging: Merging | None = None,
 ) -> Path:
-    """Evaluate a model with MTEB, which saves after every subset and resumes where it stopped.
+    """Evaluate a model with MTEB, which saves as it goes and resumes where it stopped.
 
     What of each task is there already, and what is evaluated now, is said on stderr.
 
@@ -116,7 +116,7 @@ def _say_what_is_left(task: "CardTask", left: int, folder: Path) -> None:
     queries, passages = task.count_texts()
     _say(
         f"{task.metadata.name}: evaluating {left} of {len(task.hf_subsets)} subsets "
-        f"({queries:,} queries, {passages:,} passages); each is saved in {folder}"
+        f"({queries:,} queries, {passages:,} passages); saved in {folder}"
     )
 
 

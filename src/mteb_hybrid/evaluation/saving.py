@@ -9,7 +9,9 @@ import importlib.metadata
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,31 @@ from mteb_hybrid.retrieval.views import Setting
 LOG = logging.getLogger(__name__)
 SCRATCH = "mteb-hybrid-results"
 
-_SAVED: dict[Path, tuple[object, str, set[tuple[str, str]]]] = {}
-"""What this process has saved in a file last: its stamp, the data's revision, and the subsets."""
+FEW = 50
+"""Subsets up to which all of them are saved at once when another is there."""
+
+SHARE = 0.1
+"""How much of the time saving may take, where there are more."""
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What this process has saved in a file last.
+
+    Attributes:
+        stamp: The file's.
+        revision: The data's.
+        subsets: Which are in it.
+        again: From when on it may be saved again though subsets are still evaluated.
+    """
+
+    stamp: object
+    revision: str
+    subsets: set[tuple[str, str]]
+    again: float
+
+
+_SAVED: dict[Path, _Saved] = {}
 
 
 def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
@@ -52,6 +77,11 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
     MTEB writes as always, but elsewhere; then each file takes its place, the results last. What
     is on the disk and not among the results that are saved, since another process has evaluated it,
     is kept; of a subset that both have the later one is.
+
+    MTEB saves all subsets whenever one is evaluated: of a thousand, that takes longer than ranking.
+    Where there are more than `FEW`, what comes too soon waits for the next call, so that saving
+    takes hardly more than `SHARE` of the time. MTEB's last call, the one with `encode_kwargs`, is
+    never put off.
     """
 
     @wraps(save)
@@ -62,6 +92,9 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             save(self, task_result, model_name, *args, **options)
             return
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
+        start = time.monotonic()
+        if options.get("encode_kwargs") is None and _too_soon(file, task_result, start):
+            return
         with lock(file.parent), scratch(SCRATCH) as folder:
             there = None if _adds_nothing(file, task_result) else _mended(file)
             if there is not None and there.is_mergeable(task_result):
@@ -83,7 +116,10 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
-            _SAVED[file] = _stamp(file), task_result.dataset_revision, _subsets(task_result)
+            now = time.monotonic()
+            again = now + (now - start) * (1 - SHARE) / SHARE
+            subsets = _subsets(task_result)
+            _SAVED[file] = _Saved(_stamp(file), task_result.dataset_revision, subsets, again)
 
     return save_to_cache
 
@@ -184,12 +220,24 @@ def _adds_nothing(file: Path, result: TaskResult) -> bool:
     A task of a thousand subsets is saved a thousand times; reading it each time costs more than
     writing it.
     """
-    stamp, revision, subsets = _SAVED.get(file, (None, "", set()))
+    saved = _SAVED.get(file)
     return (
-        stamp is not None
-        and stamp == _stamp(file)
-        and revision == result.dataset_revision
-        and subsets <= _subsets(result)
+        saved is not None
+        and saved.stamp is not None
+        and saved.stamp == _stamp(file)
+        and saved.revision == result.dataset_revision
+        and saved.subsets <= _subsets(result)
+    )
+
+
+def _too_soon(file: Path, result: TaskResult, now: float) -> bool:
+    """Whether a save can wait for the next."""
+    saved = _SAVED.get(file)
+    return (
+        saved is not None
+        and now < saved.again
+        and sum(map(len, result.scores.values())) > FEW
+        and _adds_nothing(file, result)
     )
 
 
