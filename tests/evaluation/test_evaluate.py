@@ -44,7 +44,7 @@ def test_a_run_says_what_is_there(tmp_path, encoder, capfd):
         return capfd.readouterr().err
 
     folder = tmp_path / "results" / "test__hash" / encoder.mteb_model_meta.revision
-    texts = "subsets (104 queries, 192 passages); each is saved in"
+    texts = "subsets (104 queries, 192 passages); saved in"
     assert said(["en-en", "de-de"]) == f"{name}: evaluating 2 of 2 {texts} {folder}\n"
     more = said(["en-en", "de-de", "ar-ar"])
     assert ": 2 of 3 subsets are there already; going on\n" in more
