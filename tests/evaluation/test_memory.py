@@ -24,7 +24,7 @@ def little(monkeypatch):
     """As if the sample were large."""
     embeddings._shared.clear()
     monkeypatch.setattr(sizes, "LEAST", 1)
-    for name, value in {"QUERIES": 4, "PASSAGES": 8, "ROUND": 4}.items():
+    for name, value in {"QUERIES": 4, "PASSAGES": 8, "ROUND": 4, "WHOLE": 64}.items():
         monkeypatch.setattr(tiles, name, value)
     monkeypatch.setattr(embeddings, "TEXTS_PER_CALL", 16)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mteb_hybrid.retrieval import scoring, streaming, tiles
+from mteb_hybrid.retrieval import hits, scoring, tiles
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.scoring import count_ranks
@@ -32,6 +32,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(tiles, "QUERIES", 8)
     monkeypatch.setattr(tiles, "PASSAGES", 32)
     monkeypatch.setattr(tiles, "ROUND", 4)
+    monkeypatch.setattr(tiles, "WHOLE", 512)
 
 
 def problem(seed, passages, queries, levels, repeats, own, relevant=3, width=6):
@@ -123,7 +124,7 @@ def test_any_split_is_the_whole(
     highest, depth = kept
     counter = counter_of(pool, qrels, own, highest, depth)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "SORT_FROM", 3)
+        patch.setattr(hits, "SORT_FROM", 3)
         patch.setattr("mteb_hybrid.retrieval.tiles.warn_if_crowded", lambda *_: None)
         by = split(cuts, seed)
         count_ranks(counter, asked, vectors, dots, memory=memory, by=by)
@@ -141,23 +142,30 @@ def test_hardly_a_query_needs_whole_rows(own, monkeypatch):
     assert_same(counter.result(), whole(*view, own))
 
 
-def test_a_kernel_whose_last_columns_differ_is_told(monkeypatch):
-    """Whole rows are then ranked, of the scores that tiles hold."""
+def last_columns_differ(q, p):
+    scores = dots(q, p)
+    scores[:, -3:] *= np.float32(1 + 2**-20)
+    return scores
+
+
+def some_passages_differ(q, p):
+    """As no column does: by what else is in the tile."""
+    odd = np.float32(1 + 2**-20) if p[:, 0].sum() % 2 else np.float32(1)
+    return dots(q, p) * odd
+
+
+@pytest.mark.parametrize("kernel", [last_columns_differ, some_passages_differ])
+def test_a_kernel_that_rounds_otherwise(kernel, monkeypatch):
+    """A passage's score is that of its tile: had from a like column, or else by whole rows."""
     pool, asked, vectors, qrels = problem(2, 300, 60, 500, 0, False)
     monkeypatch.setattr(scoring, "SAMPLE", 8)
-
-    def rounds_otherwise(q, p):
-        scores = dots(q, p)
-        scores[:, -3:] *= np.float32(1 + 2**-20)
-        return scores
-
     results, opened = [], []
     for by in (split([2, 5], 1, opened), None):
         counter = counter_of(pool, qrels, False)
-        count_ranks(counter, asked, vectors, rounds_otherwise, by=by)
+        count_ranks(counter, asked, vectors, kernel, by=by)
         results.append(counter.result())
     assert_same(*results)
-    assert np.concatenate(opened).any()
+    assert np.concatenate(opened).any() == (kernel is some_passages_differ)
 
 
 def test_floats_of_a_real_product(monkeypatch):
@@ -218,7 +226,7 @@ def test_tiles_of_long_vectors_are_narrow(monkeypatch):
         for dimensions in (1, 384, 1024, 4096, 10**9)
     }
     widths = {dimensions: layout.width for dimensions, layout in shapes.items()}
-    assert widths == {1: 15808, 384: 15808, 1024: 8128, 4096: 2048, 10**9: 64}
+    assert widths == {1: 4096, 384: 4096, 1024: 4096, 4096: 2048, 10**9: 64}
     assert {layout.height for layout in shapes.values()} == {512}
     small = Layout.of(1000, np.arange(10_000), 384)
     assert (small.height, small.width) == (1000, 10_000)  # as a product of all would be

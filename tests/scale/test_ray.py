@@ -118,10 +118,11 @@ def test_a_worker_that_is_killed_costs_its_call(ray, tmp_path, caplog):
 
 
 def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, monkeypatch):
-    for side, size in {"QUERIES": 8, "PASSAGES": 32, "ROUND": 4}.items():
+    for side, size in {"QUERIES": 8, "PASSAGES": 32, "ROUND": 4, "WHOLE": 512}.items():
         monkeypatch.setattr(tiles, side, size)
     given = problem(1, passages=700, queries=20, levels=300, repeats=60, own=True, relevant=9)
     pool, asked, vectors, qrels = given
+    monkeypatch.setattr(ray_workers, "BLOCKS", 4)
     (tmp_path / "search").touch()
     with RayEncoder(Lengths(tmp_path), workers=2) as model:
         counter = counter_of(pool, qrels, own=True)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mteb_hybrid.retrieval.judgments import Ints, Judgments, in_rows
 from mteb_hybrid.retrieval.pool import Pool, without_own
 from mteb_hybrid.retrieval.ranks import TOP, Ranks, _by_language, _depth
-from mteb_hybrid.retrieval.sorted_rows import SortedRows, reaching
+from mteb_hybrid.retrieval.sorted_rows import SortedRows, descending, reaching
 from mteb_hybrid.retrieval.streaming import Partial
 
 SCORES_AT_ONCE = 2**18
@@ -102,7 +102,7 @@ class RankCounter:
 
         places, counts = reaching(scores, best[:, kept - 1])
         order = self._pool.tie_order[places % scores.shape[1]]
-        keys = in_rows((_descending(scores.reshape(-1)[places]) << 32) + order, counts, LAST)
+        keys = in_rows((descending(scores.reshape(-1)[places]) << 32) + order, counts, LAST)
         keys.sort(axis=1)
         self._top[done] = top = self._pool.by_tie_order[keys[:, :kept] & (2**32 - 1)]
         self._top_scores[done] = np.take_along_axis(scores, top, axis=1)
@@ -192,19 +192,31 @@ class RankCounter:
         self._above[rows] = np.where(padding, 0, above[:, :count])
         self._tied[rows] = np.where(padding, 1, tied[:, :count])
         self._ahead[rows] = np.where(padding, 0, ahead[:, :count])
-        for row in rows.tolist():
-            scores, places = found.best(row - first)
-            if self._own is not None:
-                others = places != self._own[row]
-                scores, places = scores[others], places[others]
-            best = np.lexsort((self._pool.tie_order[places], -scores))
-            scores, places = scores[best], places[best]
-            kept = self._top.shape[1]
-            self._highest[row] = scores[: self._highest.shape[1]]
-            self._top[row], self._top_scores[row] = places[:kept], scores[:kept]
-            ties = places[kept:][scores[kept:] == scores[kept - 1]]
-            columns = self._columns[row][self._relevance[row] > 0]
-            self._overflow[row] = _by_language(ties, columns, self._pool)
+        at_once = max(1, SCORES_AT_ONCE // found.kept.shape[1])
+        for start in range(0, len(rows), at_once):
+            self._put_best(rows[start : start + at_once], first, found)
+
+    def _put_best(self, rows: Ints, first: int, found: Partial) -> None:
+        """Take the highest scores of some queries."""
+        scores, filled = found.kept[rows - first], found.filled[rows - first]
+        there = np.arange(scores.shape[1]) < filled[:, None]
+        places = np.where(there, found.places[rows - first], 0)
+        if self._own is not None:
+            there &= places != self._own[rows, None]
+        keys = np.where(there, (descending(scores) << 32) + self._pool.tie_order[places], LAST)
+        order = np.argsort(keys, axis=1)
+        scores, places = (np.take_along_axis(x, order, axis=1) for x in (scores, places))
+        kept, counts = self._top.shape[1], there.sum(axis=1)
+        self._highest[rows] = scores[:, : self._highest.shape[1]]
+        self._top[rows], self._top_scores[rows] = places[:, :kept], scores[:, :kept]
+        ties = (scores == scores[:, kept - 1 : kept]) & (
+            np.arange(scores.shape[1]) < counts[:, None]
+        )
+        ties[:, :kept] = False
+        for some in np.flatnonzero(ties.any(axis=1)).tolist():
+            columns = self._columns[rows[some]][self._relevance[rows[some]] > 0]
+            left = places[some, ties[some]]
+            self._overflow[rows[some]] = _by_language(left, columns, self._pool)
 
     def put_whole(self, rows: Ints, scores: npt.NDArray[np.float32]) -> None:
         """Count the ranks of queries that a search left open.
@@ -218,9 +230,3 @@ class RankCounter:
             self._done = row
             self.add(mine[None])
         self._done = done
-
-
-def _descending(scores: npt.NDArray[np.float32]) -> Ints:
-    """Integers of 32 bits in the opposite order of scores; equal for 0 and -0."""
-    bits = scores.view(np.int32).astype(np.int64)
-    return np.where(bits < 0, bits & 0x7FFFFFFF, -bits)

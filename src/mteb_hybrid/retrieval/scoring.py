@@ -9,8 +9,8 @@ from mteb_hybrid.retrieval.embeddings import EncoderError
 from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Vectors, as_slice
 from mteb_hybrid.retrieval.rank_counter import RankCounter
-from mteb_hybrid.retrieval.streaming import ROOM, Asked, Partial, search
-from mteb_hybrid.retrieval.tiles import Scores, Similarity, Tiles
+from mteb_hybrid.retrieval.streaming import NEAR, ROOM, Asked, Partial, search
+from mteb_hybrid.retrieval.tiles import Scores, Similarity, Tiles, refuse_nan
 
 MEMORY = 2**32
 """Bytes that ranking may take beside vectors, unless told: 4 GiB."""
@@ -101,6 +101,7 @@ def _whole_rows(tiles: Tiles, rows: Ints) -> Scores:
             start, end = np.searchsorted(rows, [block.start, block.stop]).tolist()
             for some, scores in stripe.scores(block) if start < end else ():
                 mine: Scores = scores[as_slice(rows[start:end] - block.start)]
+                refuse_nan(mine)
                 if mine.shape == found.shape:
                     return mine  # a view of one tile
                 found[start:end][:, as_slice(stripe.positions[some])] = mine
@@ -120,23 +121,23 @@ def _asked(counter: RankCounter, tiles: Tiles, blocks: list[slice], wanted: Ints
     positions = wanted[kept]
     scores = np.full(positions.shape, np.nan, dtype=np.float32)
     floor = np.full(len(positions), -np.inf, dtype=np.float32)
+    near = floor.copy()
     open_ = np.zeros(len(positions), dtype=bool)
     for block in blocks:
         rows = slice(block.start - kept.start, block.stop - kept.start)
         mine = positions[rows]
         distinct = np.unique(np.append(mine[mine >= 0], sample))
-        place, in_sample = np.searchsorted(distinct, mine), np.isin(distinct, sample)
-        seen = []
+        there = np.empty((len(mine), len(distinct)), dtype=np.float32)
         for some, tile in tiles.gathered(block, distinct):
-            here = (mine >= 0) & (place >= some.start) & (place < some.stop)
-            row, _ = np.nonzero(here)
-            scores[rows][here] = tile[row, place[here] - some.start]
-            seen.append(tile[:, in_sample[some]])
-        ordered = np.sort(np.concatenate(seen, axis=1))
+            there[:, some] = tile
+        row, place = np.nonzero(mine >= 0)
+        scores[rows][row, place] = there[row, np.searchsorted(distinct, mine[row, place])]
+        ordered = np.sort(there[:, np.searchsorted(distinct, sample)])
         open_[rows] = (ordered[:, often:] == ordered[:, :-often]).any(axis=1)
         if likely <= len(sample):
             floor[rows] = ordered[:, -likely]
-    return Asked(blocks, positions, scores, counter.tie_order, counter.best, floor, open_)
+            near[rows] = ordered[:, -max(likely, len(sample) // NEAR)]
+    return Asked(blocks, positions, scores, counter.tie_order, counter.best, floor, near, open_)
 
 
 def _groups(rows: Ints, size: int) -> list[Ints]:

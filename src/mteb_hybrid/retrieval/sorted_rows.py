@@ -109,3 +109,9 @@ def reaching(scores: npt.NDArray[np.float32], bounds: npt.NDArray[np.float32]) -
     places = np.flatnonzero(scores >= bounds[:, None])
     ends = np.searchsorted(places, np.arange(1, len(scores) + 1) * scores.shape[1])
     return places, np.diff(ends, prepend=0)
+
+
+def descending(scores: npt.NDArray[np.float32]) -> Ints:
+    """Integers of 32 bits in the opposite order of scores; equal for 0 and -0."""
+    bits = scores.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, bits & 0x7FFFFFFF, -bits)

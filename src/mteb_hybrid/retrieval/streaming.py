@@ -12,19 +12,27 @@ ranked by whole rows.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
+from mteb_hybrid.retrieval.hits import Hits, counts_of
 from mteb_hybrid.retrieval.judgments import Ints
-from mteb_hybrid.retrieval.tiles import Scores, Stripe, Tiles
+from mteb_hybrid.retrieval.parts import as_slice
+from mteb_hybrid.retrieval.sorted_rows import descending
+from mteb_hybrid.retrieval.tiles import Scores, Stripe, Tiles, refuse_nan
 
 ROOM = 2
 """Times as many scores as are asked for are kept, before the lowest are dropped."""
 
-SORT_FROM = 32
-"""Thresholds from which a row is sorted once rather than compared with each."""
+NEAR = 64
+"""What is asked for and stands in the first of so many parts of the pool, as far as a sample tells,
+is counted among these; what stands lower, among all."""
+
+SCORES_AT_ONCE = 2**20
+"""Scores that are compared at once: 4 MB in float32, small enough for a cache."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Asked:
         best: How many of each query's highest scores are wanted.
         floor: Shape (Q,), scores that as many passages have or surpass, in all likelihood; where
             they do not, the query is left open.
+        near: Shape (Q,), at most `floor`: scores that one in `NEAR` passages has or surpasses, more
+            or less.
         open: Shape (Q,), which queries are not to be looked at.
     """
 
@@ -48,6 +58,7 @@ class Asked:
     order: Ints
     best: int
     floor: Scores
+    near: Scores
     open: npt.NDArray[np.bool_]
 
 
@@ -68,7 +79,6 @@ class Partial:
         places: Shape (Q, K), positions of their passages.
         filled: Shape (Q,), how many there are.
         open: Shape (Q,), the queries for which all this does not hold.
-        below: For each query what it asks for and is below its threshold, as places in A.
     """
 
     asked: Asked
@@ -80,7 +90,6 @@ class Partial:
     places: npt.NDArray[np.int32]
     filled: Ints
     open: npt.NDArray[np.bool_]
-    below: list[Ints]
 
     @classmethod
     def empty(cls, asked: Asked) -> Self:
@@ -96,23 +105,29 @@ class Partial:
             places=np.empty((count, room), dtype=np.int32),
             filled=np.zeros(count, dtype=np.int64),
             open=asked.open.copy(),
-            below=[below.nonzero()[0] for below in asked.scores < asked.floor[:, None]],
         )
 
-    def add(self, row: int, scores: Scores, positions: Ints) -> None:
-        """Take the scores of one query against some more passages.
+    def add(self, rows: Ints, scores: Scores, positions: Ints) -> None:
+        """Take the scores of some queries against some more passages.
 
         Args:
-            row: The query.
-            scores: Shape (n,).
+            rows: Shape (B,), the queries; none is open.
+            scores: Shape (B, n).
             positions: Shape (n,), of the passages in the pool.
+
+        Raises:
+            EncoderError: If a score is NaN.
         """
-        threshold = self.threshold[row]
-        if self.below[row].size:
-            self._count(row, self.below[row], scores, positions)
-        hits = (scores >= threshold).nonzero()[0]
-        if hits.size:
-            self._keep(row, scores[hits], positions[hits])
+        wanted, threshold = self.asked.scores[rows], self.threshold[rows]
+        below = wanted < threshold[:, None]
+        near = below & (wanted >= self.asked.near[rows, None])
+        lowest = np.where(near, wanted, np.float32(np.inf)).min(axis=1, initial=np.inf)
+        low = np.minimum(threshold, lowest)
+        hits = Hits.of(rows, scores, positions, low)
+        refuse_nan(hits.scores)
+        self._count_near(hits, near)
+        self._count_far(rows, below & ~near, scores, positions)
+        self._keep_all(hits.chosen(hits.scores >= threshold[hits.row]))
 
     def merge(self, other: Self) -> None:
         """Take what was found in another range; `other` is used up."""
@@ -140,6 +155,59 @@ class Partial:
         """The scores of a query that are kept, and their passages, in no order."""
         count = self.filled[row]
         return self.kept[row, :count], self.places[row, :count].astype(np.int64)
+
+    def _count_near(self, hits: Hits, some: npt.NDArray[np.bool_]) -> None:
+        """Count hits against some of what their queries ask for: shape (B, A)."""
+        row, place = np.nonzero(some)
+        asking = hits.rows[row], place
+        wanted, first = self.asked.scores[asking], hits.first
+        # Queries one after another, each from its highest score on.
+        keys = np.sort((hits.row << 33) + descending(hits.scores))
+        mine = (row << 33) + descending(wanted)
+        higher = np.searchsorted(keys, mine)
+        tied = np.searchsorted(keys, mine, side="right") - higher
+        self.above[asking] += higher - first[row]
+        self.tied[asking] += tied
+        for one in np.flatnonzero(tied).tolist():
+            these = slice(first[row[one]], first[row[one] + 1])
+            same = hits.places[these][hits.scores[these] == wanted[one]]
+            self._count_ahead(int(asking[0][one]), int(place[one]), same)
+
+    def _count_far(
+        self, rows: Ints, some: npt.NDArray[np.bool_], scores: Scores, positions: Ints
+    ) -> None:
+        """Count all scores against some of what their queries ask for: shape (B, A)."""
+        row, place = np.nonzero(some)
+        wanted = self.asked.scores[rows[row], place]
+        above, tied = np.zeros((2, len(row)), dtype=np.int64)
+        first = np.searchsorted(row, np.arange(len(rows) + 1)).tolist()
+        for one, (start, end) in enumerate(pairwise(first)):
+            if start < end:
+                above[start:end], tied[start:end] = counts_of(scores[one], wanted[start:end])
+        self.above[rows[row], place] += above
+        self.tied[rows[row], place] += tied
+        for one in np.flatnonzero(tied).tolist():
+            same = positions[scores[row[one]] == wanted[one]]
+            self._count_ahead(int(rows[row[one]]), int(place[one]), same)
+
+    def _count_ahead(self, row: int, place: int, same: Ints) -> None:
+        """Count passages that have the score of what a query asks for."""
+        mine = self.asked.order[self.asked.positions[row, place]]
+        self.ahead[row, place] += np.count_nonzero(self.asked.order[same] < mine)
+
+    def _keep_all(self, hits: Hits) -> None:
+        counts, room = np.diff(hits.first), self.kept.shape[1]
+        fits = self.filled[hits.rows] + counts <= room
+        for some in np.flatnonzero(~fits).tolist():
+            these = slice(hits.first[some], hits.first[some + 1])
+            self._keep(int(hits.rows[some]), hits.scores[these], hits.places[these])
+        if not fits.all():
+            hits = hits.chosen(fits[hits.row])
+        free = hits.rows * room + self.filled[hits.rows] - hits.first[:-1]
+        places = free[hits.row] + np.arange(len(hits.row))
+        self.kept.reshape(-1)[places] = hits.scores
+        self.places.reshape(-1)[places] = hits.places
+        self.filled[hits.rows] += np.diff(hits.first)
 
     def _keep(self, row: int, scores: Scores, places: Ints) -> None:
         start = int(self.filled[row])
@@ -171,28 +239,16 @@ class Partial:
         falling = np.flatnonzero((wanted >= self.threshold[row]) & (wanted < threshold))
         if falling.size:
             self._count(row, falling, scores, places)
-            self.below[row] = np.append(self.below[row], falling)
         self.threshold[row] = threshold
 
     def _count(self, row: int, some: Ints, scores: Scores, positions: Ints) -> None:
         """Count `scores` against those of some of what a query asks for."""
-        wanted, ordered = self.asked.scores[row], None
-        if len(some) >= SORT_FROM:
-            ordered = np.sort(scores)
-        for place in some.tolist():
-            score = wanted[place]
-            if ordered is None:
-                above = int(np.count_nonzero(scores > score))
-                tied = int(np.count_nonzero(scores == score))
-            else:
-                above = len(scores) - int(ordered.searchsorted(score, side="right"))
-                tied = len(scores) - int(ordered.searchsorted(score, side="left")) - above
-            self.above[row, place] += above
-            if tied:
-                self.tied[row, place] += tied
-                order = self.asked.order[positions[scores == score]]
-                mine = self.asked.order[self.asked.positions[row, place]]
-                self.ahead[row, place] += np.count_nonzero(order < mine)
+        wanted = self.asked.scores[row, some]
+        above, tied = counts_of(scores, wanted)
+        self.above[row, some] += above
+        self.tied[row, some] += tied
+        for one in np.flatnonzero(tied).tolist():
+            self._count_ahead(row, int(some[one]), positions[scores == wanted[one]])
 
 
 def search(tiles: Tiles, asked: Asked, blocks: Iterable[int] | None = None) -> Partial:
@@ -224,7 +280,8 @@ def _scan(found: Partial, stripe: Stripe, queries: slice, rows: slice) -> None:
         held, _ = np.nonzero(inside)
         other = scores[held, where[inside] - start] != asked[inside]
         found.open[rows.start + held[other]] = True
-        positions = stripe.positions[some]
-        for row, mine in enumerate(scores, rows.start):
-            if not found.open[row]:
-                found.add(row, mine, positions)
+        rest = np.flatnonzero(~found.open[rows])
+        at_once = max(1, SCORES_AT_ONCE // scores.shape[1])
+        for first in range(0, len(rest), at_once):
+            mine = rest[first : first + at_once]
+            found.add(rows.start + mine, scores[as_slice(mine)], stripe.positions[some])

@@ -27,12 +27,14 @@ Scores: TypeAlias = npt.NDArray[np.float32]
 Similarity: TypeAlias = Callable[[Vectors, Vectors], Vectors]
 """A model's own: vectors (B, D) and (N, D) to scores (B, N)."""
 
-QUERIES, PASSAGES = 512, 16128
-"""Sides of a tile at most. Its scores take a little less than the 32 MiB from which on an allocator
-gives memory back at once, and its pages have to be had anew for every tile."""
+QUERIES, PASSAGES = 512, 4096
+"""Sides of a tile at most. Its scores, 8 MB, are read again while they lie in a cache."""
 
 NUMBERS = 2**23
-"""In the vectors of its passages at most, 32 MB, where these are longer than 512."""
+"""In the vectors of its passages at most, 32 MB, where these are longer than 2,048."""
+
+WHOLE = 2**24
+"""Scores of a view that is left as it is, unless its vectors are long."""
 
 ROUND = 64
 
@@ -83,10 +85,10 @@ class Layout:
 
 
 def _shape(queries: int, passages: int, dimensions: int) -> tuple[int, int]:
-    """Sides of a tile. A view that fits into one is left as it is."""
-    most = min(PASSAGES, max(ROUND, NUMBERS // dimensions // ROUND * ROUND))
-    if queries * passages <= 2 * QUERIES * PASSAGES and passages <= 4 * most:
+    """Sides of a tile. A view that is small is one tile."""
+    if queries * passages <= WHOLE and passages * dimensions <= 4 * NUMBERS:
         return queries, passages
+    most = min(PASSAGES, max(ROUND, NUMBERS // dimensions // ROUND * ROUND))
     return _side(queries, QUERIES), _side(passages, most)
 
 
@@ -150,31 +152,53 @@ class Tiles:
         vectors = take(self.passages, _padded(layout.first[start:end], layout.width))
         return Stripe(self, before, positions, layout.source[positions] - start, vectors)
 
-    def gathered(self, queries: slice, positions: Ints) -> Iterator[tuple[slice, Scores]]:
+    @cached_property
+    def alike(self) -> Ints:
+        """Shape (width,), a number for each column of a tile: equal where the kernel sums alike.
+
+        Had from a tile whose passages are all the same one.
+        """
+        vectors = take(self.passages, np.zeros(self.layout.width, dtype=np.int64))
+        columns = self.scores(self.query_blocks[0], vectors).T
+        found: Ints = np.unique(fingerprints(np.ascontiguousarray(columns)), return_inverse=True)[1]
+        return found
+
+    def gathered(self, queries: slice, positions: Ints) -> Iterator[tuple[Ints, Scores]]:
         """Scores of a block of queries and any passages, a tile at a time.
 
-        Bit for bit what the tiles of the passages hold, if the kernel treats all columns alike;
-        they are to be compared where that matters.
+        Bit for bit what the tiles of the passages hold, if the kernel sums alike in the columns
+        that `alike` says; they are to be compared where that matters.
 
         Args:
             queries: One of `query_blocks`.
-            positions: Shape (n,).
+            positions: Shape (n,), distinct.
 
         Yields:
             Which of `positions`, n' of them, and their scores: shape (B, n').
+
+        Raises:
+            EncoderError: As `scores`; or if one is NaN.
         """
         layout = self.layout
-        for start in range(0, len(positions), layout.width):
-            some = slice(start, min(start + layout.width, len(positions)))
-            columns = layout.first[layout.source[positions[some]]]
-            vectors = take(self.passages, _padded(columns, layout.width))
-            yield some, self.scores(queries, vectors)[:, : len(columns)]
+        source = layout.source[positions]
+        kinds, slots = self.alike[source % layout.width], np.empty(len(source), dtype=np.int64)
+        for kind in np.unique(kinds).tolist():
+            columns, mine = np.flatnonzero(self.alike == kind), np.flatnonzero(kinds == kind)
+            tile, place = np.divmod(np.arange(len(mine)), len(columns))
+            slots[mine] = tile * layout.width + columns[place]
+        for start in range(0, int(slots.max(initial=-1)) + 1, layout.width):
+            some = np.flatnonzero((slots >= start) & (slots < start + layout.width))
+            filled = np.full(layout.width, layout.first[source[some[0]]])
+            filled[slots[some] - start] = layout.first[source[some]]
+            scores = self.scores(queries, take(self.passages, filled))[:, slots[some] - start]
+            refuse_nan(scores)
+            yield some, scores
 
     def scores(self, queries: slice, passages: Vectors) -> Scores:
         """One tile, without the padding of its rows.
 
         Raises:
-            EncoderError: If the scores have the wrong shape, or one is NaN.
+            EncoderError: If the scores have the wrong shape. Who uses them is to `refuse_nan`.
         """
         rows = np.arange(queries.start, queries.stop)
         block = take(self.queries, _padded(rows, self.layout.height))
@@ -187,13 +211,16 @@ class Tiles:
                 f"the model's similarity returned scores of shape {scores.shape} for {len(block)} "
                 f"queries and {len(passages)} passages; expected ({len(block)}, {len(passages)})."
             )
-        scores = scores[: len(rows)]
-        if np.isnan(scores.max()):  # the largest of numbers and NaN is NaN
-            raise EncoderError(
-                f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
-                "query and passage. Check its similarity function and its vectors."
-            )
-        return scores
+        return scores[: len(rows)]
+
+
+def refuse_nan(scores: Scores) -> None:
+    """Raise an `EncoderError` if a score is NaN."""
+    if scores.size and np.isnan(scores.max()):  # the largest of numbers and NaN is NaN
+        raise EncoderError(
+            f"the model's similarity returned NaN for {int(np.isnan(scores).sum())} pairs of "
+            "query and passage. Check its similarity function and its vectors."
+        )
 
 
 @dataclass(frozen=True)
