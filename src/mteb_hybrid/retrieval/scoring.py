@@ -97,14 +97,22 @@ def _whole_rows(tiles: Tiles, rows: Ints) -> Scores:
     found = np.empty((len(rows), tiles.shape[1]), dtype=np.float32)
     for number in range(tiles.passage_blocks):
         stripe = tiles.read(number)
+        order = np.argsort(stripe.positions)
+        where, columns = as_slice(stripe.positions[order]), as_slice(stripe.columns[order])
         for block in tiles.query_blocks:
             start, end = np.searchsorted(rows, [block.start, block.stop]).tolist()
-            for some, scores in stripe.scores(block) if start < end else ():
-                mine: Scores = scores[as_slice(rows[start:end] - block.start)]
-                refuse_nan(mine)
-                if mine.shape == found.shape:
-                    return mine  # a view of one tile
-                found[start:end][:, as_slice(stripe.positions[some])] = mine
+            if start == end:
+                continue
+            some = as_slice(rows[start:end] - block.start)
+            mine: Scores = tiles.scores(block, stripe.vectors)[some]
+            refuse_nan(mine)
+            if isinstance(columns, slice):
+                mine = mine[:, columns]
+            else:
+                mine = np.take(mine, columns, axis=1)
+            if mine.shape == found.shape:
+                return mine  # of one tile, and most often a view of it
+            found[start:end, where] = mine
     return found
 
 
