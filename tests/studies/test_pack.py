@@ -1,10 +1,11 @@
 """Packed results: a report of them is the report of the store, and damage is told."""
 
+import io
 import json
-import re
 import shutil
 import zipfile
 
+import polars as pl
 import pytest
 
 from mteb_hybrid.files.errors import DataError
@@ -86,7 +87,18 @@ def test_only_some_measures_are_packed(store, tmp_path):
         assert read_per_query(folder)["measure"].unique().to_list() == ["map"]
 
 
-def test_bad_archives_are_told(packed, tmp_path):
+def content_of(archive):
+    with zipfile.ZipFile(archive) as zipped:
+        return {name: zipped.read(name) for name in zipped.namelist()}
+
+
+def write_archive(archive, content):
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for name, found in content.items():
+            zipped.writestr(name, found)
+
+
+def test_archives_are_named_after_what_made_them(packed, tmp_path):
     there = Store(tmp_path / "there")
     with pytest.raises(DataError, match="no packed results"):
         unpack(tmp_path / "nowhere", there)
@@ -95,46 +107,92 @@ def test_bad_archives_are_told(packed, tmp_path):
         if other != archive:
             other.unlink()
     renamed = packed / ("0" * 16 + ".zip")
-    shutil.copy(archive, renamed)
+    archive.rename(renamed)
     with pytest.raises(StudyError, match="edited or renamed"):
         unpack(packed, there)
+    raw = renamed.read_bytes()
     renamed.unlink()
-    raw = archive.read_bytes()
     archive.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(packed, there)
-    archive.write_bytes(raw)
-    with zipfile.ZipFile(archive) as zipped:
-        content = {name: zipped.read(name) for name in zipped.namelist()}
-    for name in ("made.json", "results/model_meta.json"):
-        with zipfile.ZipFile(archive, "w") as zipped:
-            for other, found in content.items():
-                if other != name:
-                    zipped.writestr(other, found)
-        with pytest.raises(StudyError, match=r"lacks made\.json or"):
-            unpack(packed, there)
-    table = next(name for name in content if name.endswith(".parquet"))
-    for name, damage in ((table, b"PAR1"), (table.replace(".parquet", ".json"), b"{}")):
-        with zipfile.ZipFile(archive, "w") as zipped:
-            for other, found in content.items():
-                zipped.writestr(other, damage if other == name else found)
-        with pytest.raises(StudyError, match=f"{re.escape(table)}, or .* missing or damaged"):
-            unpack(packed, there)
-    meta = json.loads(content["results/model_meta.json"])
-    with zipfile.ZipFile(archive, "w") as zipped:
-        for name, found in content.items():
-            zipped.writestr(name, found)
-        zipped.writestr("results/../../out.json", "{}")
-    with pytest.raises(DataError, match="relative paths"):
+    assert not there.path.exists()
+
+
+MADE, META, COSTS = "made.json", "results/model_meta.json", "costs.json"
+MUL = "results/HybridSampleMultilingualRetrieval"
+
+
+def table(**columns):
+    """Changes a table of values per query."""
+
+    def change(raw):
+        stream = io.BytesIO()
+        found = pl.read_parquet(io.BytesIO(raw)).with_columns(**columns)
+        found.filter(pl.col("query").fill_null("") != "gone").write_parquet(stream)
+        return stream.getvalue()
+
+    return change
+
+
+def changed(**keys):
+    """Changes an object of JSON."""
+    return lambda raw: json.dumps(json.loads(raw) | keys).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (MADE, None, r"it lacks made\.json"),
+        (META, None, r"it lacks results/model_meta\.json"),
+        (MADE, lambda _: b"[" * 100_000, r"made\.json: not JSON"),
+        (COSTS, lambda _: b"\xff\xfe", r"costs\.json: not UTF-8"),
+        (META, changed(name="../../../out"), "a model '../../../out'"),
+        (META, changed(name=".."), "a model '..'"),
+        (META, changed(name="studies/x/y"), "a model 'studies/x/y'"),
+        (META, changed(revision="x"), "is of the run 'x'"),
+        ("results/../../out.json", lambda _: b"{}", "relative paths"),
+        ("results/x/out.json", lambda _: b"{}", "holds 'results/x/out.json', which .* not write"),
+        (f"{MUL}.json", None, "MultilingualRetrieval.json: is missing or damaged"),
+        (f"{MUL}.json", changed(dataset_revision=5), "a dataset_revision, found 5"),
+        (f"{MUL}.parquet", lambda _: b"PAR1", "MultilingualRetrieval.parquet: is damaged"),
+        (f"{MUL}.parquet", table(x=pl.lit(1)), "has the columns"),
+        (f"{MUL}.parquet", table(pool=pl.lit(None, pl.String)), "without a query, group"),
+        (f"{MUL}.parquet", table(query=pl.lit("gone")), "has no rows"),
+        (f"{MUL}.parquet", table(pool=pl.lit("../../out")), "'../../out' lies outside"),
+        (f"{MUL}.parquet", table(pool=pl.lit("/out")), "'/out' lies outside"),
+        (f"{MUL}.parquet", table(pool=pl.lit("a/b")), "'a/b' is no name"),
+        (".parquet", None, "has no values per query"),
+    ],
+)
+def test_bad_archives_leave_nothing_behind(packed, tmp_path, name, change, said):
+    there = Store(tmp_path / "there")
+    archive = next(file for file in packed.iterdir() if COSTS in content_of(file))
+    content = content_of(archive)
+    content = {n: raw for n, raw in content.items() if change or not n.endswith(name)}
+    if change:
+        content[name] = change(content.get(name, b""))
+    shutil.rmtree(packed)
+    packed.mkdir()
+    write_archive(archive, content)
+    with pytest.raises((StudyError, DataError), match=said) as raised:
         unpack(packed, there)
-    for name in ("../../../out", "..", "studies/..", "studies/x/y"):
-        content["results/model_meta.json"] = json.dumps(meta | {"name": name}).encode()
-        with zipfile.ZipFile(archive, "w") as zipped:
-            for other, found in content.items():
-                zipped.writestr(other, found)
-        if name != "studies/..":
-            with pytest.raises(StudyError, match="a model"):
-                unpack(packed, there)
-        else:
-            unpack(packed, there)
-    assert {file.name for file in there.path.iterdir()} <= {"results", "made", "costs", "runs"}
+    assert str(archive) in str(raised.value)
+    assert not there.path.exists()
+
+
+def test_archives_keep_the_measures_that_they_have(store, packed, tmp_path):
+    """Those of other studies that share the run; from a store that lacks them nothing is packed."""
+    planned = runs(study_of(), "small")
+    before = {file.name: file.read_bytes() for file in packed.iterdir()}
+    pack(planned, store, packed, ("map",))
+    assert {file.name: file.read_bytes() for file in packed.iterdir()} == before
+    pack(planned, store, tmp_path / "fewer", ("map",))
+    there = Store(tmp_path / "there")
+    unpack(tmp_path / "fewer", there)
+    with pytest.raises(StudyError, match=r"values per query of rank_distance .* would be lost"):
+        pack(planned, there, packed, MEASURES)
+    assert {file.name: file.read_bytes() for file in packed.iterdir()} == before
+    for file in packed.iterdir():
+        file.write_bytes(b"damaged")
+    pack(planned, store, packed, MEASURES)
+    assert {file.name: file.read_bytes() for file in packed.iterdir()} == before

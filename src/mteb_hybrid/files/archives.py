@@ -85,7 +85,7 @@ def opened(archive: Path, most: int | None = None) -> Iterator[zipfile.ZipFile]:
     except _DAMAGE as error:
         raise DataError(
             f"{archive}: cannot be unpacked: {error}; expected a whole zip file. Get it again, or "
-            "correct the card."
+            "correct the card, if one names it."
         ) from None
 
 

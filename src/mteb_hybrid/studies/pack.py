@@ -6,16 +6,18 @@ what made it, its costs, the recipe and log of its training, MTEB's result files
 """
 
 import io
-import json
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from mteb_hybrid.files.archives import opened
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.inside import path_fault
+from mteb_hybrid.files.lines import json_text, text_of
 from mteb_hybrid.files.whole import whole, whole_folder, write_text
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.results.per_query import data_revisions, read_per_query, write_per_query
@@ -26,8 +28,30 @@ TRAINING = ("recipe.toml", "versions.json", "log.jsonl")
 """What stays of a training run once its weights are removed."""
 RESULTS = "results/"
 """Where result files are in an archive."""
+META = f"{RESULTS}model_meta.json"
+OURS = re.compile(
+    rf"(made|costs)\.json|training/({'|'.join(map(re.escape, TRAINING))})"
+    rf"|{RESULTS}[^/]+\.(json|jsonl|parquet)"
+)
+"""The members of an archive."""
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """No file of a zip archive is older."""
+AGAIN = "Pack it again with `mteb-hybrid study pack`"
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """An archive that was read and checked whole.
+
+    Attributes:
+        model: What its results are filed under.
+        files: Its members but the values per query, by name.
+        values: Values per query, and the revision of the data that they are on, by task.
+    """
+
+    model: str
+    files: Mapping[str, bytes]
+    values: Mapping[str, tuple[pl.DataFrame, str]]
 
 
 def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[str]) -> list[Path]:
@@ -36,8 +60,8 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
     Args:
         runs: The runs.
         store: It has their results.
-        folder: Where the archives go; one that is there is replaced. The same results have the
-            same bytes.
+        folder: Where the archives go; one that is there is replaced, and what measures it has,
+            the new one has too. The same results have the same bytes.
         measures: The measures whose values per query go in.
 
     Returns:
@@ -45,12 +69,13 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
 
     Raises:
         PerQueryError, DataError: If results are damaged.
+        StudyError: If an archive that is there has values per query that the store lacks.
     """
     found = {}
     for run in runs:
-        if run.key not in found and any(store.results_of(run).glob("*Retrieval.json")):
+        if run.key not in found and data_revisions(store.results_of(run)):
             found[run.key] = folder / f"{run.key}.zip"
-            content = dict(_content(run, store, measures))
+            content = dict(_content(run, store, measures, found[run.key]))
             with whole(found[run.key]) as part, zipfile.ZipFile(part, "w") as zipped:
                 for name in sorted(content):
                     member = zipfile.ZipInfo(name, EARLIEST)
@@ -60,7 +85,9 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
     return list(found.values())
 
 
-def _content(run: Run, store: Store, measures: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def _content(
+    run: Run, store: Store, measures: Collection[str], archive: Path
+) -> Iterator[tuple[str, bytes]]:
     made, costs = store.made_file(run.key), store.costs_file(run.key)
     for name, file in (("made.json", made), ("costs.json", costs)):
         if file.is_file():
@@ -68,20 +95,40 @@ def _content(run: Run, store: Store, measures: Collection[str]) -> Iterator[tupl
     for name in TRAINING:
         if (file := store.run(run.key) / name).is_file():
             yield f"training/{name}", file.read_bytes()
-    results = store.results_of(run)
+    results, before = store.results_of(run), _packed_before(archive)
     for file in sorted([*results.glob("*.json"), *results.glob("*.jsonl")]):
         yield RESULTS + file.name, file.read_bytes()
-    for task in sorted(data_revisions(results)):
-        kept = read_per_query(results, task).drop("task")
+    for task in sorted(data_revisions(results).keys() | before.keys()):
+        there = before.get(task, pl.DataFrame(schema=COLUMNS))
+        kept = pl.DataFrame(schema=COLUMNS)
+        if any(results.glob(f"{task}.per_query/*.parquet")):
+            kept = read_per_query(results, task).drop("task")
+        lost = there.join(kept, on=["measure", "pool"], how="anti")
+        for measure, pool in lost.select("measure", "pool").iter_rows():
+            raise StudyError(
+                f"{archive}: has values per query of {measure} in {task}, {pool}, which would be "
+                f"lost, as {store.path} lacks them. Choose another --output"
+            )
         stream = io.BytesIO()
-        kept.filter(pl.col("measure").is_in(list(measures))).sort(
+        kept.filter(pl.col("measure").is_in([*measures, *there["measure"].unique()])).sort(
             "measure", "pool", "query"
         ).write_parquet(stream, compression="zstd", compression_level=19)
         yield f"{RESULTS}{task}.parquet", stream.getvalue()
 
 
+def _packed_before(archive: Path) -> dict[str, pl.DataFrame]:
+    """Values per query of an archive, by task; none if it is damaged, as packing mends that."""
+    try:
+        values = _read(archive).values if archive.is_file() else {}
+    except (DataError, StudyError):
+        return {}
+    return {task: table for task, (table, _) in values.items()}
+
+
 def unpack(folder: Path, store: Store) -> list[str]:
     """Take packed results into a store, but for runs of which it has results.
+
+    Nothing of an archive is written before all of it was read and checked.
 
     Args:
         folder: Where the archives are.
@@ -92,7 +139,8 @@ def unpack(folder: Path, store: Store) -> list[str]:
 
     Raises:
         DataError: If there are no archives, or one is damaged.
-        StudyError: If an archive is of something else than its name says.
+        StudyError: If an archive is of something else than its name says, or has other content
+            than `pack` writes.
     """
     archives = sorted(folder.glob("*.zip"))
     if not archives:
@@ -104,54 +152,97 @@ def unpack(folder: Path, store: Store) -> list[str]:
 
 
 def _take_in(archive: Path, store: Store) -> bool:
-    key = archive.stem
-    with opened(archive) as zipped:
-        content = {name: zipped.read(name) for name in zipped.namelist()}
-    try:
-        made = json.loads(content["made.json"])
-        model = json.loads(content[f"{RESULTS}model_meta.json"])["name"]
-        if not re.fullmatch(r"studies/[\w.-]+", model, re.ASCII):
-            raise ValueError(f"a model {model!r}")
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise StudyError(
-            f"{archive}: no packed results: it lacks made.json or {RESULTS}model_meta.json, or "
-            f"they are damaged ({error}); pack them again with `mteb-hybrid study pack`"
-        ) from None
-    if key_of(made) != key:
-        raise StudyError(
-            f"{archive}: was edited or renamed: what made its results has the key {key_of(made)}, "
-            "and its name says another. Pack it again with `mteb-hybrid study pack`"
-        )
-    results = store.results / model.replace("/", "__") / key
+    key, packed = archive.stem, _read(archive)
+    results = store.results / packed.model.replace("/", "__") / key
     if results.exists():
         return False
-    for name, to in (("made.json", store.made_file(key)), ("costs.json", store.costs_file(key))):
-        if name in content:
-            write_text(to, content[name].decode())
-    for name in TRAINING:
-        if f"training/{name}" in content:
-            write_text(store.run(key) / name, content[f"training/{name}"].decode())
-    with whole_folder(results) as part:
-        for name, raw in content.items():
-            file = Path(name.removeprefix(RESULTS))
-            if not name.startswith(RESULTS):
-                continue
-            if file.suffix != ".parquet":
-                (part / file.name).write_bytes(raw)
-                continue
-            try:
-                kept = pl.read_parquet(io.BytesIO(raw))
-                revision = json.loads(content[f"{RESULTS}{file.stem}.json"])["dataset_revision"]
-            except (pl.exceptions.PolarsError, KeyError, ValueError, TypeError) as error:
-                raise StudyError(
-                    f"{archive}: {name}, or {file.stem}.json beside it, is missing or damaged "
-                    f"({error}). Pack it again with `mteb-hybrid study pack`"
-                ) from None
-            if kept.schema != pl.Schema(COLUMNS):
-                raise StudyError(
-                    f"{archive}: {name} has the columns {list(kept.schema)}, expected "
-                    f"{list(COLUMNS)}. Pack it again with `mteb-hybrid study pack`"
-                )
-            for rows in kept.partition_by("pool", maintain_order=True):
-                write_per_query(rows, part, file.stem, revision)
+    places = {"made.json": store.made_file(key), "costs.json": store.costs_file(key)}
+    places |= {f"training/{name}": store.run(key) / name for name in TRAINING}
+    for name, to in places.items():
+        if name in packed.files:
+            write_text(to, packed.files[name].decode())
+    with whole_folder(results) as part:  # last, as what is there is not taken in again
+        for name, raw in packed.files.items():
+            if name.startswith(RESULTS):
+                (part / name.removeprefix(RESULTS)).write_bytes(raw)
+        for task, (values, revision) in packed.values.items():
+            for rows in values.partition_by("pool", maintain_order=True):
+                write_per_query(rows, part, task, revision)
     return True
+
+
+def _read(archive: Path) -> _Packed:
+    """An archive, read and checked whole; errors as of `unpack`."""
+    with opened(archive) as zipped:
+        content = {name: zipped.read(name) for name in zipped.namelist()}
+    if others := sorted(name for name in content if not OURS.fullmatch(name)):
+        raise StudyError(
+            f"{archive}: holds {others[0]!r}, which `mteb-hybrid study pack` does not write. Do "
+            "not use this archive"
+        )
+    if missing := [name for name in ("made.json", META) if name not in content]:
+        raise StudyError(f"{archive}: no packed results: it lacks {' and '.join(missing)}. {AGAIN}")
+    texts = {name: raw for name, raw in content.items() if not name.endswith(".parquet")}
+    known = {}
+    for name, raw in texts.items():
+        text_of(f"{archive / name}", raw)
+        if name.endswith(".json"):
+            known[name] = json_text(archive / name, raw)
+    meta = known[META]
+    model = meta.get("name") if isinstance(meta, dict) else None
+    if not isinstance(model, str) or not re.fullmatch(r"studies/[\w.-]+", model, re.ASCII):
+        raise StudyError(f"{archive / META}: is of a model {model!r}; expected studies/…. {AGAIN}")
+    if (made := key_of(known["made.json"])) != archive.stem:
+        raise StudyError(
+            f"{archive}: was edited or renamed: what made its results has the key {made}, and its "
+            f"name says another. {AGAIN}"
+        )
+    if meta.get("revision") != made:
+        raise StudyError(
+            f"{archive / META}: was edited: it is of the run {meta.get('revision')!r}; expected "
+            f"{made}. {AGAIN}"
+        )
+    values = {
+        PurePosixPath(name).stem: _values(archive, name, raw, known)
+        for name, raw in content.items()
+        if name.endswith(".parquet")
+    }
+    if not values:
+        raise StudyError(f"{archive}: has no values per query ({RESULTS}TASK.parquet). {AGAIN}")
+    return _Packed(model, texts, values)
+
+
+def _values(
+    archive: Path, name: str, raw: bytes, known: Mapping[str, object]
+) -> tuple[pl.DataFrame, str]:
+    """Values per query of a task, and the revision of the data that they are on."""
+    beside = name.replace(".parquet", ".json")
+    results = known.get(beside)
+    revision = results.get("dataset_revision") if isinstance(results, dict) else None
+    if not isinstance(revision, str) or not revision:
+        raise StudyError(
+            f"{archive / beside}: is missing or damaged: expected results with a "
+            f"dataset_revision, found {revision!r}. {AGAIN}"
+        )
+    try:
+        kept = pl.read_parquet(io.BytesIO(raw))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise StudyError(f"{archive / name}: is damaged ({error}). {AGAIN}") from None
+    if kept.schema != pl.Schema(COLUMNS):
+        raise StudyError(
+            f"{archive / name}: has the columns {list(kept.schema)}, expected {list(COLUMNS)}. "
+            f"{AGAIN}"
+        )
+    if kept.is_empty() or any(kept[name].has_nulls() for name in COLUMNS if name != "value"):
+        raise StudyError(
+            f"{archive / name}: has no rows, or some without a query, group, language, pool or "
+            f"measure. {AGAIN}"
+        )
+    for pool in kept["pool"].unique().sort():
+        fault = path_fault(pool) or ("" if PurePosixPath(pool).parts == (pool,) else "is no name")
+        if fault:
+            raise StudyError(
+                f"{archive / name}: a pool {pool!r} {fault}; expected the name of a subset, such "
+                "as en-de. Do not use this archive"
+            )
+    return kept, revision
