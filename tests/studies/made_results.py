@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
-from mteb_hybrid.results.per_query import DATA
+from mteb_hybrid.results.per_query import write_per_query
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.evidence import results_folder
 from mteb_hybrid.studies.plan import runs
@@ -143,9 +143,7 @@ def write_run(
             view = views[subset]
             values = _values(run, task, view, MEASURES[setting], value)
             if per_query:
-                file = folder / f"{task}.per_query" / f"{subset}.parquet"
-                file.parent.mkdir(exist_ok=True)
-                values.write_parquet(file, metadata={DATA: values_on or on})
+                write_per_query(values, folder, task, values_on or on)
             known = values.filter(pl.col("value").is_not_nan())
             means = dict(known.group_by("measure").agg(pl.col("value").mean()).iter_rows())
             first = values.filter(measure="map")["value"] == 1

@@ -12,6 +12,7 @@ from scipy import stats
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.results.compare import CompareError
+from mteb_hybrid.results.per_query import write_per_query
 from mteb_hybrid.studies.answer import Verdict, answers, verdict_of
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.plan import runs
@@ -276,9 +277,8 @@ def test_runs_that_were_asked_other_questions_are_refused(tmp_path):
     run = next(run for run in runs(study, "small") if run.condition == "alpha 0.5")
     folder = next((tmp_path / "results").glob(f"*/{run.key}/{MUL}.per_query"))
     table = pl.read_parquet(folder / "en-multi.parquet")
-    table.with_columns(pl.col("query").replace("en:007", "en:777")).write_parquet(
-        folder / "en-multi.parquet"
-    )
+    table = table.with_columns(pl.col("query").replace("en:007", "en:777"))
+    write_per_query(table, folder.parent, MUL, "1.0.0")
     with pytest.raises(CompareError, match="'en:007' of en-multi"):
         one(tmp_path, HYBRID)
 

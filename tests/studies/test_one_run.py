@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
 from mteb_hybrid.files.lock import LockedError, lock
@@ -108,6 +109,11 @@ def test_damaged_results_are_made_again(store, whole):
     (file,) = (store.results / "studies__tiny" / run.key).glob(f"{TASK}.json")
     file.write_text("{")
     assert store.missing(run) == {TASK: ["en-en", "de-de"]}
+    perform(run, store, lambda step: None)
+    assert store.missing(run) == {}
+    values = file.with_suffix(".per_query") / "de-de.parquet"
+    pl.read_parquet(values).write_parquet(values)
+    assert store.missing(run) == {TASK: ["de-de"]}, "no checksum"
     perform(run, store, lambda step: None)
     assert store.missing(run) == {}
 

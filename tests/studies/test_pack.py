@@ -10,11 +10,13 @@ import pytest
 
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.results.per_query import read_per_query
+from mteb_hybrid.studies.answer import answers
+from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.pack import pack, unpack
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
 from mteb_hybrid.studies.store import Store, StudyError
-from studies.made_results import study_of, write_runs
+from studies.made_results import STUDY, study_of, write_runs
 
 MEASURES = ("map", "rank_distance")
 
@@ -80,11 +82,20 @@ def test_the_same_results_have_the_same_bytes(store, packed, tmp_path):
 
 
 def test_only_some_measures_are_packed(store, tmp_path):
+    """A claim about another is answered once that is evaluated again, and `study run` does so."""
     pack(runs(study_of(), "small"), store, tmp_path / "packed", ("map",))
     there = Store(tmp_path / "there")
     unpack(tmp_path / "packed", there)
     for folder in (there.results / next(there.results.iterdir()).name).iterdir():
         assert read_per_query(folder)["measure"].unique().to_list() == ["map"]
+    planned = runs(study_of(), "small")
+    lacking = {"HybridSampleMultilingualRetrieval": ["en-multi", "de-multi", "ru-multi"]}
+    assert [there.missing(one) for one in planned if one.seed == 1] == [lacking] * 3
+    _, about_distance, _ = answers(find(study_of(), "alpha", "small", there.path), 10)
+    said = "no values of rank_distance per query in en-multi, de-multi; the same `mteb-hybrid study"
+    assert said in about_distance.why
+    other = [claim for claim in STUDY["claims"] if claim.get("measure") != "rank_distance"]
+    assert there.missing(runs(study_of(claims=other), "small")[0]) == {}
 
 
 def content_of(archive):

@@ -12,16 +12,19 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
+import polars as pl
 import pytest
 from markdown_it import MarkdownIt
 from scipy import stats
 
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.per_query import DATA, PerQueryError, write_per_query
 from mteb_hybrid.studies.evidence import find, results_folder
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
 from mteb_hybrid.studies.report_figures import curves, trade_off
+from mteb_hybrid.studies.store import Store
 from studies.made_results import MULTILINGUAL, STUDY, study_of, write_run, write_runs
 
 FILES = {
@@ -267,16 +270,37 @@ def test_results_of_another_run_in_its_folder_are_refused(tmp_path):
         write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
 
 
-def test_edited_results_are_refused(tmp_path):
-    first, *_ = write_runs(
-        tmp_path, study_of({"tests": [MULTILINGUAL]}), only=lambda run: run.seed in (None, 1)
-    )
-    file = results_folder(tmp_path, first) / "HybridSampleMultilingualRetrieval.json"
+EDITED = r"the {} of en-multi is .*, and the values .* {}: one of them was edited.*`.*study run`"
+
+
+@pytest.mark.parametrize(
+    ("scores", "values", "said"),
+    [
+        ({"map": 0.999999}, None, EDITED.format("map", r"0\.\d{5}")),
+        ({"rank_distance": 1.0}, None, EDITED.format("rank_distance", r"\d+\.\d{5}")),
+        ({"rank_distance": None}, None, EDITED.format("rank_distance", r"\d+\.\d{5}")),
+        ({}, lambda values: values + 900, EDITED.format("map", r"90\d\.\d{5}")),
+        ({}, None, "en-multi.parquet: has no checksum, so it may have been edited.*`.*study run`"),
+    ],
+)
+def test_edited_results_are_refused(tmp_path, scores, values, said):
+    """Where a shuffle of values has the same mean, the checksum is not theirs, or missing."""
+    study, task = study_of({"tests": [MULTILINGUAL]}), "HybridSampleMultilingualRetrieval"
+    first, *_ = write_runs(tmp_path, study, only=lambda run: run.condition == "untrained")
+    folder = results_folder(tmp_path, first)
+    file = folder / f"{task}.json"
     content = json.loads(file.read_bytes())
-    content["scores"]["test"][0]["map"] = 0.999999
+    content["scores"]["test"][0] |= scores
     file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ResultError, match=r"the map of en-multi is 0\.999999, and .* was edited"):
-        write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
+    kept = folder / f"{task}.per_query" / "en-multi.parquet"
+    table = pl.read_parquet(kept)
+    if values:
+        write_per_query(table.with_columns(values(pl.col("value"))), folder, task, "1.0.0")
+    elif not scores:
+        table.write_parquet(kept, metadata={DATA: "1.0.0"})
+        assert Store(tmp_path).missing(first) == {task: ["en-multi"]}
+    with pytest.raises((ResultError, PerQueryError), match=said):
+        write_report(study, "alpha", "small", tmp_path, tmp_path / "report")
     assert not (tmp_path / "report").exists()
 
 

@@ -13,8 +13,8 @@ from mteb_hybrid.files.safe_text import visible
 
 META = "model_meta.json"
 AGAIN = (
-    "The same `mteb run` or `mteb-hybrid run` again sets it aside, keeps what can be read of it, "
-    "and evaluates the rest."
+    "The same `mteb run`, `mteb-hybrid run` or `mteb-hybrid study run` again sets it aside, keeps "
+    "what can be read of it, and evaluates the rest."
 )
 """What helps where a result file is damaged: see `mteb_hybrid.evaluation.saving`."""
 EXPERIMENTS = "experiments"

@@ -8,14 +8,14 @@ of earlier versions lack the last, and are whole without.
 
 Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
 is noticed before a reader of Parquet meets it. The revision of the data stands there too. Files of
-earlier versions have neither: they are read as they are, and the result file beside them says on
-which revision they are, if it has their subset.
+0.1.0 have neither: they are read as they are, unless the caller knows of none, and the result file
+beside them says on which revision they are, if it has their subset.
 """
 
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +37,10 @@ CHECKSUM = "mteb_hybrid.sha256"
 DATA = "mteb_hybrid.data_revision"
 UNKNOWN = "unknown"
 """The revision of values of which neither their file nor the results beside it say one."""
+AGAIN = (
+    "Evaluate that subset again: the `mteb-hybrid run` or `mteb-hybrid study run` that evaluated "
+    "it does, and writes the file anew."
+)
 _NONE = b"0" * 64
 _CHECKSUM = re.compile(re.escape(CHECKSUM.encode()) + rb".{1,3}?([0-9a-f]{64})", re.DOTALL)
 
@@ -128,7 +132,16 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
     return ranking_consistency(rankings)
 
 
-def is_kept(folder: Path, task: str, subset: str, rankings: bool, revision: str = "") -> bool:
+def is_kept(
+    folder: Path,
+    task: str,
+    subset: str,
+    rankings: bool,
+    revision: str = "",
+    *,
+    checksums: bool = False,
+    measures: Collection[str] = (),
+) -> bool:
     """Whether what is kept of one subset is there, whole, and on the data's revision.
 
     Args:
@@ -137,16 +150,21 @@ def is_kept(folder: Path, task: str, subset: str, rankings: bool, revision: str 
         subset: Its subset.
         rankings: Whether rankings are kept of it too.
         revision: The revision of the data; empty if any will do.
+        checksums: As for `read_per_query`.
+        measures: Which measures it has to have, beside others.
     """
     try:
         for kind, schema in KINDS.items():
             file = folder / f"{task}.{kind}" / f"{subset}.parquet"
             if (kind == "rankings" and not rankings) or (kind == "top" and not file.exists()):
                 continue  # earlier versions kept no top
-            table, on = _read(file, schema)
+            table, on = _read(file, schema, checksums)
             if revision and on not in ("", revision):
                 return False
-            if kind == "per_query" and table["pool"].unique().to_list() != [subset]:
+            if kind == "per_query" and (
+                table["pool"].unique().to_list() != [subset]
+                or not {*measures} <= {*table["measure"].unique()}
+            ):
                 return False
     except (PerQueryError, FileNotFoundError):
         return False
@@ -188,6 +206,11 @@ def set_values_aside(folder: Path, task: str, but: str | None) -> None:
             aside = kept.with_name(f"{kept.name}.outdated")
             aside.mkdir(exist_ok=True)
             file.replace(aside / file.name)
+
+
+def remove_per_query(folder: Path, task: str, subset: str) -> None:
+    """Take away the values of one subset, if there are any, to have it evaluated again."""
+    (folder / f"{task}.per_query" / f"{subset}.parquet").unlink(missing_ok=True)
 
 
 def _revisions(files: Mapping[Path, str]) -> dict[Path, str]:
@@ -238,27 +261,27 @@ def _write(table: pl.DataFrame, file: Path, revision: str) -> Path:
 
 
 def _read(
-    file: Path, schema: Mapping[str, pl.DataType | type[pl.DataType]]
+    file: Path,
+    schema: Mapping[str, pl.DataType | type[pl.DataType]],
+    checksum: bool = False,
 ) -> tuple[pl.DataFrame, str]:
     """The rows of a file, and the revision of the data; that is empty if it does not say."""
-    remedy = (
-        "Evaluate that subset again: the `mteb-hybrid run` that evaluated it does, and writes "
-        "the file anew."
-    )
     raw = file.read_bytes()
     place = _place(raw)
+    if checksum and not place:
+        raise PerQueryError(f"{file}: has no checksum, so it may have been edited. {AGAIN}")
     if place and raw[place : place + len(_NONE)] != _checksum(raw, place):
-        raise PerQueryError(f"{file}: damaged: its bytes do not have its checksum. {remedy}")
+        raise PerQueryError(f"{file}: damaged: its bytes do not have its checksum. {AGAIN}")
     if len(raw) < 12 or not raw.startswith(b"PAR1") or not raw.endswith(b"PAR1"):
-        raise PerQueryError(f"{file}: not a Parquet file, or cut short. {remedy}")
+        raise PerQueryError(f"{file}: not a Parquet file, or cut short. {AGAIN}")
     try:
         table = pl.read_parquet(io.BytesIO(raw))
         revision = pl.read_parquet_metadata(io.BytesIO(raw)).get(DATA, "")
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise PerQueryError(f"{file}: not a Parquet file ({error}). {remedy}") from None
+        raise PerQueryError(f"{file}: not a Parquet file ({error}). {AGAIN}") from None
     if table.schema != pl.Schema(schema):
         raise PerQueryError(
-            f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {remedy}"
+            f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {AGAIN}"
         )
     return table, revision
 
@@ -275,12 +298,13 @@ def _checksum(raw: bytes, place: int) -> bytes:
     return digest.hexdigest().encode()
 
 
-def read_per_query(folder: Path, task: str = "*") -> pl.DataFrame:
+def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) -> pl.DataFrame:
     """Read the per-query values of one model.
 
     Args:
         folder: Folder of its result files, ``MODEL/REVISION``.
         task: Name of the one task to read; all by default.
+        checksums: Whether a file has to have one: those of 0.1.0 do not.
 
     Returns:
         The rows, with their columns and ``task``.
@@ -300,13 +324,12 @@ def read_per_query(folder: Path, task: str = "*") -> pl.DataFrame:
     frames = []
     revisions: dict[Path, dict[Path, str]] = {}
     for file in files:
-        frame, revision = _read(file, COLUMNS)
+        frame, revision = _read(file, COLUMNS, checksums)
         revisions.setdefault(file.parent, {})[file] = revision
         if frame["pool"].unique().to_list() != [file.stem]:
             raise PerQueryError(
                 f"{file}: holds values of {', '.join(frame['pool'].unique().sort()) or 'nothing'}; "
-                f"expected those of {file.stem}. Evaluate that subset again: the "
-                "`mteb-hybrid run` that evaluated it does, and writes the file anew."
+                f"expected those of {file.stem}. {AGAIN}"
             )
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
     for of_task in revisions.values():

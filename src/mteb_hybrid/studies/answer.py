@@ -16,6 +16,7 @@ from mteb_hybrid.results.compare import CompareError, compare
 from mteb_hybrid.results.resample import holm
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.seeds import Interval, t_interval
+from mteb_hybrid.studies.store import per_query_measures
 from mteb_hybrid.studies.study import Claim
 from mteb_hybrid.studies.tested import Tested
 
@@ -284,6 +285,9 @@ def _values(
     lacking = [pool for pool in pools if pool not in set(found["pool"])]
     if lacking:
         said = f"{trial.name}: no values of {measure} per query in {', '.join(lacking[:3])}"
+        test = evidence.tests[task]
+        if measure in per_query_measures(test.card, test.setting):
+            said += "; the same `mteb-hybrid study run` evaluates that again"
         raise _NoValuesError(said)
     return found
 

@@ -147,7 +147,7 @@ class Evidence:
             asked = self.subsets[run.language].get(task, ())
             evaluation = self.evaluations[run.key, task] if asked else None
             if evaluation and any(evaluation.folder.glob(f"{task}.per_query/*.parquet")):
-                kept = read_per_query(evaluation.folder, task)
+                kept = read_per_query(evaluation.folder, task, checksums=True)
                 kept = kept.filter(pl.col("pool").is_in(list(asked)))
                 found = kept.filter(measure=measure)
                 if found.is_empty() and measure in HITS:
@@ -241,17 +241,21 @@ def results_folder(store: Path, run: Run) -> Path:
 
 
 def _check_means(evaluation: Evaluation) -> None:
-    """Refuse results whose map is not the mean of the values per query beside them."""
+    """Refuse results of which a mean is not that of the values per query beside it."""
     if not any(evaluation.folder.glob(f"{evaluation.task}.per_query/*.parquet")):
         return
-    kept = read_per_query(evaluation.folder, evaluation.task).filter(measure="map")
-    for pool, mean in kept.group_by("pool").agg(pl.col("value").mean()).iter_rows():
-        said = evaluation.scores.get(pool, {}).get("map", mean)
-        if abs(said - mean) > ROUNDED:
+    kept = read_per_query(evaluation.folder, evaluation.task, checksums=True)
+    known = kept.with_columns(pl.col("value").fill_nan(None))  # of a query that is left out
+    means = known.group_by("pool", "measure", maintain_order=True).agg(pl.col("value").mean())
+    for pool, measure, value in means.fill_null(math.nan).iter_rows():
+        said = evaluation.scores.get(pool, {measure: value}).get(measure, math.nan)
+        same = math.isclose(said, value, rel_tol=1e-9, abs_tol=ROUNDED)
+        if not same and not (math.isnan(said) and math.isnan(value)):
             raise ResultError(
-                f"{evaluation.folder / evaluation.task}.json: the map of {pool} is {said}, and the "
-                f"values per query beside it have the mean {mean:.5f}: one of them was edited. "
-                "Remove the file, and the same `mteb-hybrid study run` evaluates that again."
+                f"{evaluation.folder / evaluation.task}.json: the {measure} of {pool} is {said}, "
+                f"and the values per query beside it have the mean {value:.5f}: one of them was "
+                "edited. Remove the file, and the same `mteb-hybrid study run` evaluates that "
+                "again."
             )
 
 

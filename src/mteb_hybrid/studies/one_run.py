@@ -14,6 +14,7 @@ from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.results.per_query import remove_per_query
 from mteb_hybrid.studies.plan import OF_UNTRAINED, Run
 from mteb_hybrid.studies.store import FINISHED, REPAIRED, Store, StudyError
 
@@ -48,6 +49,8 @@ def perform(run: Run, store: Store, tell: Callable[[str], None]) -> None:
         batch_size = ON_PROCESSORS if model.model.device.type == "cpu" else BATCH_SIZE
         for task, subsets in run.selected().items():
             if task in missing:
+                for subset in missing[task]:  # `evaluate` asks for less than `missing` does
+                    remove_per_query(store.results_of(run), task, subset)
                 with store.costed(run.key, task):
                     evaluate(model, {task: subsets}, store.path, batch_size)
                 tell(task)

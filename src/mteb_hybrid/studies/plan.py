@@ -58,6 +58,7 @@ class Run:
         repair: How it is repaired afterwards.
         value: What varies, if something does.
         tests: What it is evaluated on.
+        measures: Those that claims are about.
     """
 
     start: str
@@ -69,6 +70,7 @@ class Run:
     repair: Repair | None
     value: float | str | None
     tests: tuple[Test, ...]
+    measures: tuple[str, ...] = ()
 
     @cached_property
     def made(self) -> dict[str, Any]:
@@ -133,8 +135,9 @@ def runs(study: Study, budget: BudgetName) -> list[Run]:
         CardError: If a recipe does not exist, or refuses what the study sets.
     """
     chosen = study.budgets[budget]
+    measures = tuple(dict.fromkeys(claim.measure for claim in study.claims))
     return [
-        run
+        replace(run, measures=measures)
         for start, recipe in chosen.recipes.items()
         for condition in study.conditions
         for run in _of_condition(start, recipe, condition, chosen)

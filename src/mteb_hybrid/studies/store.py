@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import data_revision, tasks_by_name
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import write_json
+from mteb_hybrid.measures import measures_of
 from mteb_hybrid.results.per_query import is_kept
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run
 
 FINISHED = "model_meta.json"
@@ -62,7 +65,8 @@ class Store:
     def missing(self, run: Run) -> dict[str, list[str]]:
         """Tasks and subsets that are not evaluated, or whose values per query are not whole.
 
-        Rankings are not asked for: no report reads them, and packed results have none.
+        Packed results have but some measures: those that the run's claims are about are asked for.
+        Rankings are not: no report reads them, and packed results have none.
         """
         folder = self.results_of(run)
         tasks, found = tasks_by_name(), {}
@@ -70,10 +74,14 @@ class Store:
             card, setting = tasks[task]
             revision = data_revision(card, setting)
             there = _evaluated(folder / f"{task}.json", card.split, revision)
+            asked = per_query_measures(card, setting) & {*run.measures}
             left = [
                 subset
                 for subset in subsets
-                if subset not in there or not is_kept(folder, task, subset, False, revision)
+                if subset not in there
+                or not is_kept(
+                    *(folder, task, subset, False, revision), checksums=True, measures=asked
+                )
             ]
             if left:
                 found[task] = left
@@ -162,6 +170,12 @@ class Store:
 
     def _asked(self, study: str, budget: str) -> Path:
         return self.path / "studies" / f"{study}.{budget}.json"
+
+
+def per_query_measures(card: TaskCard, setting: Setting) -> set[str]:
+    """The measures of which an evaluation keeps a value for each query, under their names."""
+    found = measures_of(card.source.parallel, card.source.judged_across)
+    return {m.name for m in found if setting in m.settings and not (m.of_view or m.by_language)}
 
 
 def _evaluated(file: Path, split: str, revision: str) -> set[str]:
