@@ -59,6 +59,7 @@ repair = "projection"
 text = "It does."
 condition = "hybrid"
 than = "untrained"
+setting = "monolingual"
 
 [budgets.smoke]
 recipes = { tiny = "tiny.toml" }

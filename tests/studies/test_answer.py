@@ -17,8 +17,9 @@ from mteb_hybrid.studies.answer import Verdict, answers, verdict_of
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report_tables import tables
+from mteb_hybrid.studies.report_words import agreement
 from mteb_hybrid.studies.seeds import over_seeds, t_interval
-from mteb_hybrid.studies.study import Claim
+from mteb_hybrid.studies.study import Claim, Published
 from studies.made_results import (
     BUDGET,
     MULTILINGUAL,
@@ -248,6 +249,29 @@ def test_seen_are_the_languages_of_the_recipe(store, values, verdict, condition)
     found = one(store, claim | {"than": "untrained"})
     assert set(found.effect.languages) == ({"en", "de"} if values == ["seen"] else {"ru"})
     assert verdict in (None, found.verdict)
+
+
+def test_a_language_is_seen_if_a_condition_trains_on_it(store):
+    """Not where a recipe has it and no condition trains, nor where all conditions leave it out."""
+    claim = HYBRID | {"condition": "repaired", "than": "untrained", "by": "seen"}
+    conditions = STUDY["conditions"][:2]
+    without = {"name": "no de", "trained": True, "set": ["languages.de="]}
+    for more, seen in (([], ()), ([without], ("en",))):
+        of = {"conditions": [*conditions, *more]}
+        (found,) = answered(store, study_of(POOL_ONLY, claims=[claim | {"values": ["seen"]}], **of))
+        assert (found.effect.languages if found.effect else ()) == seen
+        unseen = one(store, claim | {"values": ["unseen"]}, **of)
+        assert {*seen, *unseen.effect.languages} == {"de", "en", "ru"}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [(0.01, 0.1, "agrees"), (-0.01, 0.1, "disagrees"), (0.1, -0.01, "disagrees"), (0, 0, "agrees")],
+)
+def test_agreement_is_that_of_directions(ours, theirs, said):
+    """Of claims that there is no difference, too."""
+    figure = Published(source="a paper", model="LaBSE", condition=0.5 + theirs, than=0.5)
+    assert agreement(ours, figure) == said
 
 
 @pytest.mark.parametrize("wrong", [0, 0.1])

@@ -38,10 +38,26 @@ def test_shipped_studies_are_whole(name):
         ),
         (
             'name = "hybrid"',
+            'name = "hybrid"\nvary = { " training.seed" = [1.0, 2.0] }',
+            "'hybrid': training.seed is set by the budget",
+        ),
+        (
+            "seeds = [1, 2]",
+            'seeds = [1, 2]\nset = ["training.seed = 3"]',
+            "'budgets.smoke': .*set: training.seed is set by the budget",
+        ),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nset = ["batches.alpha=0", "batches.alpha =1"]',
+            "'hybrid': batches.alpha is set twice; give it once",
+        ),
+        (
+            'name = "hybrid"',
             'name = "hybrid"\neach_language = true\nset = ["languages.de="]',
             "a model for de beside en: the recipe does not train on de; it has en",
         ),
         ('texts = "sample"', 'texts = "sampel"', r"smoke.texts: 'sampel' is neither .* did you"),
+        ('texts = "sample"', 'texts = ""', r"smoke.texts': .*at least 1 character"),
         ('texts = "sample"\n', "", "budgets.smoke.texts: a condition is repaired; say on what"),
         ('name = "hybrid"', 'name = "hybrid"\nset = ["batches.alhpa=1"]', "'batches.alhpa': unkno"),
         (
@@ -54,6 +70,22 @@ def test_shipped_studies_are_whole(name):
             'than = "untrained"',
             'than = "untrained"\nmeasure = "peeer"',
             "no measure 'peeer'; did you",
+        ),
+        ('than = "untrained"', 'than = "hybrid"', "compares 'hybrid' with itself; name another"),
+        (
+            'settings = ["monolingual"]',
+            'settings = ["crosslingual"]',
+            "no budget tests in the setting monolingual; they do in crosslingual",
+        ),
+        (
+            'than = "untrained"',
+            'than = "untrained"\nby = "script"\nvalues = ["Latn", "Cyrll"]',
+            r"no script 'Cyrll'; did you mean 'Cyrl'\?",
+        ),
+        (
+            'than = "untrained"',
+            'than = "untrained"\nby = "resource-class"\nvalues = ["6"]',
+            r"no resource-class '6'. There are 0, 1, 2, 3, 4, 5, unknown",
         ),
     ],
 )

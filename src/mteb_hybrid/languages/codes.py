@@ -84,6 +84,13 @@ def _is_script(script: str) -> bool:
     return script == script.title() and pycountry.scripts.get(alpha_4=script) is not None
 
 
+def scripts() -> list[str]:
+    """The codes of all scripts, by ISO 15924."""
+    import pycountry
+
+    return [script.alpha_4 for script in pycountry.scripts]
+
+
 def _base(code: str) -> str:
     return re.split("[-_]", code.strip(), maxsplit=1)[0]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from mteb_hybrid.languages.codes import language_table, macrolanguage
+from mteb_hybrid.languages.codes import language_table, macrolanguage, scripts
 
 UNKNOWN = "unknown"
 
@@ -44,6 +44,18 @@ def language_traits(code: str) -> Traits:
         code: ISO 639-3, with or without a script: ``deu-Latn`` or ``deu``.
     """
     return _traits().get(macrolanguage(code), Traits())
+
+
+def known_values(by: By) -> list[str]:
+    """What a property of a language can be; none for query languages, which cards name."""
+    match by:
+        case By.QUERY_LANGUAGE:
+            return []
+        case By.SEEN:
+            return ["seen", "unseen"]
+        case By.SCRIPT:
+            return [*scripts(), UNKNOWN]
+    return [*sorted({str(getattr(traits, by.column)) for traits in _traits().values()}), UNKNOWN]
 
 
 @cache

@@ -14,9 +14,11 @@ from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.named import is_name
 from mteb_hybrid.languages.near import did_you_mean
+from mteb_hybrid.languages.traits import known_values
 from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.toml import shipped_recipes
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.study import HITS, Budget, Study
 
@@ -73,7 +75,21 @@ def read_study(source: str | Path, budget: str | None = None) -> Study:
 
 def _check_claims(study: Study, file: Path) -> None:
     known = [*(measure.name for measure in MEASURES), *HITS]
+    tests = [test for budget in study.budgets.values() for test in budget.tests]
+    settings = {setting for test in tests for setting in test.settings or Setting}
     for claim in study.claims:
+        if claim.setting not in settings:
+            raise CardError(
+                f"{file}: claim {claim.text!r}: no budget tests in the setting {claim.setting}; "
+                f"they do in {', '.join(sorted(settings))}"
+            )
+        possible = known_values(claim.by) if claim.by else []
+        if possible and (others := [value for value in claim.values if value not in possible]):
+            raise CardError(
+                f"{file}: claim {claim.text!r}: no {claim.by} {others[0]!r}"
+                f"{did_you_mean(others[0], possible)} There are {', '.join(possible[:12])}"
+                f"{', …' if len(possible) > 12 else ''}"
+            )
         if claim.measure not in known:
             raise CardError(
                 f"{file}: claim {claim.text!r}: no measure {claim.measure!r}"

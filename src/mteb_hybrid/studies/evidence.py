@@ -160,8 +160,8 @@ class Evidence:
 
         One set for tables and claims, so that a language is seen or unseen in all of a report.
         """
-        trials = (trial for trial in self.trials if trial.start == start)
-        codes = (run.recipe.languages.values() for trial in trials for run in trial.runs)
+        of_start = (run for trial in self.trials if trial.start == start for run in trial.runs)
+        codes = (run.recipe.languages.values() for run in of_start if run.trained)
         return list(dict.fromkeys(code for found in codes for code in found))
 
 

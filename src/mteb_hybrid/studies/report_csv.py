@@ -61,7 +61,7 @@ def _claim(answer: Answer) -> Row:
         "; ".join(answer.missing),
         "; ".join(
             f"{figure.model} ({figure.source}): {figure.condition!r} and {figure.than!r}"
-            + (f", {agreement(claim, answer.effect.difference, figure)}" if answer.effect else "")
+            + (f", {agreement(answer.effect.difference, figure)}" if answer.effect else "")
             for figure in claim.published
         ),
     ]

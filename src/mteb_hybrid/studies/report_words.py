@@ -87,13 +87,10 @@ def verdict(answer: Answer) -> str:
     return f"{answer.verdict} (one seed)" if effect and len(effect.seeds) == 1 else answer.verdict
 
 
-def agreement(claim: Claim, difference: float, published: Published) -> str:
-    """Whether a published difference has our direction; for ``within``, lies on our side."""
+def agreement(difference: float, published: Published) -> str:
+    """Whether a published difference has the direction of ours."""
     theirs = published.condition - published.than
-    if claim.margin is not None:
-        same = (abs(theirs) <= claim.margin) == (abs(difference) <= claim.margin)
-    else:
-        same = (theirs > 0) == (difference > 0) and (theirs < 0) == (difference < 0)
+    same = (theirs > 0) == (difference > 0) and (theirs < 0) == (difference < 0)
     return "agrees" if same else "disagrees"
 
 
@@ -103,7 +100,7 @@ def published(answer: Answer, separator: str = "; ") -> str:
     said = []
     for figure in claim.published:
         theirs = number(figure.condition - figure.than, measure)
-        agrees = f": {agreement(claim, answer.effect.difference, figure)}" if answer.effect else ""
+        agrees = f": {agreement(answer.effect.difference, figure)}" if answer.effect else ""
         said.append(f"{figure.model} {theirs}{agrees}")
     return separator.join(said) or "no published figure"
 
@@ -180,5 +177,5 @@ def _literature(claim: Claim, effect: Effect, figure: Published) -> str:
     return (
         f"Published for {figure.model} ({figure.source}): {figure.condition:.{places}f} and "
         f"{figure.than:.{places}f} ({theirs}); the direction "
-        f"{agreement(claim, effect.difference, figure)}."
+        f"{agreement(effect.difference, figure)}."
     )

@@ -3,6 +3,7 @@
 A card holds no code, and nothing here imports torch or mteb, so that listing studies stays fast.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
@@ -46,11 +47,7 @@ class Condition(Table):
         given = [key for key in ("set", "vary", "each_language") if getattr(self, key)]
         if given and not self.trained:
             raise ValueError(f"condition {self.name!r}: {given[0]} is of training: trained = true")
-        keys = [one.partition("=")[0].strip() for one in self.set]
-        if "training.seed" in [*keys, *self.vary]:
-            raise ValueError(
-                f"condition {self.name!r}: training.seed is set by the budget: give it seeds"
-            )
+        _check_keys([*self.set, *self.vary], f"condition {self.name!r}")
         if any(not values for values in self.vary.values()):
             raise ValueError(f"condition {self.name!r}: vary needs values")
         return self
@@ -60,6 +57,15 @@ class Condition(Table):
         """What it is called, once for each value that varies."""
         values = next(iter(self.vary.values()), [])
         return [f"{self.name} {value}" for value in values] or [self.name]
+
+
+def _check_keys(overrides: Iterable[str], where: str) -> None:
+    """Refuse overrides of which one would silently win over another, or lose to a seed."""
+    keys = [override.partition("=")[0].strip() for override in overrides]
+    if "training.seed" in keys:
+        raise ValueError(f"{where}: training.seed is set by the budget: give it seeds")
+    if repeated := [key for key in keys if keys.count(key) > 1]:
+        raise ValueError(f"{where}: {repeated[0]} is set twice; give it once")
 
 
 HITS = ("hit_rate_at_1", "accuracy")
@@ -153,13 +159,14 @@ class Budget(Table):
     recipes: Annotated[dict[Name, str], Field(min_length=1)]
     set: Strings
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
-    texts: str | None = None
+    texts: Annotated[str, Field(min_length=1)] | None = None
     pivot: ShortCode = "en"
     tests: Annotated[list[Test], Field(min_length=1)]
     not_run: Strings
 
     @model_validator(mode="after")
-    def _has_each_seed_once(self) -> "Budget":
+    def _has_each_once(self) -> "Budget":
+        _check_keys(self.set, "set")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds are {self.seeds}: give each once")
         return self
@@ -195,6 +202,10 @@ class Study(Table):
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two conditions are called {repeated[0]!r}; rename one")
         for claim in self.claims:
+            if claim.condition == claim.than:
+                raise ValueError(
+                    f"claim {claim.text!r}: compares {claim.than!r} with itself; name another"
+                )
             for name in (claim.condition, claim.than):
                 if name not in names:
                     raise ValueError(

@@ -38,9 +38,11 @@ class Tested:
 
         Args:
             by: As for `mteb_hybrid.results.compare.breakdown`.
-            trained_on: Likewise.
+            trained_on: Likewise; if nothing is trained, no language is seen.
         """
         asked = self.query_languages
+        if by is By.SEEN and not trained_on:
+            return dict.fromkeys(asked, "unseen")
         frame = pl.DataFrame({"task": [self.task] * len(asked), "query_language": asked})
         rows = with_trait(frame, by, trained_on)
         found = dict(zip(rows["query_language"], rows[by.column], strict=True))
