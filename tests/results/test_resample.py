@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from mteb_hybrid.results.resample import (
     bootstrap_interval,
@@ -56,6 +57,16 @@ def test_blocks_do_not_matter(monkeypatch):
     assert bootstrap_interval(sums, counts, 500, 0) == pytest.approx(whole[0])
     # Sign flips are drawn four to a word, so that blocks change which are drawn.
     assert randomisation_p(sums[:, 0], 500, 0) == pytest.approx(whole[1], abs=0.1)
+
+
+def test_threads_do_not_matter():
+    """To the last bit, though BLAS adds in another order with another number of them."""
+    sums, counts = np.random.default_rng(0).normal(size=(1190, 6)), np.ones((1190, 6))
+    found = set()
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            found.add(bootstrap_interval(sums, counts, 400, 0))
+    assert len(found) == 1
 
 
 def test_a_pool_without_a_drawn_query_is_left_out():

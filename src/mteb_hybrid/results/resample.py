@@ -58,6 +58,7 @@ def bootstrap_intervals(
         does not count for it; NaN where none has any.
     """
     groups, pools, measures = sums.shape
+    sums = _exactly_summable(sums)
     means = np.empty((resamples, measures))
     random = np.random.default_rng(seed)
     for block in _blocks(resamples, groups):
@@ -79,6 +80,17 @@ def bootstrap_intervals(
         means[:, drawn_at_all], [2.5, 97.5], axis=0
     )
     return low, high
+
+
+def _exactly_summable(sums: Floats) -> Floats:
+    """Values without the last bits that a sum over as many groups would round.
+
+    A sum of the others is exact, so it is the same in any order: that of BLAS depends on the
+    processor and the number of threads, and would show in the last digits of a report.
+    """
+    most = len(sums) * np.abs(sums).max(axis=(0, 1))
+    anchor = np.ldexp(1.5, np.frexp(most)[1])
+    return np.asarray((sums + anchor) - anchor)
 
 
 def randomisation_p(effects: Floats, resamples: int, seed: int) -> float:
