@@ -189,6 +189,19 @@ def test_a_file_that_was_cut_is_named(store):
     assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 0
 
 
+def test_a_file_of_another_space_is_named(store):
+    """A query may have the text of a passage: then the names of their files are the same."""
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    passages = keeper(store, ABOUT | {"prompt_type": "document"})
+    passages(("a",), lambda: np.zeros((1, 2), np.float32))
+    first, second = sorted(store.glob("*/*.arrow"))
+    second.write_bytes(first.read_bytes())
+    assert first.name == second.name
+    assert [file for file, _ in opened(store).damaged()] == [second]
+    with pytest.raises(StoreError, match=f"holds vectors of the space {first.parent.name}"):
+        opened(store).spaces[0].kept(("a",)), opened(store).spaces[1].kept(("a",))
+
+
 def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(store, monkeypatch):
     keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
     (file,) = store.glob("*/*.arrow")

@@ -38,6 +38,7 @@ CHECKSUM = b"sha256"
 TENSOR = b"tensor"
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 ROUNDED = b"rounded"
+SPACE_OF = b"space"
 
 
 class StoreError(DataError):
@@ -75,6 +76,10 @@ class Shard:
             raise self._damaged(str(error).splitlines()[0]) from None
         if metadata.get(CHECKSUM) != found:
             raise self._damaged("its checksum is not that of its content")
+        # Texts of queries and of passages may be the same, so the name of the file does not tell.
+        space = metadata.get(SPACE_OF, self._space)  # earlier versions did not say it
+        if space != self._space:
+            raise self._damaged(f"it holds vectors of the space {space.decode(errors='replace')}")
         keys, tensor = [bytes(text) for text in texts], metadata.get(TENSOR) == b"1"
         if metadata.get(ROUNDED) == b"1":
             return keys, Rounded(vectors, scales, tensor)
@@ -108,6 +113,7 @@ class Shard:
         metadata = {
             CHECKSUM: _checksum(hashes, rows, scales).encode(),
             **{TENSOR: b"1" if tensor else b"0", ROUNDED: b"1" if rounded else b"0"},
+            SPACE_OF: self._space,
         }
         table = pa.table(columns).replace_schema_metadata(metadata)
         with (
@@ -116,6 +122,10 @@ class Shard:
             pa.ipc.new_file(sink, table.schema) as writer,
         ):
             writer.write_table(table, max_chunksize=len(texts))
+
+    @property
+    def _space(self) -> bytes:
+        return self.file.parent.name.encode()
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(
@@ -370,5 +380,5 @@ def _checksum(
 ) -> str:
     digest = hashlib.sha256(f"{vectors.dtype.str} {vectors.shape}".encode())
     for part in (hashes, vectors, *(() if scales is None else (scales,))):
-        digest.update(np.ascontiguousarray(part).data.cast("B"))
+        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
