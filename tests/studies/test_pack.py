@@ -126,6 +126,8 @@ def test_archives_are_named_after_what_made_them(packed, tmp_path):
     archive.write_bytes(raw[: len(raw) // 2])
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(packed, there)
+    with pytest.raises(StudyError, match=r"there: no results .*`mteb-hybrid study run`"):
+        pack(runs(study_of(), "small"), there, tmp_path / "none", MEASURES)
     assert not there.path.exists()
 
 

@@ -228,6 +228,17 @@ def test_models_of_several_precisions_are_told(tmp_path):
     assert "a budget that sets training.precision=fp32 trains all alike" in page
 
 
+@pytest.mark.parametrize("content", [[1], [{}], [{"python": "3", "packages": {"torch": 2}}]])
+def test_damaged_versions_are_told(tmp_path, content):
+    study = study_of({"tests": [MULTILINGUAL]})
+    run, *_ = write_runs(tmp_path, study, only=lambda run: run.condition == "untrained")
+    file = tmp_path / "runs" / run.key / "versions.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ResultError, match=r"versions\.json: is damaged.*Remove it"):
+        find(study, "alpha", "small", tmp_path)
+
+
 def test_nothing_run_yet_names_the_command(tmp_path):
     with pytest.raises(ResultError, match="study run alpha --budget small --store"):
         write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")

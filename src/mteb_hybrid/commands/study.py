@@ -160,7 +160,8 @@ def run_study(
             complain(f"{failed} of {len(all_works)} runs failed; mend that, and go on: {again()}")
             raise typer.Exit(1)
     else:
-        say(f"All {len(all_works)} runs are complete; nothing to do.")
+        every = f"All {len(all_works)} runs are" if len(all_works) > 1 else "The run is"
+        say(f"{every} complete; nothing to do.")
         if models is Models.REMOVE:
             for work in all_works:
                 kept.remove_weights(work.run.key)

@@ -277,7 +277,26 @@ def _hits(
 def _training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any]]]:
     """What each training run says of itself, each time that it began or went on."""
     files = [Store(store).run(key) / "versions.json" for key in keys]
-    return [json_file(file, list) for file in files if file.is_file()]
+    found = {file: json_file(file, list) for file in files if file.is_file()}
+    for file, parts in found.items():
+        if not all(map(_is_part, parts)):
+            raise ResultError(
+                f"{file}: is damaged: expected the versions of python and packages, and the "
+                "precision, of each part of a training. Remove it: then they are not known, and "
+                "the report lacks them."
+            )
+    return list(found.values())
+
+
+def _is_part(part: object) -> bool:
+    return (
+        isinstance(part, dict)
+        and isinstance(part.get("packages"), dict)
+        and all(
+            isinstance(text, str)
+            for text in (part.get("python"), part.get("precision"), *part["packages"].values())
+        )
+    )
 
 
 def _packages(parts: Iterable[Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:

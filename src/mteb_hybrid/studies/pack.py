@@ -69,7 +69,8 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
 
     Raises:
         PerQueryError, DataError: If results are damaged.
-        StudyError: If an archive that is there has values per query that the store lacks.
+        StudyError: If there is nothing to pack, or an archive that is there has values per query
+            that the store lacks.
     """
     found = {}
     for run in runs:
@@ -82,6 +83,11 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
                     is_packed = name.endswith(".parquet")
                     member.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
                     zipped.writestr(member, content[name])
+    if not found:
+        raise StudyError(
+            f"{store.path}: no results of the study at this budget to pack. `mteb-hybrid study "
+            "run` makes them; --store names another store"
+        )
     return list(found.values())
 
 

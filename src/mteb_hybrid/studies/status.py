@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mteb_hybrid.results.text_table import Format, write_table
 from mteb_hybrid.studies.plan import Run
-from mteb_hybrid.studies.progress import cpu_hours
+from mteb_hybrid.studies.progress import REPAIR, TRAINING, cpu_hours
 from mteb_hybrid.studies.store import Store
 
 HEAD = ("start", "condition", "seed", "language", "model", "evaluated", "hours", "CPU hours")
@@ -57,7 +57,8 @@ def _row(state: State, store: Store) -> list[str]:
     run = state.run
     total = sum(map(len, run.selected().values()))
     missing = sum(map(len, state.missing.values()))
-    costs = store.costs(run.key)
+    asked = {TRAINING, REPAIR, *run.selected()}  # other studies may test the same run on more
+    costs = {step: cost for step, cost in store.costs(run.key).items() if step in asked}
     hours = sum(step["seconds"] for step in costs.values()) / 3600
     return [
         *(run.start, run.condition, "" if run.seed is None else str(run.seed)),

@@ -5,6 +5,7 @@
 ``studies/NAME.BUDGET.json`` what a study has asked for. Reads neither mteb nor torch.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -26,6 +27,9 @@ from mteb_hybrid.studies.plan import Run
 FINISHED = "model_meta.json"
 """What a training run writes last."""
 
+COSTS = ("seconds", "cpu_seconds")
+"""What is known of a step: how long it took, and that of all cores."""
+
 REPAIRED = "repaired.json"
 """What came of a repair, written last."""
 
@@ -42,6 +46,8 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_dir():
+            raise StudyError(f"{path}: is a file; expected the folder of a store, or none yet")
         self.path = path
         self.results = path / "results"
 
@@ -97,27 +103,41 @@ class Store:
             write_json(file, run.made)
 
     def costs(self, key: str) -> dict[str, dict[str, float]]:
-        """Seconds, and seconds of all cores, of the steps that a run has had so far."""
-        try:
-            found: dict[str, dict[str, float]] = json_file(self.costs_file(key), dict)
-        except (DataError, OSError):
+        """Seconds, and seconds of all cores, of the steps that a run has had so far.
+
+        Raises:
+            StudyError: If the file that says so is damaged.
+        """
+        file = self.costs_file(key)
+        if not file.is_file():
             return {}
-        return found
+        try:
+            found: dict[str, dict[str, float]] = json_file(file, dict)
+            if all(math.isfinite(cost[of]) for cost in found.values() for of in COSTS):
+                return found
+            said = "a cost that is no finite number"
+        except DataError as error:
+            said = str(error)
+        except (KeyError, TypeError):
+            said = f"a step without numbers for {' and '.join(COSTS)}"
+        raise StudyError(
+            f"{file}: is damaged: {said}. Remove it: then these hours are not known, and all else "
+            "stays as it is"
+        )
 
     @contextmanager
     def costed(self, key: str, step: str) -> Iterator[None]:
         """Add what a step costs to the costs of a run."""
+        known = self.costs(key)  # before it has cost anything, as they may be damaged
         began, cpu = time.monotonic(), time.process_time()
         try:
             yield
         finally:
-            known = self.costs(key)
             old = known.get(step, {})
-            spent = {
-                "seconds": time.monotonic() - began,
-                "cpu_seconds": time.process_time() - cpu,
+            spent = (time.monotonic() - began, time.process_time() - cpu)
+            summed = {
+                of: round(old.get(of, 0) + more, 1) for of, more in zip(COSTS, spent, strict=True)
             }
-            summed = {name: round(old.get(name, 0) + more, 1) for name, more in spent.items()}
             write_json(self.costs_file(key), known | {step: summed})
 
     def costs_file(self, key: str) -> Path:
