@@ -85,7 +85,7 @@ def test_shipped_studies_are_whole(name):
         (
             'than = "untrained"',
             'than = "untrained"\nby = "resource-class"\nvalues = ["6"]',
-            r"no resource-class '6'. There are 0, 1, 2, 3, 4, 5, unknown",
+            r"no resource-class '6'\. There are 0, 1, 2, 3, 4, 5, unknown$",
         ),
     ],
 )

@@ -55,7 +55,7 @@ def known_values(by: By) -> list[str]:
             return ["seen", "unseen"]
         case By.SCRIPT:
             return [*scripts(), UNKNOWN]
-    return [*sorted({str(getattr(traits, by.column)) for traits in _traits().values()}), UNKNOWN]
+    return sorted({str(getattr(traits, by.column)) for traits in _traits().values()} | {UNKNOWN})
 
 
 @cache

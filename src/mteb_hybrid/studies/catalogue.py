@@ -14,7 +14,7 @@ from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.named import is_name
 from mteb_hybrid.languages.near import did_you_mean
-from mteb_hybrid.languages.traits import known_values
+from mteb_hybrid.languages.traits import By, known_values
 from mteb_hybrid.measures import MEASURES
 from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.toml import shipped_recipes
@@ -85,10 +85,10 @@ def _check_claims(study: Study, file: Path) -> None:
             )
         possible = known_values(claim.by) if claim.by else []
         if possible and (others := [value for value in claim.values if value not in possible]):
+            few = f" There are {', '.join(possible)}" if claim.by is not By.SCRIPT else ""
             raise CardError(
                 f"{file}: claim {claim.text!r}: no {claim.by} {others[0]!r}"
-                f"{did_you_mean(others[0], possible)} There are {', '.join(possible[:12])}"
-                f"{', …' if len(possible) > 12 else ''}"
+                f"{did_you_mean(others[0], possible)}{few}"
             )
         if claim.measure not in known:
             raise CardError(
