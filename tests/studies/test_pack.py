@@ -16,7 +16,7 @@ from mteb_hybrid.studies.pack import pack, unpack
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
 from mteb_hybrid.studies.store import Store, StudyError
-from studies.made_results import STUDY, study_of, write_runs
+from studies.made_results import MULTILINGUAL, STUDY, study_of, write_runs
 
 MEASURES = ("map", "rank_distance")
 
@@ -96,6 +96,18 @@ def test_only_some_measures_are_packed(store, tmp_path):
     assert said in about_distance.why
     other = [claim for claim in STUDY["claims"] if claim.get("measure") != "rank_distance"]
     assert there.missing(runs(study_of(claims=other), "small")[0]) == {}
+
+
+@pytest.mark.parametrize("values_on", ["0.9.0", None])
+def test_values_without_their_results_are_not_packed(tmp_path, values_on):
+    study = study_of({"tests": [MULTILINGUAL]})
+    (run,) = write_runs(
+        tmp_path, study, only=lambda run: run.condition == "untrained", values_on=values_on
+    )
+    if not values_on:
+        next(Store(tmp_path).results_of(run).glob("*Retrieval.json")).unlink()
+    with pytest.raises(StudyError, match="no results"):
+        pack([run], Store(tmp_path), tmp_path / "packed", MEASURES)
 
 
 def content_of(archive):

@@ -17,7 +17,7 @@ import polars as pl
 from mteb_hybrid.files.archives import opened
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
-from mteb_hybrid.files.lines import json_text, text_of
+from mteb_hybrid.files.lines import json_file, json_text, text_of
 from mteb_hybrid.files.whole import whole, whole_folder, write_text
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.results.per_query import data_revisions, read_per_query, write_per_query
@@ -74,7 +74,7 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
     """
     found = {}
     for run in runs:
-        if run.key not in found and data_revisions(store.results_of(run)):
+        if run.key not in found and _tasks(store.results_of(run)):
             found[run.key] = folder / f"{run.key}.zip"
             content = dict(_content(run, store, measures, found[run.key]))
             with whole(found[run.key]) as part, zipfile.ZipFile(part, "w") as zipped:
@@ -102,12 +102,13 @@ def _content(
         if (file := store.run(run.key) / name).is_file():
             yield f"training/{name}", file.read_bytes()
     results, before = store.results_of(run), _packed_before(archive)
+    tasks = _tasks(results)
     for file in sorted([*results.glob("*.json"), *results.glob("*.jsonl")]):
         yield RESULTS + file.name, file.read_bytes()
-    for task in sorted(data_revisions(results).keys() | before.keys()):
+    for task in sorted({*tasks, *before}):
         there = before.get(task, pl.DataFrame(schema=COLUMNS))
         kept = pl.DataFrame(schema=COLUMNS)
-        if any(results.glob(f"{task}.per_query/*.parquet")):
+        if task in tasks:
             kept = read_per_query(results, task).drop("task")
         lost = there.join(kept, on=["measure", "pool"], how="anti")
         for measure, pool in lost.select("measure", "pool").iter_rows():
@@ -120,6 +121,19 @@ def _content(
             "measure", "pool", "query"
         ).write_parquet(stream, compression="zstd", compression_level=19)
         yield f"{RESULTS}{task}.parquet", stream.getvalue()
+
+
+def _tasks(results: Path) -> list[str]:
+    """The tasks that have results, and values per query on the same revision of the data.
+
+    An archive says but one: values of an evaluation that has just begun have no results yet.
+    """
+    return [
+        task
+        for task, revision in data_revisions(results).items()
+        if (file := results / f"{task}.json").is_file()
+        and json_file(file, dict).get("dataset_revision") == revision
+    ]
 
 
 def _packed_before(archive: Path) -> dict[str, pl.DataFrame]:
