@@ -129,7 +129,8 @@ class DryRun:
             unknown |= left_out
         wall = f", {duration(total / self.jobs)} with --jobs {self.jobs}" if self.jobs > 1 else ""
         least = "at least " if unknown else ""
-        yield "time left", f"{least}{duration(total)} on this device{wall}; ranking comes on top"
+        how = f"on this device, as busy as it is now{wall}; ranking comes on top"
+        yield "time left", f"{least}{duration(total)} {how}"
         yield from (("  note", note) for note in notes)
         if unknown:
             yield "  unknown", f"not in it: {', '.join(sorted(unknown))}"
