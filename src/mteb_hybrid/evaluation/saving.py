@@ -5,6 +5,7 @@ two runs lose each other's subsets. `mteb_hybrid.plugin` puts these functions ar
 through which all of MTEB's evaluations go; what is not of our tasks is passed on as it came.
 """
 
+import atexit
 import importlib.metadata
 import json
 import logging
@@ -12,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ class _Saved:
 
 _SAVED: dict[Path, _Saved] = {}
 
+_WAITING: dict[Path, Callable[[], None]] = {}
+"""By file, what saves the results that came too soon."""
+
 
 def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
     """``ResultCache.save_to_cache`` that writes each file whole, and loses no subset.
@@ -81,7 +85,7 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
     MTEB saves all subsets whenever one is evaluated: of a thousand, that takes longer than ranking.
     Where there are more than `FEW`, what comes too soon waits for the next call, so that saving
     takes hardly more than `SHARE` of the time. MTEB's last call, the one with `encode_kwargs`, is
-    never put off.
+    never put off; where it does not come, what waits is saved before it is read and at exit.
     """
 
     @wraps(save)
@@ -94,7 +98,9 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
         start = time.monotonic()
         if options.get("encode_kwargs") is None and _too_soon(file, task_result, start):
+            _WAITING[file] = partial(save_to_cache, self, task_result, model_name, *args, **options)
             return
+        _WAITING.pop(file, None)
         with lock(file.parent), scratch(SCRATCH) as folder:
             there = None if _adds_nothing(file, task_result) else _mended(file)
             if there is not None and there.is_mergeable(task_result):
@@ -133,6 +139,7 @@ def loaded_whole(load: Callable[..., TaskResult | None]) -> Callable[..., TaskRe
     ) -> TaskResult | None:
         if _is_ours(task_name, model_name):
             file = Path(self.get_task_result_path(task_name, model_name))
+            _save_waiting(file)
             for place in (file, file.parent):
                 clean(place)  # where all is there, nothing is saved any more
             clean_scratch()
@@ -239,6 +246,19 @@ def _too_soon(file: Path, result: TaskResult, now: float) -> bool:
         and sum(map(len, result.scores.values())) > FEW
         and _adds_nothing(file, result)
     )
+
+
+def _save_waiting(file: Path) -> None:
+    save = _WAITING.pop(file, None)
+    if save is not None and file.exists():
+        _SAVED.pop(file, None)  # else it were too soon again
+        save()
+
+
+@atexit.register
+def _save_all_waiting() -> None:
+    for file in list(_WAITING):
+        _save_waiting(file)
 
 
 def _stamp(file: Path) -> object:
