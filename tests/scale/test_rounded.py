@@ -20,7 +20,8 @@ from mteb_hybrid.models.encoding import Backend, encoding_as
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.parts import Parts
 from mteb_hybrid.scale.rounded import Rounded
-from mteb_hybrid.scale.store import EmbeddingStore, StoreError, opened
+from mteb_hybrid.scale.shard import StoreError
+from mteb_hybrid.scale.store import EmbeddingStore, opened
 
 ABOUT = {"model": "a/model", "revision": "1", "prompt_type": "query", "options": "", "says": ""}
 TASKS = select_tasks(["HybridSampleMultilingualRetrieval"], query_languages=["en"])

@@ -26,7 +26,8 @@ from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.embeddings import TextVectors
-from mteb_hybrid.scale.store import EmbeddingStore, StoreError, opened
+from mteb_hybrid.scale.shard import StoreError
+from mteb_hybrid.scale.store import EmbeddingStore, opened
 from mteb_hybrid.sources import load_collection
 
 KILLS = 50 if os.environ.get("MTEB_HYBRID_SOAK") else 1

@@ -77,7 +77,8 @@ def prune(
 
     Example: mteb-hybrid store prune vectors --model intfloat/multilingual-e5-small
     """
-    from mteb_hybrid.scale.store import StoreError, opened
+    from mteb_hybrid.scale.shard import StoreError
+    from mteb_hybrid.scale.store import opened
 
     if (model is None) == (not damaged) or (revision and not model):
         raise ValueError("name what is to go: --model, with --revision if you like, or --damaged")

@@ -10,7 +10,8 @@ import polars as pl
 
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.scale.store import EmbeddingStore, Space, StoreError, text_hash
+from mteb_hybrid.scale.shard import StoreError, text_hash
+from mteb_hybrid.scale.store import EmbeddingStore, Space
 
 SIDES = {"queries": "query", "passages": "document"}
 """Parts of a collection, and MTEB's type of prompt."""
