@@ -12,6 +12,9 @@ from mteb_hybrid.retrieval.tiles import Scores
 SORT_FROM = 8
 """Scores from which a row is sorted once rather than compared with each."""
 
+SCORES_AT_ONCE = 2**20
+"""Scores that are compared at once: 4 MB in float32, small enough for a cache."""
+
 
 def counts_of(scores: Scores, wanted: Scores) -> Ints:
     """How many scores are higher than each that is wanted, and how many equal: shape (2, n)."""
@@ -21,6 +24,30 @@ def counts_of(scores: Scores, wanted: Scores) -> Ints:
     ordered = np.sort(scores)
     above, least = (len(scores) - ordered.searchsorted(wanted, side) for side in ("right", "left"))
     return np.stack([above, least - above])
+
+
+def counts_in_rows(scores: Scores, row: Ints, wanted: Scores) -> Ints:
+    """The same for scores of several rows at once: shape (2, n).
+
+    Args:
+        scores: Shape (B, N).
+        row: Shape (n,), ascending, the row in which each wanted score is looked for.
+        wanted: Shape (n,).
+    """
+    found = np.empty((2, len(row)), dtype=np.int64)
+    often = np.bincount(row, minlength=len(scores))
+    for one in np.flatnonzero(often >= SORT_FROM).tolist():
+        these = slice(*np.searchsorted(row, [one, one + 1]).tolist())
+        found[:, these] = counts_of(scores[one], wanted[these])
+    rest = np.flatnonzero(often[row] < SORT_FROM)
+    at_once = max(1, SCORES_AT_ONCE // scores.shape[1])
+    for start in range(0, len(rest), at_once):
+        some = rest[start : start + at_once]
+        mine, limits = scores[row[some]], wanted[some, None]
+        for kind, compare in enumerate((np.greater, np.equal)):
+            bits = np.packbits(compare(mine, limits), axis=1)
+            found[kind, some] = np.bitwise_count(bits).sum(axis=1)
+    return found
 
 
 @dataclass(frozen=True)
@@ -44,11 +71,12 @@ class Hits:
     @classmethod
     def of(cls, rows: Ints, scores: Scores, positions: Ints, low: Scores) -> Self:
         """Scores, shape (B, n), that are not below `low`, shape (B,); NaN is among them."""
-        flat = np.flatnonzero(~(scores < low[:, None]))
+        lower = scores < low[:, None]
+        flat = np.flatnonzero(np.logical_not(lower, out=lower))
         first = np.searchsorted(flat, np.arange(len(rows) + 1) * len(positions))
         row = np.repeat(np.arange(len(rows)), np.diff(first))
         column = flat - row * len(positions)
-        return cls(rows, row, scores[row, column], positions[column], first)
+        return cls(rows, row, scores.ravel()[flat], positions[column], first)
 
     def chosen(self, some: npt.NDArray[np.bool_]) -> Self:
         """Some of them: shape (n,)."""

@@ -12,13 +12,12 @@ ranked by whole rows.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.hits import Hits, counts_of
+from mteb_hybrid.retrieval.hits import SCORES_AT_ONCE, Hits, counts_in_rows, counts_of
 from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import as_slice
 from mteb_hybrid.retrieval.sorted_rows import descending
@@ -30,9 +29,6 @@ ROOM = 2
 NEAR = 64
 """What is asked for and stands in the first of so many parts of the pool, as far as a sample tells,
 is counted among these; what stands lower, among all."""
-
-SCORES_AT_ONCE = 2**20
-"""Scores that are compared at once: 4 MB in float32, small enough for a cache."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +175,7 @@ class Partial:
         """Count all scores against some of what their queries ask for: shape (B, A)."""
         row, place = np.nonzero(some)
         wanted = self.asked.scores[rows[row], place]
-        above, tied = np.zeros((2, len(row)), dtype=np.int64)
-        first = np.searchsorted(row, np.arange(len(rows) + 1)).tolist()
-        for one, (start, end) in enumerate(pairwise(first)):
-            if start < end:
-                above[start:end], tied[start:end] = counts_of(scores[one], wanted[start:end])
+        above, tied = counts_in_rows(scores, row, wanted)
         self.above[rows[row], place] += above
         self.tied[rows[row], place] += tied
         for one in np.flatnonzero(tied).tolist():
