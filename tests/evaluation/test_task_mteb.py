@@ -145,5 +145,5 @@ def test_no_task_has_the_name_of_one_of_mtebs():
     assert mtebs & {name.lower() for name in tasks_by_name()} == set()
 
 
-def test_an_english_task_without_translated_queries_has_no_setting():
-    assert card_settings(CARDS["SciFact"]) == ()
+def test_an_english_task_has_one_setting_until_queries_are_translated():
+    assert card_settings(CARDS["SciFact"]) == (Setting.MONOLINGUAL,)

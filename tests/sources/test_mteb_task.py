@@ -79,7 +79,8 @@ def test_belebele_cannot_be_aligned_by_its_ids(hub):
 def test_title_and_text_are_joined_as_mteb_does_it(hub, tmp_path):
     """And translated queries give the task a cross-lingual setting; without any it has none."""
 
-    card = hub("SciFact", ("en",), lambda folder: write(folder, SCIFACT, "test"))
+    left_out = {"leave_out": ("monolingual",)}
+    card = hub("SciFact", ("en",), lambda folder: write(folder, SCIFACT, "test"), **left_out)
     found = read(card)
     assert found.passages["text"].to_list() == ["Mice They were given sugar.", "Nothing was seen."]
     assert found.queries["id"].to_list() == ["en:7"], "MTEB leaves out what is not judged"
