@@ -269,7 +269,7 @@ def test_command_line_of_mteb_lists_the_tasks(start, how):
 @pytest.mark.parametrize(
     "imports",
     [
-        "import mteb_hybrid.evaluation.task",
+        pytest.param("import mteb_hybrid.evaluation.task", marks=pytest.mark.soak),
         pytest.param(
             "import mteb_hybrid.plugin; mteb_hybrid.plugin.register()", marks=pytest.mark.soak
         ),

@@ -83,7 +83,7 @@ def smoke(study_folder, tmp_path_factory):
     store = tmp_path_factory.mktemp("smoke")
     files = [with_tiny_recipes(card, study_folder) for card in shipped_studies().values()]
     for file in files:
-        study("run", file, "--budget", "smoke", "--store", store, "--jobs", 2, "--seed", 1)
+        study("run", file, "--budget", "smoke", "--store", store, "--seed", 1)
     return store, files
 
 

@@ -190,9 +190,9 @@ def with_rewritten(cards: dict[str, TaskCard]) -> dict[str, TaskCard]:
         DataError: If what is said of rewritten queries is malformed.
         CardError: If one of them is called as another card.
     """
-    found = dict(cards)
+    found, folder = dict(cards), overlays(FOLDER)
     for card in cards.values():
-        for rewritten in _rewritten(card):
+        for rewritten in _rewritten(card, folder):
             files = {other.file.name for other in found.values()}
             if rewritten.name in found or rewritten.file.name in files:
                 raise CardError(
@@ -204,8 +204,8 @@ def with_rewritten(cards: dict[str, TaskCard]) -> dict[str, TaskCard]:
     return found
 
 
-def _rewritten(card: TaskCard) -> list[RewrittenCard]:
-    file = rewrites_folder(card.file.stem) / PROVENANCE
+def _rewritten(card: TaskCard, folder: Path) -> list[RewrittenCard]:
+    file = folder / card.file.stem / PROVENANCE
     try:
         about = file.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -103,7 +103,7 @@ def task_views(card: TaskCard, setting: Setting) -> dict[str, View]:
     found: dict[str, View] = {}
     of_one = setting is Setting.MULTILINGUAL and len(card.languages) == 1
     if setting in card.source.settings and not of_one:
-        found = views(setting, tuple(card.languages))
+        found |= views(setting, tuple(card.languages))
         if (own := card.source.subsets) is not None:
             found = {name: view for name, view in found.items() if name in own}
     if isinstance(card, RewrittenCard):

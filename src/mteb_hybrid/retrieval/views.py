@@ -1,7 +1,9 @@
 """The three settings, and the views (single retrieval problems) that each consists of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import polars as pl
 
@@ -37,7 +39,8 @@ class View:
         return f"{self.query_language}-{pool}"
 
 
-def views(setting: Setting, languages: tuple[str, ...]) -> dict[str, View]:
+@cache
+def views(setting: Setting, languages: tuple[str, ...]) -> Mapping[str, View]:
     """The views of a setting by name: L, L·(L-1) and L of them for L languages."""
     match setting:
         case Setting.MONOLINGUAL:

@@ -127,15 +127,17 @@ def _placed(name: Any, folder: Path, known: Container[str], what: str) -> Any:
 def _check(study: Study, name: Any, budget: Budget, where: str, *, runs_now: bool) -> None:
     """What one file alone cannot tell: whether recipes, tasks and texts are there, and fit."""
     one_seed = budget.model_copy(update={"seeds": budget.seeds[:1]})
+    selected: dict[str | None, dict[str, list[str]]] = {}  # by what runs differ in, of one budget
     for condition in study.conditions:
         alone = study.model_copy(
             update={"conditions": [condition], "budgets": {**study.budgets, name: one_seed}}
         )
         try:
             for run in runs(alone, name):
-                selected = run.selected()
+                if run.language not in selected:
+                    selected[run.language] = run.selected()
                 if name != "smoke":  # which has but the sample
-                    _check_unseen(run, selected)
+                    _check_unseen(run, selected[run.language])
         except SelectionError as error:
             if not runs_now:
                 return
