@@ -19,6 +19,7 @@ import mteb
 import numpy as np
 import pytest
 import torch
+from mteb.models.search_wrappers import SearchEncoderWrapper
 
 from mteb_hybrid import plugin
 from mteb_hybrid.cards.card import read_card
@@ -97,20 +98,15 @@ def real_data(data_folder, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def evaluate(tmp_path):
+def evaluate():
     """Evaluate a model on a task (or its name) through MTEB; returns ``{subset: scores}``."""
 
     def run(model, task, subsets=None, stock=False):
         if isinstance(task, str):
             task = mteb.get_task(task, hf_subsets=subsets)
-        result = mteb.evaluate(
-            model,
-            task,
-            cache=None,
-            show_progress_bar=False,
-            # MTEB's own path is taken whenever predictions are saved.
-            prediction_folder=tmp_path / "predictions" if stock else None,
-        )
+        if stock:  # search models take MTEB's own path
+            model = SearchEncoderWrapper(model)
+        result = mteb.evaluate(model, task, cache=None, show_progress_bar=False)
         (scores,) = result.task_results[0].scores.values()
         return {row["hf_subset"]: row for row in scores}
 

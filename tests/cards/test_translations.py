@@ -10,6 +10,7 @@ import sys
 import mteb
 import polars as pl
 import pytest
+from mteb.models.search_wrappers import SearchEncoderWrapper
 from typer.testing import CliRunner
 
 from conftest import HashEncoder
@@ -123,15 +124,12 @@ def test_what_mteb_is_told(translated):
     assert other.metadata.dataset["revision"] != revision
 
 
-def test_evaluated_as_mtebs_own_path_does(translated, tmp_path):
+def test_evaluated_as_mtebs_own_path_does(translated):
     card = translated()
     task = {made.__name__: made for made in task_classes({"Toy": card})}["ToyCrosslingualRetrieval"]
-    folder = tmp_path / "predictions"
     fast, stock = (
-        mteb.evaluate(HashEncoder(), task(), cache=None, prediction_folder=kept)
-        .task_results[0]
-        .scores["test"][0]
-        for kept in (None, folder)
+        mteb.evaluate(model, task(), cache=None).task_results[0].scores["test"][0]
+        for model in (HashEncoder(), SearchEncoderWrapper(HashEncoder()))
     )
     standard = [key for key in stock if "_at_" in key]
     same = pytest.approx({key: stock[key] for key in standard}, rel=0, abs=0, nan_ok=True)

@@ -12,8 +12,10 @@ import tempfile
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
+from threading import Thread
 
 import mteb
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,12 @@ from mteb.cache import ResultCache
 from conftest import HashEncoder
 from mteb_hybrid.evaluation import saving
 from mteb_hybrid.evaluation.evaluate import evaluate
-from mteb_hybrid.evaluation.predictions import PredictionsError, check_predictions, save_predictions
+from mteb_hybrid.evaluation.predictions import (
+    PredictionsError,
+    check_predictions,
+    ranked_subsets,
+    save_predictions,
+)
 from mteb_hybrid.evaluation.saving import mend
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.results.mteb_files import ResultError
@@ -230,39 +237,6 @@ def test_what_this_process_has_saved_is_read_again_only_if_it_may_add_something(
     assert subsets_in(cache) == SUBSETS[:1]
 
 
-def test_many_subsets_are_saved_when_some_time_has_passed(tmp_path, result, monkeypatch):
-    """The last call has all of them, whenever it comes; if it never does, what waits is saved."""
-    monkeypatch.setattr(saving, "FEW", 1)
-    now, cache = [100.0], ResultCache(tmp_path)
-    monkeypatch.setattr(saving.time, "monotonic", lambda: now[0])
-    real = saving.shutil.copyfile
-    monkeypatch.setattr(  # a save takes two seconds
-        saving.shutil, "copyfile", lambda *files: now.append(now.pop() + 2 / 3) or real(*files)
-    )
-
-    def there():
-        return len(json.loads(file_of(cache).read_bytes())["scores"]["test"])
-
-    cache.save_to_cache(part(result, SUBSETS[:1]), META)
-    assert now == [pytest.approx(102)]
-    cache.save_to_cache(part(result, SUBSETS[:2]), META)
-    assert there() == 1
-    now[0] += 19
-    cache.save_to_cache(part(result, SUBSETS[:2]), META)
-    assert there() == 2
-    cache.save_to_cache(part(result, SUBSETS[:3]), META)
-    assert there() == 2
-    cache.save_to_cache(part(result, SUBSETS[:3]), META, encode_kwargs={})
-    assert there() == 3 and not saving._WAITING
-    for read in (saving._save_all_waiting, lambda: subsets_in(cache)):
-        file_of(cache).unlink()
-        cache.save_to_cache(part(result, SUBSETS[:1]), META)
-        cache.save_to_cache(part(result, SUBSETS[:2]), META)
-        assert there() == 1
-        read()
-        assert there() == 2 and not saving._WAITING
-
-
 def edited(text, change):
     content = json.loads(text)
     change(content, content["scores"]["test"])
@@ -425,6 +399,73 @@ def test_predictions_of_two_models_are_not_mixed(tmp_path, changed):
         check_predictions(file, other)
 
 
+def test_predictions_of_two_experiments_with_a_model_are_not_mixed(tmp_path):
+    cut = META.model_copy(update={"experiment_kwargs": {"embed_dim": 64}})
+    file = tmp_path / "p.json"
+    save_predictions(file, {"q": {"d": 1.0}}, cut, "test", "en-en")
+    assert ranked_subsets(file, cut, "test") == {"en-en"}
+    check_predictions(file, cut)
+    for refuse in (check_predictions, lambda *of: ranked_subsets(*of, "test")):
+        with pytest.raises(
+            PredictionsError, match=r"\('embed_dim_64'\); those of .* need"
+        ):
+            refuse(file, META)
+    plain = tmp_path / "plain.json"
+    save_predictions(plain, {}, META, "test", "en-en")
+    with pytest.raises(PredictionsError, match=r"\(embed_dim_64\) need a folder"):
+        check_predictions(plain, cut)
+
+
+class Coarse(HashEncoder):
+    """A model that rounds if it is told to, as sentence-transformers do."""
+
+    def encode(self, inputs, *, precision=None, **kwargs):
+        vectors = super().encode(inputs, **kwargs)
+        return np.sign(vectors) if precision else vectors
+
+
+def test_values_per_query_of_a_precision_lie_beside_its_results(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_PER_QUERY", str(tmp_path / "results"))
+    model = Coarse()
+    for more in ({}, {"precision": "binary"}, {}):
+        task = mteb.get_task(TASK, hf_subsets=SUBSETS[:1])
+        options = {"encode_kwargs": {"batch_size": 32, **more}, "show_progress_bar": False}
+        mteb.evaluate(model, task, cache=ResultCache(tmp_path), **options)
+    files = sorted(tmp_path.rglob(f"{TASK}.json"))
+    assert len(files) == 2
+    maps = []
+    for file in files:
+        (row,) = json.loads(file.read_bytes())["scores"]["test"]
+        values = read_per_query(file.parent).filter(measure="map")["value"]
+        assert values.mean() == pytest.approx(row["map"], abs=1e-5)
+        maps.append(row["map"])
+    assert maps[0] != maps[1]
+
+
+def test_a_task_that_two_threads_evaluate_files_each_models_values_with_it(tmp_path):
+    """The second is evaluated while the first ranks."""
+    task = mteb.get_task(TASK, hf_subsets=SUBSETS[:1])
+    task.per_query_root = tmp_path / "results"
+    options = {"cache": ResultCache(tmp_path), "show_progress_bar": False}
+    second = HashEncoder(dimensions=5, name="test/second")
+
+    class First(HashEncoder):
+        def similarity(self, *vectors):
+            if not thread.ident:
+                thread.start()
+                thread.join()
+            return super().similarity(*vectors)
+
+    thread = Thread(target=lambda: mteb.evaluate(second, task, **options))
+    mteb.evaluate(First(name="test/first"), task, **options)
+    files = sorted(tmp_path.rglob(f"{TASK}.json"))
+    assert len(files) == 2
+    for file in files:
+        (row,) = json.loads(file.read_bytes())["scores"]["test"]
+        values = read_per_query(file.parent).filter(measure="map")["value"]
+        assert values.mean() == pytest.approx(row["map"], abs=1e-5)
+
+
 def test_another_model_is_refused_before_it_encodes(tmp_path, sample_card):
     encoder = HashEncoder(name="test/other")
     task = task_classes({sample_card.name: sample_card})[0]()
@@ -461,7 +502,7 @@ def test_kept_subsets_without_the_rankings_that_are_asked_for_are_evaluated_agai
     del content["de-de"]
     file.write_text(json.dumps(content))
     count, said = ran(prediction_folder=file.parent)
-    assert 0 < count < both and "rankings of de-de are missing in " in said
+    assert count and "rankings of de-de are missing in " in said
     assert ranked() == whole
     file.write_bytes(file.read_bytes()[:-9])
     count, said = ran(prediction_folder=file.parent)

@@ -115,7 +115,7 @@ def test_results_are_saved_loaded_and_averaged(tmp_path, encoder):
 
 @pytest.mark.parametrize("setting", ["Monolingual", "Multilingual"])
 def test_measures_on_mtebs_own_path_equal_ours(setting, evaluate):
-    """Predictions are saved by MTEB's own path; pools of up to 1,000 passages are not cut."""
+    """Pools of up to 1,000 passages are not cut there."""
     name = f"HybridSample{setting}Retrieval"
     encoder = HashEncoder(dimensions=8, levels=3)
     subset = "en-en" if setting == "Monolingual" else "en-multi"
@@ -134,13 +134,33 @@ def test_measures_on_mtebs_own_path_equal_ours(setting, evaluate):
         assert stock["rank_distance"] == pytest.approx(fast["rank_distance"], rel=0.1)
 
 
-def test_predictions_are_saved(tmp_path, encoder):
-    task = mteb.get_task("HybridSampleCrosslingualRetrieval", hf_subsets=["en-de"])
-    mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path)
+@pytest.mark.parametrize("levels", [None, 3], ids=["distinct", "tied"])
+def test_predictions_are_the_first_of_the_rankings_that_are_measured(tmp_path, evaluate, levels):
+    name, subset = "HybridSampleMultilingualRetrieval", "en-multi"
+    encoder = HashEncoder(dimensions=8, levels=levels)
+    task = mteb.get_task(name, hf_subsets=[subset])
+    found = mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path).task_results[0]
+    (scores,) = found.scores["test"]
+    plain = evaluate(encoder, name, [subset])[subset]
+    assert repr(sorted(scores.items())) == repr(sorted(plain.items()))  # NaN too
     (file,) = tmp_path.glob("*.json")
-    saved = json.loads(file.read_text(encoding="utf-8"))["en-de"]["test"]
-    assert len(saved) == 52
-    assert {passage[:3] for passage in next(iter(saved.values()))} == {"de:"}
+    saved = json.loads(file.read_text(encoding="utf-8"))[subset]["test"]
+    assert [len(first) for first in saved.values()] == [1000] * 52, "of 1,056 passages"
+    assert all([*x.values()] == sorted(x.values(), reverse=True) for x in saved.values())
+    if levels is None:  # sums of other products may differ in their last bits
+        return
+    task.load_data()
+    data = task.dataset[subset]["test"]
+    vectors = {
+        side: np.stack([encoder.vector(text, None, None) for text in data[side]["text"][:]])
+        for side in ("queries", "corpus")
+    }
+    ids = data["corpus"]["id"][:]
+    order = sorted(range(len(ids)), key=lambda place: ids[place], reverse=True)  # trec_eval's
+    products = vectors["queries"] @ vectors["corpus"].T
+    for query, scores in zip(data["queries"]["id"][:], products, strict=True):
+        best = sorted(order, key=lambda place: -scores[place])[:1000]
+        assert [*saved[query].items()] == [(ids[place], scores[place]) for place in best]
 
 
 def test_a_search_model(evaluate):

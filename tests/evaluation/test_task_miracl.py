@@ -163,10 +163,12 @@ def test_measures_are_those_of_judgments_in_one_language(toy):
 
 @pytest.mark.parametrize("setting", list(Setting))
 def test_unjudged_against_ir_measures(setting, toy, tmp_path):
-    scores = toy(HashEncoder(dimensions=16), setting, stock=True)
-    (file,) = (tmp_path / "predictions").glob("*.json")
-    saved = json.loads(file.read_text(encoding="utf-8"))
     task = toy.classes[setting]()
+    encoder = HashEncoder(dimensions=16)
+    found = mteb.evaluate(encoder, task, cache=None, prediction_folder=tmp_path).task_results[0]
+    scores = {row["hf_subset"]: row for row in found.scores["dev"]}
+    (file,) = tmp_path.glob("*_predictions.json")
+    saved = json.loads(file.read_text(encoding="utf-8"))
     task.load_data()
     for subset, row in scores.items():
         qrels = task.dataset[subset]["dev"]["relevant_docs"]

@@ -5,6 +5,7 @@ import json
 import mteb
 import numpy as np
 import pytest
+from mteb.models.search_wrappers import SearchEncoderWrapper
 
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.evaluation.evaluate import evaluate
@@ -90,15 +91,10 @@ def test_a_query_that_is_a_passage_has_no_part_in_its_languages_level():
         calibration(merging("csls-2"), pool)(scores, 1)
 
 
-def test_predictions_are_not_merged(encoder, selected, tmp_path):
+def test_rankings_of_a_search_model_are_not_merged(encoder, selected, tmp_path):
+    model = SearchEncoderWrapper(encoder)
     with pytest.raises(ValueError, match="merging by z-score needs the scores of all passages"):
-        evaluate(
-            encoder,
-            selected,
-            tmp_path,
-            prediction_folder=tmp_path / "predictions",
-            merging=merging("z-score"),
-        )
+        evaluate(model, selected, tmp_path, merging=merging("z-score"))
 
 
 def test_an_unknown_merging_costs_no_evaluation(tmp_path):

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -237,6 +238,28 @@ def test_a_range_reads_its_passages_once():
     view = Tiles.of(asked, vectors, dots)
     read = [view.read(block).positions for block in range(view.passage_blocks)]
     assert sorted(np.concatenate(read)) == list(range(300))
+
+
+def test_memory_does_not_grow_with_what_is_asked_for():
+    """The scores of 256 queries and of all that any of them asks for would take 40 MB."""
+    random = np.random.default_rng(0)
+    count, queries, each = 40_000, 256, 150
+    vectors = random.standard_normal((count, 8), dtype=np.float32)
+    ids = [f"p{i}" for i in range(count)]
+    relevant = random.permutation(count)[: queries * each].reshape(queries, each).tolist()
+    qrels = {f"q{n}": {ids[i]: 1 for i in some} for n, some in enumerate(relevant)}
+    counter = RankCounter(Pool(ids, ["en"] * count, ("en",)), qrels, "en", highest=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "WHOLE", 1)
+        view = Tiles.of(vectors[:queries], vectors, dots)
+        tracemalloc.start()
+        found = scoring._asked(counter, view, view.query_blocks, counter.wanted)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    np.testing.assert_allclose(
+        found.scores, np.einsum("qd,qrd->qr", vectors[:queries], vectors[relevant]), atol=1e-4
+    )
+    assert peak < 32e6
 
 
 LIMITED = """

@@ -48,6 +48,14 @@ def test_what_float16_cannot_hold_is_refused():
         Rounded.of(np.array([[7e4, 1]], np.float32), "float16")
 
 
+def test_numbers_at_the_ends_of_float32():
+    small = np.array([[2.7e-43, -2.7e-43], [0, 0]], np.float32)
+    assert np.abs(Rounded.of(small, "int8")[:] - small).max() < 1e-38
+    for precision in ("int8", "float16"):
+        with pytest.raises(ValueError, match="no finite number of float32"):
+            Rounded.of(np.array([[1e300, 1]]), precision)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
 @pytest.mark.parametrize("precision", ["float16", "int8"])
 def test_a_store_keeps_them_apart(tmp_path, kind, precision):

@@ -211,7 +211,7 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(store, monkeypatch)
         raise OSError(errno.EMFILE, "Too many open files", path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("mteb_hybrid.scale.store.pa.memory_map", refuse)
+        patch.setattr("mteb_hybrid.scale.shard.pa.memory_map", refuse)
         assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 1
         shown = CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
     assert "Too many open files" in shown.output and "0 files removed" in shown.output

@@ -95,8 +95,8 @@ def run(
     prediction_folder: Annotated[
         Path | None,
         typer.Option(
-            help="Save rankings there, as JSON; slower, as MTEB then encodes each subset anew. "
-            "Results without rankings there are evaluated again."
+            help="Save the first 1,000 places of each ranking there, as MTEB's JSON. Results "
+            "without rankings there are evaluated again."
         ),
     ] = None,
     store: Annotated[

@@ -42,7 +42,7 @@ def evaluate(
         output_folder: Where MTEB keeps results; they lie in ``results/`` below it.
         batch_size: Texts per batch.
         overwrite_strategy: One of MTEB's: ``only-missing``, ``always``, ``never``, ….
-        prediction_folder: Where to save rankings; then MTEB's own, slower path is taken.
+        prediction_folder: Where to save the first 1,000 places of each ranking.
         merging: How to merge the rankings of a pool of several languages. The results are filed
             under a name of their own, ``MODEL-merged-MERGING``, never with the model's.
 

@@ -61,8 +61,7 @@ class KeptResults(ResultCache):
             )
         if unranked:
             LOG.warning(
-                "%s: rankings of %s are missing in %s; evaluating these again, by MTEB's own path, "
-                "which cuts rankings at 1,000",
+                "%s: rankings of %s are missing in %s; evaluating these again",
                 *(task_name, ", ".join(sorted(unranked)), self._prediction_folder),
             )
         lost |= unranked

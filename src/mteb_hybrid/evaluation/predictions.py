@@ -1,7 +1,7 @@
 """Predictions, written whole: MTEB reads, changes and writes back one file for each task."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from mteb_hybrid.evaluation.saving import set_aside
 from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import write_text
+from mteb_hybrid.retrieval.ranks import Ranks
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
@@ -41,11 +42,14 @@ def check_predictions(file: Path, model: "ModelMeta") -> None:
 def _check_model(file: Path, content: Mapping[str, Any], model: "ModelMeta") -> None:
     there = content["mteb_model_meta"]
     name, revision = there.get("model_name"), there.get("revision", model.revision)
-    if (name, revision) != (model.name, model.revision):
+    experiment = there.get("experiment_name")  # MTEB does not say it
+    if (name, revision, experiment) != (model.name, model.revision, model.experiment_name):
+        apart = f" ({shown(experiment)})" if experiment else ""
+        ours = f" ({model.experiment_name})" if model.experiment_name else ""
         raise PredictionsError(
-            f"{file}: holds predictions of {shown(name)} at revision {shown(revision)}; those of "
-            f"{model.name} at {model.revision} need a folder of their own. Choose another "
-            "--prediction-folder, or move that file away."
+            f"{file}: holds predictions of {shown(name)} at revision {shown(revision)}{apart}; "
+            f"those of {model.name} at {model.revision}{ours} need a folder of their own. Choose "
+            "another --prediction-folder, or move that file away."
         )
 
 
@@ -86,11 +90,31 @@ def save_predictions(
         PredictionsError: As `check_predictions`.
     """
     about = {"model_name": model.name, "revision": model.revision}
+    if model.experiment_name:
+        about["experiment_name"] = model.experiment_name
     with lock(file):
         content = _read(file) or {"mteb_model_meta": about}
         _check_model(file, content, model)
         content.setdefault(subset, {})[split] = predictions
         write_text(file, json.dumps(content))  # many times as fast as json.dump
+
+
+def first_places(ranks: Ranks, queries: Iterable[str], k: int) -> dict[str, dict[str, float]]:
+    """The first places of rankings, as MTEB saves them.
+
+    Args:
+        ranks: Ranks of Q queries.
+        queries: Their ids, in the order of the rows.
+        k: How many places at most.
+
+    Returns:
+        ``{query id: {passage id: score}}``, best first.
+    """
+    ids, found = ranks.pool.ids, {}
+    for query, places, scores in zip(queries, ranks.top[:, :k], ranks.top_scores, strict=True):
+        names = [ids[place] for place in places[places >= 0].tolist()]
+        found[query] = dict(zip(names, scores.tolist(), strict=False))
+    return found
 
 
 def _read(file: Path) -> dict[str, Any] | None:

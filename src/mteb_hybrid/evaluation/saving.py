@@ -5,14 +5,12 @@ two runs lose each other's subsets. `mteb_hybrid.plugin` puts these functions ar
 through which all of MTEB's evaluations go; what is not of our tasks is passed on as it came.
 """
 
-import atexit
 import importlib.metadata
 import json
 import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -30,13 +28,22 @@ from mteb_hybrid.evaluation.salvage import (
     rows_that_can_be_read,
     run_settings,
 )
-from mteb_hybrid.evaluation.told import EVALUATED
+from mteb_hybrid.evaluation.told import EVALUATED, named
+from mteb_hybrid.evaluation.waiting import (
+    adds_nothing,
+    forget,
+    is_saved,
+    save_all_waiting,
+    save_waiting,
+    waits,
+)
 from mteb_hybrid.files.command_line import given_command
 from mteb_hybrid.files.documents import parse_json
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.scratch import clean_scratch, scratch
-from mteb_hybrid.files.whole import named, whole, write_text
+from mteb_hybrid.files.whole import named as naming
+from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.results.mteb_files import META
 from mteb_hybrid.results.per_query import set_values_aside
 from mteb_hybrid.results.run_settings import RUN_SETTINGS, with_what_made
@@ -44,35 +51,6 @@ from mteb_hybrid.retrieval.views import Setting
 
 LOG = logging.getLogger(__name__)
 SCRATCH = "mteb-hybrid-results"
-
-FEW = 50
-"""Subsets up to which all of them are saved at once when another is there."""
-
-SHARE = 0.1
-"""How much of the time saving may take, where there are more."""
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What this process has saved in a file last.
-
-    Attributes:
-        stamp: The file's.
-        revision: The data's.
-        subsets: Which are in it.
-        again: From when on it may be saved again though subsets are still evaluated.
-    """
-
-    stamp: object
-    revision: str
-    subsets: set[tuple[str, str]]
-    again: float
-
-
-_SAVED: dict[Path, _Saved] = {}
-
-_WAITING: dict[Path, Callable[[], None]] = {}
-"""By file, what saves the results that came too soon."""
 
 
 def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
@@ -82,10 +60,9 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
     is on the disk and not among the results that are saved, since another process has evaluated it,
     is kept; of a subset that both have the later one is.
 
-    MTEB saves all subsets whenever one is evaluated: of a thousand, that takes longer than ranking.
-    Where there are more than `FEW`, what comes too soon waits for the next call, so that saving
-    takes hardly more than `SHARE` of the time. MTEB's last call, the one with `encode_kwargs`, is
-    never put off; where it does not come, what waits is saved before it is read and at exit.
+    Results with many subsets may wait for the next call. MTEB's last one, with `encode_kwargs`, is
+    never put off; where it does not come, what waits is saved at exit, and before this method saves
+    other results or the other one reads.
     """
 
     @wraps(save)
@@ -96,13 +73,13 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             save(self, task_result, model_name, *args, **options)
             return
         file = Path(self.get_task_result_path(task_result.task_name, model_name))
-        start = time.monotonic()
-        if options.get("encode_kwargs") is None and _too_soon(file, task_result, start):
-            _WAITING[file] = partial(save_to_cache, self, task_result, model_name, *args, **options)
+        save_waiting(file, but=task_result)
+        later = partial(save_to_cache, self, task_result, model_name, *args, **options)
+        if options.get("encode_kwargs") is None and waits(file, task_result, later):
             return
-        _WAITING.pop(file, None)
         with lock(file.parent), scratch(SCRATCH) as folder:
-            there = None if _adds_nothing(file, task_result) else _mended(file)
+            start = time.monotonic()
+            there = None if adds_nothing(file, task_result) else _mended(file)
             if there is not None and there.is_mergeable(task_result):
                 task_result = _merged(there, task_result)
             elif there is not None:
@@ -116,16 +93,13 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             made.mkdir(parents=True)
             before = _settings(file.parent / RUN_SETTINGS)
             (made / RUN_SETTINGS).write_bytes(before)
-            with named(made / file.name):
+            with naming(made / file.name):
                 save(aside, task_result, model_name, *args, **options)
             _note_what_made(made / RUN_SETTINGS, before, task_result.task_name, model_name)
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
-            now = time.monotonic()
-            again = now + (now - start) * (1 - SHARE) / SHARE
-            subsets = _subsets(task_result)
-            _SAVED[file] = _Saved(_stamp(file), task_result.dataset_revision, subsets, again)
+            is_saved(file, task_result, time.monotonic() - start)
 
     return save_to_cache
 
@@ -137,9 +111,11 @@ def loaded_whole(load: Callable[..., TaskResult | None]) -> Callable[..., TaskRe
     def load_task_result(
         self: ResultCache, task_name: str, model_name: Any, *args: Any, **options: Any
     ) -> TaskResult | None:
-        if _is_ours(task_name, model_name):
+        if not isinstance(model_name, ModelMeta):  # a name, which is not that of one file
+            save_all_waiting()
+        elif _is_ours(task_name, model_name):
             file = Path(self.get_task_result_path(task_name, model_name))
-            _save_waiting(file)
+            save_waiting(file)
             for place in (file, file.parent):
                 clean(place)  # where all is there, nothing is saved any more
             clean_scratch()
@@ -204,6 +180,7 @@ def retire(file: Path, revision: str, folder: Path) -> None:
         set_aside_outdated(file, there, revision)
         set_values_aside(folder, there.task_name, but=None)
         file.unlink()
+        forget(file)
 
 
 def _kept(file: Path, model: ModelMeta) -> set[Path]:
@@ -219,58 +196,6 @@ def _is_ours(task: str, model: object) -> bool:
         for card in task_cards().values()
         for setting in Setting
     )
-
-
-def _adds_nothing(file: Path, result: TaskResult) -> bool:
-    """Whether a file is as this process has left it, and all of its subsets are in a result.
-
-    A task of a thousand subsets is saved a thousand times; reading it each time costs more than
-    writing it.
-    """
-    saved = _SAVED.get(file)
-    return (
-        saved is not None
-        and saved.stamp is not None
-        and saved.stamp == _stamp(file)
-        and saved.revision == result.dataset_revision
-        and saved.subsets <= _subsets(result)
-    )
-
-
-def _too_soon(file: Path, result: TaskResult, now: float) -> bool:
-    """Whether a save can wait for the next."""
-    saved = _SAVED.get(file)
-    return (
-        saved is not None
-        and now < saved.again
-        and sum(map(len, result.scores.values())) > FEW
-        and _adds_nothing(file, result)
-    )
-
-
-def _save_waiting(file: Path) -> None:
-    save = _WAITING.pop(file, None)
-    if save is not None and file.exists():
-        _SAVED.pop(file, None)  # else it were too soon again
-        save()
-
-
-@atexit.register
-def _save_all_waiting() -> None:
-    for file in list(_WAITING):
-        _save_waiting(file)
-
-
-def _stamp(file: Path) -> object:
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _subsets(result: TaskResult) -> set[tuple[str, str]]:
-    return {(split, row["hf_subset"]) for split, rows in result.scores.items() for row in rows}
 
 
 def _mended(file: Path) -> TaskResult | None:
@@ -312,7 +237,7 @@ def _settings(file: Path) -> bytes:
 
 def _note_what_made(file: Path, before: bytes, task: str, model: ModelMeta) -> None:
     """Add to MTEB's settings what of a task this process has evaluated, and by which command."""
-    new = EVALUATED[str(model.name), str(model.revision), task]
+    new = EVALUATED[*named(model), task]
     version = importlib.metadata.version("mteb-hybrid")
     file.write_bytes(with_what_made(before, file.read_bytes(), task, new, version, given_command()))
 

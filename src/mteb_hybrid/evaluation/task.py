@@ -6,6 +6,7 @@ column of the published tables.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from contextvars import ContextVar
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -26,10 +27,10 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
 from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
-from mteb_hybrid.evaluation.predictions import check_predictions, save_predictions
+from mteb_hybrid.evaluation.predictions import check_predictions, first_places, save_predictions
 from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.scores import mteb_scores
-from mteb_hybrid.evaluation.told import ToldOnce
+from mteb_hybrid.evaluation.told import ToldOnce, filed_as
 from mteb_hybrid.files.places import FOLDER_VARIABLE, STORE_VARIABLE
 from mteb_hybrid.files.sizes import memory_limit
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
@@ -53,14 +54,18 @@ if TYPE_CHECKING:
 _PREPARING = Lock()
 """As datasets are not made for several threads."""
 
+_FILED: ContextVar["ModelMeta"] = ContextVar("filed")
+"""What the results that are being made are filed under. MTEB does not hand it on; a task may be
+evaluated in several threads."""
+
 
 class CardTask(ToldOnce):
     """A collection in one setting. Subclasses are made by `task_classes`.
 
     Encoders take the fast path: all texts of a language are encoded together and once, so that a
     subset's scores do not depend on which others are evaluated, and ranks come from the full score
-    matrix. Cross-encoders, search models, reranking and runs that save predictions take
-    MTEB's own path; our measures are then computed from the rankings it returns.
+    matrix; predictions that are saved are the first places of these. Cross-encoders, search models
+    and reranking take MTEB's own path; our measures are then computed from the rankings it returns.
 
     Attributes:
         card: The collection's card.
@@ -88,7 +93,6 @@ class CardTask(ToldOnce):
     _probes: dict[PromptType, tuple[str, ...]]
     _vectors: dict[tuple[str, ...], TextVectors | None]
     _evaluated: set[str]
-    _per_query_folder: Path | None
 
     def load_data(
         self, num_proc: int | None = None, *, timer: TimingStack | None = None, **kwargs: Any
@@ -162,20 +166,19 @@ class CardTask(ToldOnce):
         timer: TimingStack,
         **kwargs: Any,
     ) -> Any:
-        self._per_query_folder = self.folder_of(model.mteb_model_meta)
+        filed = filed_as(model, encode_kwargs)
+        _FILED.set(filed)
+        if prediction_folder:
+            check_predictions(self._predictions_path(prediction_folder), filed)
         if (
             not isinstance(model, EncoderProtocol)
             or isinstance(model, SearchProtocol | SparseEncoderWrapper)
             or data_split["top_ranked"] is not None
-            or prediction_folder
         ):
-            if prediction_folder:
-                check_predictions(self._predictions_path(prediction_folder), model.mteb_model_meta)
             if self.merging is not None:
                 raise ValueError(
                     f"merging by {self.merging.name} needs the scores of all passages, from an "
-                    "encoder whose predictions are not saved; merge a saved ranking with "
-                    "`mteb-hybrid merge`"
+                    "encoder; merge a saved ranking with `mteb-hybrid merge`"
                 )
             return super()._evaluate_subset(
                 model,
@@ -223,11 +226,12 @@ class CardTask(ToldOnce):
             elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
             key = model_key(model, prompt_type, encode_kwargs)
             checked = (str(id(model)), *key)
-            if checked not in self._vectors:
+            known = self._vectors
+            if checked not in known:
                 here, there = encoder(prompt_type, hf_subset), encoder(prompt_type, elsewhere)
                 # Vectors that were had without this store, or kept otherwise, are not shared.
                 kept = (os.environ.get(STORE_VARIABLE, ""), str(memory), str(rounded))
-                found = self._vectors[checked] = shared_vectors(
+                found = known[checked] = shared_vectors(
                     *((*key, *kept), self._probes[prompt_type], here, there),
                     model=model.mteb_model_meta.name,
                     keeper=keeper(model.mteb_model_meta, key, rounded),
@@ -237,7 +241,7 @@ class CardTask(ToldOnce):
                 )
                 if found and not self._paired:
                     found.begin(self._units_left(prompt_type), here)
-            return self._vectors[checked]
+            return known[checked]
 
         def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
             encode, found = encoder(prompt_type, hf_subset), shared(prompt_type)
@@ -266,7 +270,7 @@ class CardTask(ToldOnce):
             pool = self._pools[hf_subset]
             counter = RankCounter(
                 *(pool, qrels, view.query_language, self._top_k, self.ignore_identical_ids),
-                depth=self._depth(pool),
+                depth=max(self._depth(pool), self._top_k if prediction_folder else 0),
             )
             calibrate = calibration(
                 self.merging, pool, queries["id"][:] if self.ignore_identical_ids else None
@@ -279,6 +283,9 @@ class CardTask(ToldOnce):
                 by=getattr(model, "search_tiles", None) if large else None,
             )
             ranks, highest = counter.result()
+            if prediction_folder:
+                first = first_places(ranks, qrels, self._top_k)
+                self._save_task_predictions(first, model, prediction_folder, hf_split, hf_subset)
             measured = self._measure(ranks, qrels, hf_subset)
             if len(sides) == 2:
                 both = (sides[PromptType.query], sides[PromptType.document])
@@ -303,7 +310,7 @@ class CardTask(ToldOnce):
         hf_subset: str,
     ) -> None:
         file = self._predictions_path(prediction_folder)
-        save_predictions(file, predictions, model.mteb_model_meta, hf_split, hf_subset)
+        save_predictions(file, predictions, _FILED.get(), hf_split, hf_subset)
 
     def task_specific_scores(
         self,
@@ -346,16 +353,16 @@ class CardTask(ToldOnce):
         source = self.card.source
         kind = (source.parallel, source.judged_across)
         scores, rows = measure_view(ranks, self.setting, groups, hf_subset, *kind)
-        if self._per_query_folder:
+        if folder := self.folder_of(_FILED.get()):
             task, revision = self.metadata.name, self.metadata.revision
             if self.setting is Setting.MULTILINGUAL:
                 # First: what `is_kept` asks for is not there before this is.
                 passages = top_passages(ranks, groups)
-                write_top(passages, self._per_query_folder, task, hf_subset, revision)
-            write_per_query(rows, self._per_query_folder, task, revision)
+                write_top(passages, folder, task, hf_subset, revision)
+            write_per_query(rows, folder, task, revision)
             if self.keeps_rankings:
                 tops = top_groups(ranks, groups, self._passage_groups)
-                write_rankings(tops, self._per_query_folder, task, hf_subset, revision)
+                write_rankings(tops, folder, task, hf_subset, revision)
         return scores
 
     def _depth(self, pool: Pool) -> int:

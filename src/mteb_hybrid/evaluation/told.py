@@ -6,15 +6,31 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.models.model_meta import _merge_precision_into_experiment_kwargs
 
 from mteb_hybrid.retrieval.ties import MEANING, gathered
 
 if TYPE_CHECKING:
-    from mteb.models import MTEBModels
+    from mteb.models import ModelMeta, MTEBModels
 
 LOG = logging.getLogger(__name__)
-EVALUATED: defaultdict[tuple[str, str, str], set[tuple[str, str]]] = defaultdict(set)
-"""Splits and subsets that this process has evaluated, by a model's name, revision, and the task."""
+EVALUATED: defaultdict[tuple[str, ...], set[tuple[str, str]]] = defaultdict(set)
+"""Splits and subsets that this process has evaluated, by `named` model, and the task."""
+
+
+def filed_as(model: "MTEBModels", encode_kwargs: Mapping[str, Any]) -> "ModelMeta":
+    """What MTEB files the results of a model under: encoding with a ``precision`` is apart."""
+    meta = model.mteb_model_meta
+    if encode_kwargs.get("precision") is None:
+        return meta
+    options: Any = dict(encode_kwargs)
+    kwargs = _merge_precision_into_experiment_kwargs(meta.experiment_kwargs, options)
+    return meta.model_copy(update={"experiment_kwargs": kwargs}, deep=True)
+
+
+def named(model: "ModelMeta") -> tuple[str, str, str]:
+    """Name, revision and experiment of a model, by which MTEB files its results."""
+    return str(model.name), str(model.revision), model.experiment_name or ""
 
 
 class ToldOnce(AbsTaskRetrieval):
@@ -31,8 +47,10 @@ class ToldOnce(AbsTaskRetrieval):
         """As MTEB's, which calls it for every subset."""
         with gathered() as ties:
             scores = super().evaluate(model, split, *args, **options)
-        name, revision = str(model.mteb_model_meta.name), str(model.mteb_model_meta.revision)
-        EVALUATED[name, revision, self.metadata.name].update((split, subset) for subset in scores)
+        filed = filed_as(model, options.get("encode_kwargs") or {})
+        done = ((split, subset) for subset in scores)
+        EVALUATED[*named(filed), self.metadata.name].update(done)
+        name = str(filed.name)
         if ties and name not in self._told:
             self._told |= {name}
             LOG.warning(

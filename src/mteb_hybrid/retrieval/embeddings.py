@@ -247,7 +247,7 @@ def shared_vectors(
         The vectors to share, or None if the model reads ``hf_subset``.
     """
     for other in [other for other in _shared if other[0] != key[0]]:
-        del _shared[other]
+        _shared.pop(other, None)  # another thread may have been faster
     here, elsewhere = _encode(encode, probe, model), _encode(encode_elsewhere, probe, model)
     tolerated = 0.0
     if spread := _distance(here, elsewhere):

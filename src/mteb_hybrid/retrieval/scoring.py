@@ -134,13 +134,18 @@ def _asked(counter: RankCounter, tiles: Tiles, blocks: list[slice], wanted: Ints
     for block in blocks:
         rows = slice(block.start - kept.start, block.stop - kept.start)
         mine = positions[rows]
-        distinct = np.unique(np.append(mine[mine >= 0], sample))
-        there = np.empty((len(mine), len(distinct)), dtype=np.float32)
-        for some, tile in tiles.gathered(block, distinct):
-            there[:, some] = tile
         row, place = np.nonzero(mine >= 0)
-        scores[rows][row, place] = there[row, np.searchsorted(distinct, mine[row, place])]
-        ordered = np.sort(there[:, np.searchsorted(distinct, sample)])
+        distinct, needed = np.unique(np.append(mine[row, place], sample), return_inverse=True)
+        asked, sampled = needed[: len(row)], needed[len(row) :]
+        of_sample = np.empty((len(mine), len(sample)), dtype=np.float32)
+        for some, tile in tiles.gathered(block, distinct):
+            column = np.full(len(distinct), -1)
+            column[some] = np.arange(len(some))
+            here = np.flatnonzero(column[asked] >= 0)
+            scores[rows][row[here], place[here]] = tile[row[here], column[asked[here]]]
+            in_it = np.flatnonzero(column[sampled] >= 0)
+            of_sample[:, in_it] = tile[:, column[sampled[in_it]]]
+        ordered = np.sort(of_sample)
         open_[rows] = (ordered[:, often:] == ordered[:, :-often]).any(axis=1)
         if likely <= len(sample):
             floor[rows] = ordered[:, -likely]

@@ -147,6 +147,9 @@ class Workers:
                 said = "a worker of Ray ended (%s); its %s are done again"
                 LOG.warning(said, first_line(error), what)
                 self._start()
+            except BaseException:  # Ctrl-C: the worker lives
+                self._free.put(worker)
+                raise
             else:
                 self._free.put(worker)
                 return found

@@ -37,13 +37,16 @@ class Rounded:
                 component is 127.
 
         Raises:
-            ValueError: If a component is too large for float16.
+            ValueError: If a component is no finite number of float32, or too large for float16.
         """
         tensor = hasattr(vectors, "detach")
         rows = np.asarray(vectors.numpy() if tensor else vectors, dtype=np.float32)
         largest = np.abs(rows).max(axis=1)
+        if not np.isfinite(largest).all():
+            raise ValueError("a vector has a component that is no finite number of float32")
         if precision == "int8":
-            scales = (np.where(largest > 0, largest, 1) / np.float32(127)).astype(np.float32)
+            least = np.finfo(np.float32).tiny  # a scale below it would have few bits itself
+            scales = np.maximum(largest / np.float32(127), least).astype(np.float32)
             return cls(np.rint(rows / scales[:, None]).astype(np.int8), scales, tensor)
         if largest.max() > np.finfo(np.float16).max:
             raise ValueError(

@@ -40,11 +40,12 @@ class Effect:
     Attributes:
         condition: The mean of the claim's condition, over seeds.
         than: That of what it is compared with.
+        base: What both are a change from, in words; empty if they are none.
         by_seed: The difference with each seed; one alone where neither is trained.
         seeds: The seeds; none where neither is trained.
         over_questions: 95% interval of the difference over questions.
         over_seeds: The same over seeds; None of fewer than two.
-        p: Of no difference, by randomisation over questions; None for a claim of none.
+        p: Of no difference, by randomisation over questions; None for a claim with a margin.
         p_holm: The same, corrected for all claims of the study.
         queries: How many are compared, over all pools.
         left_out: How many are not, as one of the runs has no value for them.
@@ -54,6 +55,7 @@ class Effect:
 
     condition: float
     than: float
+    base: str
     by_seed: tuple[float, ...]
     seeds: tuple[int, ...]
     over_questions: Interval
@@ -69,6 +71,21 @@ class Effect:
     def difference(self) -> float:
         """The condition's mean minus the other's."""
         return self.condition - self.than
+
+    @property
+    def rests_on_one_seed(self) -> bool:
+        """Whether something is trained, and another seed might say otherwise."""
+        return len(self.seeds) == 1
+
+    @property
+    def direction(self) -> int:
+        """1 if the condition's mean is higher, -1 if it is lower, 0 if that is not settled."""
+        if self.rests_on_one_seed:
+            return 0
+        there = [interval for interval in (self.over_questions, self.over_seeds) if interval]
+        if all(low > 0 for low, _ in there):
+            return 1
+        return -1 if all(high < 0 for _, high in there) else 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +152,8 @@ def verdict_of(claim: Claim, *intervals: Interval | None) -> Verdict:
         right = [-bound <= low and high <= bound for low, high in there]
         above, below = [low > bound for low, _ in there], [high < -bound for _, high in there]
         wrong = above if all(above) else below
+    elif claim.expect == "not-lower":
+        right, wrong = [low > -bound for low, _ in there], [high < -bound for _, high in there]
     else:
         signs = [1 if low > 0 else -1 if high < 0 else 0 for low, high in there]
         claimed = 1 if claim.expect == "higher" else -1
@@ -172,11 +191,19 @@ def _answer(evidence: Evidence, empty: Answer, resamples: int) -> Answer:
     claim, test = empty.claim, empty.test
     if test is None:
         return empty
+    base = _base(evidence, claim, test)
+    if claim.change_from and base is None:
+        why = f"no test of this budget is {claim.setting} in {claim.change_from}"
+        return replace(empty, verdict=Verdict.NOT_TESTABLE, why=why)
+    tasks = [test.task] if base is None else [test.task, base.task]
     planned = [
         [trial for trial in evidence.of(empty.start, name) if evidence.selected(trial, test.task)]
         for name in (claim.condition, claim.than)
     ]
-    there = [[t for t in trials if evidence.counts(t, test.task)] for trials in planned]
+    there = [
+        [trial for trial in trials if all(evidence.counts(trial, task) for task in tasks)]
+        for trials in planned
+    ]
     empty = replace(
         empty,
         missing=tuple(
@@ -195,11 +222,23 @@ def _answer(evidence: Evidence, empty: Answer, resamples: int) -> Answer:
         pairs = _pairs(*({trial.seed: trial for trial in found} for found in there))
         if not pairs:
             return replace(empty, why=f"missing: {'; '.join(empty.missing)}")
-        effect = _effect(evidence, claim, test, pairs, languages, resamples)
+        effect = _effect(evidence, claim, test, base, pairs, languages, resamples)
     except _NoValuesError as error:
         return replace(empty, verdict=Verdict.NOT_TESTABLE, why=str(error))
     verdict = verdict_of(claim, effect.over_questions, effect.over_seeds)
+    if effect.rests_on_one_seed:
+        verdict = Verdict.UNDECIDED
     return replace(empty, verdict=verdict, effect=effect)
+
+
+def _base(evidence: Evidence, claim: Claim, test: Tested) -> Tested | None:
+    """The test that a claim about a change compares with."""
+    found = [
+        other
+        for other in evidence.tests.values()
+        if other.card.file.stem == claim.change_from and other.setting is test.setting
+    ]
+    return found[0] if found else None
 
 
 def _pairs(
@@ -222,6 +261,7 @@ def _effect(
     evidence: Evidence,
     claim: Claim,
     test: Tested,
+    base: Tested | None,
     pairs: Sequence[tuple[Trial, Trial]],
     languages: Sequence[str],
     resamples: int,
@@ -236,7 +276,7 @@ def _effect(
         raise _NoValuesError("no subset that both answer")
     sides = [
         pl.concat(
-            _values(evidence, trial, test.task, claim.measure, shared).with_columns(
+            _changes(evidence, trial, test, base, claim.measure, shared).with_columns(
                 seed=pl.lit(number)
             )
             for number, trial in enumerate(side)
@@ -264,17 +304,38 @@ def _effect(
     return Effect(
         condition=row["second"],
         than=row["first"],
+        base=base.card.title if base else "",
         by_seed=by_seed,
         seeds=tuple(dict.fromkeys(seeds)),
         over_questions=(row["low"], row["high"]),
         over_seeds=t_interval(by_seed),
-        p=None if claim.expect == "within" else row["p"],
+        p=None if claim.margin is not None else row["p"],
         p_holm=None,
         queries=row["queries"],
         left_out=asked - row["queries"],
         groups=row["groups"],
         languages=tuple(dict.fromkeys(means[0]["query_language"])),
     )
+
+
+def _changes(
+    evidence: Evidence,
+    trial: Trial,
+    test: Tested,
+    base: Tested | None,
+    measure: str,
+    pools: Sequence[str],
+) -> pl.DataFrame:
+    """Values per query, less those of the same query in another test if there is one."""
+    found = _values(evidence, trial, test.task, measure, pools)
+    if base is None:
+        return found
+    keys = ["pool", "query"]
+    before = _values(evidence, trial, base.task, measure, pools).select(*keys, before="value")
+    both = found.join(before, on=keys, how="inner", maintain_order="left", validate="1:1")
+    if len(both) < max(len(found), len(before)):
+        raise _NoValuesError(f"{base.card.title} has other queries")
+    return both.with_columns(value=pl.col("value") - pl.col("before")).drop("before")
 
 
 def _values(

@@ -36,9 +36,13 @@ def _condition(condition: Condition) -> str:
 
 def _claim(claim: Claim) -> str:
     said = f"{claim.condition} against {claim.than}: {claim.measure}, {claim.setting}, "
-    said += claim.expect if claim.margin is None else f"within {claim.margin:g}"
+    said += claim.expect
+    if claim.margin is not None:
+        said += f" {claim.margin:g}" if claim.expect == "within" else f" by {claim.margin:g}"
     if claim.collections:
         said += f", on {', '.join(claim.collections)}"
+    if claim.change_from:
+        said += f", the change from {claim.change_from}"
     if claim.by:
         said += f", query languages of {claim.by} {' or '.join(claim.values)}"
     return said

@@ -101,7 +101,7 @@ def _page(evidence: Evidence, name: str, found: list[Answer], folder: Path) -> s
         commands=commands(name, evidence.budget),
         starts=Markdown(markdown(*starts(evidence), labels=5)),
         conditions=Markdown(markdown(*conditions(evidence), labels=2)),
-        data=Markdown(markdown(*data(evidence), labels=4)),
+        data=Markdown(markdown(*data(evidence), labels=5)),
         versions=versions(evidence),
         runs=_folded("Every run, and the key of its results", *model_runs(evidence), labels=6),
     )

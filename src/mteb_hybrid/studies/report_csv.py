@@ -6,7 +6,7 @@ from mteb_hybrid.results.text_table import write_csv
 from mteb_hybrid.studies.answer import Answer, Effect
 from mteb_hybrid.studies.evidence import Evidence
 from mteb_hybrid.studies.report_tables import columns
-from mteb_hybrid.studies.report_words import agreement, collection_of
+from mteb_hybrid.studies.report_words import agreement, collection_of, figures
 
 Row = list[str | float | None]
 
@@ -16,7 +16,7 @@ RESULTS = (
 )
 CLAIMS = (
     *("number", "claim", "start", "collection", "setting", "measure", "condition", "than"),
-    *("expect", "margin", "by", "values", "verdict", "why"),
+    *("expect", "margin", "change_from", "by", "values", "verdict", "why"),
     *("condition_mean", "than_mean", "difference", "questions_low", "questions_high"),
     *("seeds_low", "seeds_high", "p", "p_holm", "by_seed", "queries", "left_out"),
     *("questions", "query_languages", "missing", "published"),
@@ -56,13 +56,13 @@ def _claim(answer: Answer) -> Row:
     return [
         *(answer.number, claim.text, answer.start, collection_of(answer), claim.setting),
         *(claim.measure, claim.condition, claim.than, claim.expect, claim.margin),
-        *(claim.by, " ".join(claim.values), answer.verdict, answer.why),
+        *(claim.change_from, claim.by, " ".join(claim.values), answer.verdict, answer.why),
         *(_effect(answer.effect) if answer.effect else [None] * 14),
         "; ".join(answer.missing),
         "; ".join(
             f"{figure.model} ({figure.source}): {figure.condition!r} and {figure.than!r}"
-            + (f", {agreement(answer.effect.difference, figure)}" if answer.effect else "")
-            for figure in claim.published
+            + (f", {agreement(answer.effect, figure)}" if answer.effect else "")
+            for figure in figures(answer)
         ),
     ]
 

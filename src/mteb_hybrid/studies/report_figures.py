@@ -15,7 +15,7 @@ from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.answer import Answer, Effect, Verdict
 from mteb_hybrid.studies.evidence import Evidence
 from mteb_hybrid.studies.report_tables import cell
-from mteb_hybrid.studies.report_words import collection_of, title
+from mteb_hybrid.studies.report_words import collection_of, figures, title
 from mteb_hybrid.studies.tested import Tested
 
 WIDTH = 4.2
@@ -160,13 +160,23 @@ def _line(
 def _same_range(
     axes: Axes, evidence: Evidence, column: Column, places: Mapping[str, tuple[str, float]]
 ) -> None:
-    """Shade what a claim says makes no difference."""
-    for claim in evidence.study.claims:
-        names = {claim.condition, claim.than}
-        about = (claim.setting, claim.measure) == (column.setting, column.score)
-        if claim.expect == "within" and about and names <= set(places):
-            ends = sorted(places[name][1] for name in names)
-            axes.axvspan(*ends, color=MUTED, alpha=0.15, linewidth=0, label="claimed: the same")
+    """Shade where claims say that nothing, or little, is lost."""
+    about = [
+        claim
+        for claim in evidence.study.claims
+        if (claim.setting, claim.measure) == (column.setting, column.score)
+        and claim.condition in places
+    ]
+    spans = [
+        ([claim.condition, claim.than], "claimed: the same")
+        for claim in about
+        if claim.expect == "within" and claim.than in places
+    ]
+    not_lower = [claim.condition for claim in about if claim.expect == "not-lower"]
+    spans += [(not_lower, "claimed: little is lost")] * bool(not_lower)
+    for names, label in spans:
+        numbers = [places[name][1] for name in names]
+        axes.axvspan(min(numbers), max(numbers), color=MUTED, alpha=0.15, lw=0, label=label)
 
 
 @styled
@@ -196,14 +206,16 @@ def _claims(
     for row, (answer, effect) in enumerate(found):
         claim, colour = answer.claim, COLOUR[answer.verdict]
         if claim.margin is not None:
+            # To the right, what is not lower has no end.
+            end = claim.margin if claim.expect == "within" else max(effect.over_questions[1], 0)
             axes.fill_betweenx(
-                [row - 0.4, row + 0.4], -claim.margin, claim.margin, color=MUTED, alpha=0.15, lw=0
+                [row - 0.4, row + 0.4], -claim.margin, end, color=MUTED, alpha=0.15, lw=0
             )
         axes.plot(effect.over_questions, [row, row], color=colour, linewidth=5, alpha=0.45)
         if effect.over_seeds:
             axes.plot(effect.over_seeds, [row, row], "|-", color=colour, linewidth=1.2)
         axes.plot(effect.difference, row, "o", color=colour, markersize=5)
-        theirs = [figure.condition - figure.than for figure in claim.published]
+        theirs = [figure.condition - figure.than for figure in figures(answer)]
         axes.plot(theirs, [row + 0.25] * len(theirs), "D", color=INK, markerfacecolor=PAPER, ms=4)
         parts = [part(answer) for name, part in _PARTS.items() if several[name]]
         labels.append(shorten(", ".join([str(answer.number), *parts]), 24))

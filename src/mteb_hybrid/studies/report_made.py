@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from mteb_hybrid.cards.tasks import data_revision
+from mteb_hybrid.cards.tasks import data_revision, task_views
 from mteb_hybrid.files.safe_text import code_block
 from mteb_hybrid.model_card.markdown import Markdown
 from mteb_hybrid.recipes.toml import without_paths
@@ -13,6 +13,7 @@ from mteb_hybrid.studies.answer import Answer, Verdict
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.plan import Run
 from mteb_hybrid.studies.study import Budget
+from mteb_hybrid.studies.tested import Tested
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -58,20 +59,29 @@ def data(evidence: Evidence) -> Rows:
         if run.trained:
             shown = without_paths(run.recipe).data
             rows = [
-                ["training", part.path, NONE, revision]
+                ["training", part.path, NONE, NONE, revision]
                 for part, revision in zip(shown, run.made["data_revisions"], strict=True)
             ]
         if run.repair:
             texts, revision = run.made["repair"]["texts"]
-            rows.append(["repair", PurePath(texts).name, NONE, revision])
+            rows.append(["repair", PurePath(texts).name, NONE, NONE, revision])
         body.update({tuple(row): row for row in rows})
     for test in evidence.tests.values():
         revision = data_revision(test.card, test.setting)
-        body.update({tuple(row): row for row in [["test", test.card.title, test.task, revision]]})
-    head = ["data", "collection", "task", "revision"]
+        row = ["test", test.card.title, test.task, _asked(test), revision]
+        body[tuple(row)] = row
+    head = ["data", "collection", "task", "query languages", "revision"]
     order = ("training", "repair", "test")
     rows = sorted(body.values(), key=lambda row: order.index(row[0]))
-    return head, [[*row[:3], short_revision(row[3])] for row in rows]
+    return head, [[*row[:-1], short_revision(row[-1])] for row in rows]
+
+
+def _asked(test: Tested) -> str:
+    """In how many of a task's query languages a study asks, and in which if not in all."""
+    every = {view.query_language for view in task_views(test.card, test.setting).values()}
+    asked = test.query_languages
+    which = f": {', '.join(asked)}" if len(asked) < len(every) else ""
+    return f"{len(asked)} of {len(every)}{which}"
 
 
 def versions(evidence: Evidence) -> str:
@@ -97,7 +107,7 @@ def _precisions(counts: Mapping[str, int]) -> str:
 def model_runs(evidence: Evidence) -> Rows:
     """Every run, and what its results are filed under."""
     body = [
-        [*_names(trial), run.language or "all", run.model_name, run.key]
+        [*_names(trial), run.language or "all of the tests", run.model_name, run.key]
         for trial in evidence.trials
         for run in trial.runs
     ]

@@ -129,8 +129,9 @@ def _table(
 def _seeds(evidence: Evidence, trials: Sequence[Trial], tests: Iterable[Tested]) -> str:
     """How many seeds count, from the fewest to the most if tests differ."""
     trained = [trial for trial in trials if trial.seed is not None]
-    counts = {sum(evidence.counts(trial, test.task) for trial in trained) for test in tests}
-    return " to ".join(map(str, sorted({min(counts), max(counts)}))) if trained else NONE
+    asked = [test.task for test in tests if any(evidence.selected(t, test.task) for t in trained)]
+    counts = {sum(evidence.counts(trial, task) for trial in trained) for task in asked}
+    return " to ".join(map(str, sorted({min(counts), max(counts)}))) if counts else NONE
 
 
 def _text(

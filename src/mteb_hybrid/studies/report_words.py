@@ -18,12 +18,14 @@ WHERE = {
 LEGEND = (
     "Difference: the condition's mean minus the other's; means are over the queries of a pool, "
     "then unweighted over pools, then over seeds. Interval over questions: 95%, bootstrap over "
-    "questions with all their translations, of the difference of the means over seeds. Interval "
-    "over seeds: 95% t interval of the differences of single seeds, paired. p: randomisation over "
-    "the same questions, two-sided, of no difference; none for a claim that there is none. Holm p: "
-    "corrected for all claims of the table; the intervals are not. Confirmed: both intervals lie "
-    "on the claimed side (for = ± m, within m); contradicted: both lie on the other; undecided: "
-    "all else. Published: the difference there, and whether its direction agrees with ours."
+    "questions with all their translations, of the difference of the means over seeds; questions "
+    "on one paragraph are taken to be independent. Interval over seeds: 95% t interval of the "
+    "differences of single seeds, paired. p: randomisation over the same questions, two-sided, of "
+    "no difference; none for a claim with a margin. Holm p: corrected for all claims of the table; "
+    "the intervals are not. Confirmed: both intervals lie on the claimed side (for = ± m, within "
+    "m; for > … - m, above -m); contradicted: both lie on the other; undecided: all else, and what "
+    "rests on one seed. Published: the difference there, and whether its direction agrees with "
+    "ours, which is open where an interval has 0 in it."
 )
 TABLE_LEGEND = (
     "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
@@ -60,6 +62,8 @@ def comparison(claim: Claim) -> str:
     """What a claim says of two conditions, as a formula."""
     if claim.expect == "within":
         return f"{claim.condition} = {claim.than} ± {claim.margin:g}"
+    if claim.expect == "not-lower":
+        return f"{claim.condition} > {claim.than} - {claim.margin:g}"
     return f"{claim.condition} {'>' if claim.expect == 'higher' else '<'} {claim.than}"
 
 
@@ -84,23 +88,28 @@ def collection_of(answer: Answer) -> str:
 def verdict(answer: Answer) -> str:
     """The verdict, and that it rests on one seed if it does."""
     effect = answer.effect
-    return f"{answer.verdict} (one seed)" if effect and len(effect.seeds) == 1 else answer.verdict
+    return f"{answer.verdict} (one seed)" if effect and effect.rests_on_one_seed else answer.verdict
 
 
-def agreement(difference: float, published: Published) -> str:
-    """Whether a published difference has the direction of ours."""
-    theirs = published.condition - published.than
-    same = (theirs > 0) == (difference > 0) and (theirs < 0) == (difference < 0)
-    return "agrees" if same else "disagrees"
+def figures(answer: Answer) -> list[Published]:
+    """The published figures on the collection of an answer."""
+    stem = answer.test.card.file.stem if answer.test else ""
+    return [figure for figure in answer.claim.published if figure.collection == stem]
+
+
+def agreement(effect: Effect, figure: Published) -> str:
+    """Whether a published difference has the direction of ours, if that is settled."""
+    if not effect.direction:
+        return "open"
+    return "agrees" if effect.direction * (figure.condition - figure.than) > 0 else "disagrees"
 
 
 def published(answer: Answer, separator: str = "; ") -> str:
     """The published differences of a claim, and whether ours agree in direction."""
-    measure, claim = answer.claim.measure, answer.claim
-    said = []
-    for figure in claim.published:
+    measure, said = answer.claim.measure, []
+    for figure in figures(answer):
         theirs = number(figure.condition - figure.than, measure)
-        agrees = f": {agreement(answer.effect.difference, figure)}" if answer.effect else ""
+        agrees = f": {agreement(answer.effect, figure)}" if answer.effect else ""
         said.append(f"{figure.model} {theirs}{agrees}")
     return separator.join(said) or "no published figure"
 
@@ -110,23 +119,35 @@ def sentence(answer: Answer) -> str:
     if answer.effect is None:
         return f"{answer.verdict}: {answer.why}."
     claim, effect = answer.claim, answer.effect
-    places = digits(claim.measure)
     restricted = f", {part(claim)}" if claim.by else ""
+    changed = f", less that on {effect.base}," if effect.base else ""
+    mean, than = (_mean(value, answer) for value in (effect.condition, effect.than))
+    languages = (
+        f"{len(effect.languages)} languages" if len(effect.languages) > 1 else "one language"
+    )
     ours = (
-        f"{title(claim.measure)} {WHERE[claim.setting]}{restricted} is "
-        f"{effect.condition:.{places}f} with {claim.condition} and {effect.than:.{places}f} with "
-        f"{claim.than}: a difference of {number(effect.difference, claim.measure)}, 95% interval "
-        f"over {effect.groups:,} questions {interval(effect.over_questions, claim.measure)}, "
+        f"{title(claim.measure)} {WHERE[claim.setting]}{restricted}{changed} is {mean} with "
+        f"{claim.condition} and {than} with {claim.than}: a difference of "
+        f"{number(effect.difference, claim.measure)}, 95% interval over {effect.groups:,} "
+        f"questions in {languages} {interval(effect.over_questions, claim.measure)}, "
         f"{_over_seeds(effect, claim)}."
     )
-    said = [f"{answer.verdict}: {ours}"]
+    said = [f"{verdict(answer)}: {ours}"]
     if effect.left_out:
         every = effect.queries + effect.left_out
         said.append(f"Over {effect.queries:,} of {every:,} queries: the others have no value.")
     if answer.missing:
         said.append(f"Still missing: {'; '.join(answer.missing)}.")
-    said += [_literature(claim, effect, figure) for figure in claim.published]
-    return " ".join(said) + ("" if claim.published else " No published figure.")
+    known = figures(answer)
+    said += [_literature(claim, effect, figure) for figure in known]
+    return " ".join(said) + ("" if known else " No published figure.")
+
+
+def _mean(value: float, answer: Answer) -> str:
+    measure = answer.claim.measure
+    if answer.claim.change_from:
+        return number(value, measure)
+    return f"{value:.{digits(measure)}f}"
 
 
 def claim_table(found: Sequence[Answer]) -> tuple[list[str], list[list[str]]]:
@@ -139,6 +160,7 @@ def claim_table(found: Sequence[Answer]) -> tuple[list[str], list[list[str]]]:
 def _claim(answer: Answer) -> list[str]:
     claim, effect = answer.claim, answer.effect
     says = f"{comparison(claim)}: {title(claim.measure)} {WHERE[claim.setting]}"
+    says += f", change from {claim.change_from}" if claim.change_from else ""
     says += f", {part(claim)}" if claim.by else ""
     names = [str(answer.number), says, verdict(answer), answer.start or NONE, collection_of(answer)]
     if effect is None:
@@ -159,6 +181,8 @@ def tally(found: Sequence[Answer]) -> str:
     """How many answers have which verdict, in words."""
     counts = Counter(answer.verdict for answer in found)
     parts = [f"{counts[one]} {one}" for one in Verdict if counts[one]]
+    if ones := sum(bool(a.effect and a.effect.rests_on_one_seed) for a in found):
+        parts[-1] += f"; {ones} with one seed, which settles nothing"
     every = f"{len(found)} answers" if len(found) > 1 else "1 answer"
     return f"{every}: {', '.join(parts)}"
 
@@ -174,8 +198,9 @@ def _over_seeds(effect: Effect, claim: Claim) -> str:
 def _literature(claim: Claim, effect: Effect, figure: Published) -> str:
     places = digits(claim.measure)
     theirs = number(figure.condition - figure.than, claim.measure)
+    said = agreement(effect, figure)
     return (
         f"Published for {figure.model} ({figure.source}): {figure.condition:.{places}f} and "
-        f"{figure.than:.{places}f} ({theirs}); the direction "
-        f"{agreement(effect.difference, figure)}."
+        f"{figure.than:.{places}f} ({theirs}); "
+        f"{'our direction is open' if said == 'open' else f'the direction {said}'}."
     )

@@ -78,12 +78,14 @@ class Published(Table):
     Attributes:
         source: Where they stand, such as ``arXiv:2408.10536, Table 2``.
         model: The model there.
+        collection: What it was tested on there, as tests call it.
         condition: The condition's figure.
         than: That of what it is compared with.
     """
 
     source: str
     model: str
+    collection: str
     condition: float
     than: float
 
@@ -98,9 +100,11 @@ class Claim(Table):
         setting: In which setting.
         measure: Of that setting's measures, or one of `HITS` where each query has one answer.
         expect: How the condition's figure is claimed to be: ``higher`` or ``lower`` than the
-            other's, or ``within`` `margin` of it.
-        margin: For ``within``, in units of the measure.
+            other's, ``within`` `margin` of it, or ``not-lower`` by more than that.
+        margin: For ``within`` and ``not-lower``, in units of the measure.
         collections: Only in these of the tests; all that have the setting if empty.
+        change_from: A collection with the same queries in other words: the claim is about the
+            change of the measure from there.
         by: A property of query languages, of which `values` are kept; all are if it is not given.
         values: Values of `by`, such as ``0`` and ``1`` of ``resource-class``.
         published: The same comparison in the literature.
@@ -111,17 +115,20 @@ class Claim(Table):
     than: Name
     setting: Setting = Field(default=Setting.MULTILINGUAL, strict=False)
     measure: str = "map"
-    expect: Literal["higher", "lower", "within"] = "higher"
+    expect: Literal["higher", "lower", "within", "not-lower"] = "higher"
     margin: NonNegativeFloat | None = None
     collections: Strings
+    change_from: str | None = None
     by: By | None = Field(default=None, strict=False)
     values: Strings
     published: list[Published] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _fits(self) -> "Claim":
-        if (self.expect == "within") == (self.margin is None):
-            raise ValueError("margin goes with expect = 'within', and only it")
+        if (self.expect in ("within", "not-lower")) == (self.margin is None):
+            raise ValueError("margin goes with expect = 'within' or 'not-lower', and only these")
+        if self.change_from and (not self.collections or self.change_from in self.collections):
+            raise ValueError("change_from goes with collections, which it is none of")
         if (self.by is None) == bool(self.values):
             raise ValueError("by and values go together: a property and which of its values")
         return self
@@ -213,7 +220,9 @@ class Study(Table):
                         f"There are {', '.join(names)}"
                     )
             tasks = [t for b in self.budgets.values() for test in b.tests for t in test.tasks]
-            for name in claim.collections:
+            figures = [figure.collection for figure in claim.published]
+            base = [claim.change_from] if claim.change_from else []
+            for name in (*claim.collections, *base, *figures):
                 if name not in tasks:
                     raise ValueError(
                         f"claim {claim.text!r}: no budget tests on {name!r}; they do on "
