@@ -406,9 +406,7 @@ def test_predictions_of_two_experiments_with_a_model_are_not_mixed(tmp_path):
     assert ranked_subsets(file, cut, "test") == {"en-en"}
     check_predictions(file, cut)
     for refuse in (check_predictions, lambda *of: ranked_subsets(*of, "test")):
-        with pytest.raises(
-            PredictionsError, match=r"\('embed_dim_64'\); those of .* need"
-        ):
+        with pytest.raises(PredictionsError, match=r"\('embed_dim_64'\); those of .* need"):
             refuse(file, META)
     plain = tmp_path / "plain.json"
     save_predictions(plain, {}, META, "test", "en-en")

@@ -34,6 +34,8 @@ BUDGET = {
         MULTILINGUAL | {"settings": ["crosslingual"], "passage_languages": ["en", "de", "ru"]},
     ],
 }
+PAPER = {"collection": "sample", "condition": 0.6, "than": 0.54}
+PUBLISHED = BUDGET | {"tests": [MULTILINGUAL | {"tasks": ["xquad-r"]}]}
 STUDY = {
     "title": "What alpha | costs",
     "question": "Is <b>half</b> of the batches enough?",
@@ -48,8 +50,9 @@ STUDY = {
             "condition": "alpha 0.5",
             "than": "alpha 1.0",
             "published": [
-                {"source": "a | paper", "model": "XLM-R", "condition": 0.59, "than": 0.54},
-                {"source": "another", "model": "LaBSE", "condition": 0.5, "than": 0.6},
+                PAPER | {"source": "a | paper", "model": "XLM-R", "condition": 0.59},
+                PAPER | {"source": "another", "model": "LaBSE", "condition": 0.44},
+                PAPER | {"source": "elsewhere", "model": "mBERT", "collection": "xquad-r"},
             ],
         },
         {
@@ -70,14 +73,14 @@ STUDY = {
             "margin": 0.02,
         },
     ],
-    "budgets": {"small": BUDGET},
+    "budgets": {"small": BUDGET, "paper": PUBLISHED},
 }
 SKILL = {"untrained": 0.3, "repaired": 0.5, "alpha 0.0": 0.56, "alpha 0.5": 0.6, "alpha 1.0": 0.5}
 
 
 def study_of(budget=None, **changes) -> Study:
     """The study with some keys changed, and some of its budget."""
-    budgets = {"small": BUDGET | (budget or {})}
+    budgets = STUDY["budgets"] | {"small": BUDGET | (budget or {})}
     return Study.model_validate(STUDY | {"budgets": budgets} | changes)
 
 

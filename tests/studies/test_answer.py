@@ -1,6 +1,7 @@
 """Answers: checked against loops over single values, scipy, and what must hold of any interval."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -17,12 +18,13 @@ from mteb_hybrid.studies.answer import Verdict, answers, verdict_of
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report_tables import tables
-from mteb_hybrid.studies.report_words import agreement
+from mteb_hybrid.studies.report_words import agreement, sentence
 from mteb_hybrid.studies.seeds import over_seeds, t_interval
 from mteb_hybrid.studies.study import Claim, Published
 from studies.made_results import (
     BUDGET,
     MULTILINGUAL,
+    PAPER,
     QUESTIONS,
     STUDY,
     skill,
@@ -133,11 +135,44 @@ def test_holm_counts_the_claims_of_the_study(store):
     assert one(store, HYBRID).effect.p_holm == found[0].effect.p
 
 
-def test_one_seed_rests_on_questions_alone(store):
+def test_one_seed_settles_nothing(store):
     found = one(store, HYBRID, budget={"seeds": [2]})
     assert found.effect.over_seeds is None
     assert found.effect.seeds == (2,)
-    assert found.verdict is Verdict.CONFIRMED
+    assert found.effect.over_questions[0] > 0
+    assert found.verdict is Verdict.UNDECIDED and found.effect.direction == 0
+
+
+def test_a_change_is_that_of_each_query(tmp_path):
+    """Against a loop: what a claim is about, less the same in another collection."""
+    other = "XQuADRMultilingualRetrieval"
+
+    def value(run, task, view, measure, question):
+        known = skill(run, task, view, measure, question)
+        return known + (0.05 if task == other and run.condition == "alpha 0.5" else 0)
+
+    claim = HYBRID | {"collections": ["sample"], "change_from": "xquad-r", "published": []}
+    both = {"tests": [MULTILINGUAL, MULTILINGUAL | {"tasks": ["xquad-r"]}]}
+    write_runs(tmp_path, study_of(both, claims=[claim]), value=value)
+    found = one(tmp_path, claim, budget=both)
+
+    def change(run, task, view, measure, question):
+        return value(run, MUL, view, measure, question) - value(run, other, view, measure, question)
+
+    expected = looped(study_of(), claim, change)
+    np.testing.assert_allclose(found.effect.by_seed, expected.mean(axis=(1, 2)), rtol=1e-9)
+    assert found.effect.difference == pytest.approx(-0.05, abs=0.02)
+    assert found.verdict is Verdict.CONTRADICTED
+    assert "less that on XQuAD-R, is -0.0" in sentence(found)
+    alone = one(tmp_path, claim)
+    assert (alone.verdict, alone.why) == (
+        *(Verdict.NOT_TESTABLE, "no test of this budget is multilingual in xquad-r"),
+    )
+    gone = next(run for run in runs(study_of(both), "small") if run.condition == "alpha 0.5")
+    for file in (tmp_path / "results").glob(f"*/{gone.key}/{other}.json"):
+        file.unlink()
+    found = one(tmp_path, claim, budget=both)
+    assert found.missing == (f"alpha 0.5, seed {gone.seed}",) and found.effect.seeds == (2, 3)
 
 
 def test_models_that_are_not_trained_have_no_seeds(store):
@@ -211,7 +246,7 @@ def test_claims_that_no_test_can_tell(store, changes, why):
 
 def test_a_claim_on_what_another_budget_tests_on(store):
     small = BUDGET | POOL_ONLY
-    budgets = {"small": small, "paper": small | {"tests": [{"tasks": ["mlqa-r"]}]}}
+    budgets = {"small": small, "paper": small | {"tests": [{"tasks": ["mlqa-r", "xquad-r"]}]}}
     claim = HYBRID | {"collections": ["mlqa-r"]}
     (found,) = answered(store, study_of(claims=[claim], budgets=budgets))
     assert found.why == "no test of this budget is multilingual in mlqa-r"
@@ -232,7 +267,7 @@ def test_a_model_for_each_language_is_compared_on_its_languages(tmp_path):
     assert set(found.effect.languages) == {"de", "ru"}
     assert found.effect.queries == 2 * QUESTIONS
     (whole, *_) = tables(find(study, "alpha", "small", tmp_path), "sample (not a benchmark)", "e5")
-    assert [row[0] for row in whole.body] == ["alpha 0.5", "own"]
+    assert [row[:2] for row in whole.body] == [["alpha 0.5", "3"], ["own", "3"]]
     assert [cell.endswith(" (2/3)") for cell in whole.body[1][2:]] == [True, True]
     assert not any("/" in cell for cell in whole.body[0])
     gone = next(run for run in runs(study, "small") if run.language == "ru" and run.seed == 3)
@@ -265,13 +300,22 @@ def test_a_language_is_seen_if_a_condition_trains_on_it(store):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "said"),
-    [(0.01, 0.1, "agrees"), (-0.01, 0.1, "disagrees"), (0.1, -0.01, "disagrees"), (0, 0, "agrees")],
+    ("questions", "seeds", "theirs", "said"),
+    [
+        ((0.01, 0.02), (0.005, 0.03), 0.1, "agrees"),
+        ((-0.02, -0.01), (-0.03, -0.01), 0.1, "disagrees"),
+        ((0.01, 0.02), (0.005, 0.03), -0.1, "disagrees"),
+        ((0.01, 0.02), (-0.005, 0.03), 0.1, "open"),
+        ((-0.01, 0.02), (0.005, 0.03), 0.1, "open"),
+    ],
 )
-def test_agreement_is_that_of_directions(ours, theirs, said):
-    """Of claims that there is no difference, too."""
-    figure = Published(source="a paper", model="LaBSE", condition=0.5 + theirs, than=0.5)
-    assert agreement(ours, figure) == said
+def test_agreement_is_that_of_directions_that_are_settled(store, questions, seeds, theirs, said):
+    paper = PAPER | {"source": "a paper", "model": "LaBSE", "condition": 0.54 + theirs}
+    figure = Published.model_validate(paper)
+    effect = replace(one(store, HYBRID).effect, over_questions=questions, over_seeds=seeds)
+    assert agreement(effect, figure) == said
+    alone = replace(effect, seeds=(1,), over_seeds=None)
+    assert agreement(alone, figure) == "open"
 
 
 @pytest.mark.parametrize("wrong", [0, 0.1])
@@ -309,7 +353,16 @@ def test_runs_that_were_asked_other_questions_are_refused(tmp_path):
 
 CLAIMS = {
     expect: Claim.model_validate(HYBRID | {"expect": expect, "published": []} | margin)
-    for expect, margin in (("higher", {}), ("lower", {}), ("within", {"margin": 0.5}))
+    for expect, margin in (
+        *(("higher", {}), ("lower", {})),
+        *(("within", {"margin": 0.5}), ("not-lower", {"margin": 0.5})),
+    )
+}
+HOLDS = {
+    "higher": lambda x: x > 0,
+    "lower": lambda x: x < 0,
+    "within": lambda x: abs(x) <= 0.5,
+    "not-lower": lambda x: x > -0.5,
 }
 LIMITS = st.tuples(st.floats(-2, 2), st.floats(-2, 2)).map(lambda ends: tuple(sorted(ends)))
 
@@ -320,11 +373,7 @@ def test_verdict_is_settled_only_if_both_intervals_agree(first, second):
     for expect, claim in CLAIMS.items():
         points = product(np.linspace(*first, 9), np.linspace(*second, 9))
         verdict = verdict_of(claim, first, second)
-        holds = {
-            {"higher": x > 0, "lower": x < 0, "within": abs(x) <= 0.5}[expect]
-            for pair in points
-            for x in pair
-        }
+        holds = {HOLDS[expect](x) for pair in points for x in pair}
         if verdict is Verdict.CONFIRMED:
             assert holds == {True}
         if verdict is Verdict.CONTRADICTED:
@@ -332,7 +381,8 @@ def test_verdict_is_settled_only_if_both_intervals_agree(first, second):
         if max(*first, *second) < -0.6:
             assert verdict is (Verdict.CONFIRMED if expect == "lower" else Verdict.CONTRADICTED)
         if min(*first, *second) > 0.6:
-            assert verdict is (Verdict.CONFIRMED if expect == "higher" else Verdict.CONTRADICTED)
+            right = expect in ("higher", "not-lower")
+            assert verdict is (Verdict.CONFIRMED if right else Verdict.CONTRADICTED)
 
 
 @given(LIMITS, LIMITS)

@@ -128,13 +128,18 @@ def test_sentences_table_and_csv_say_the_same(report):
         assert f"a difference of {float(row['difference']):+.{digits}f}" in page
     assert first[head.index("published")] == "XLM-R +0.0500: agrees; LaBSE -0.1000: disagrees"
     assert "the direction disagrees" in page
+    assert "mBERT" not in page, "on another collection"
+    assert (
+        "| test | sample (not a benchmark) | HybridSampleMultilingualRetrieval | 3 of 11: " in page
+    )
+    assert "questions in 3 languages" in page and "questions in 2 languages" in page
     assert "No published figure." in page
 
 
 def test_two_seeds_are_both_shown_and_one_rests_on_itself(store, tmp_path):
     for seeds, shown, verdict in (
         ([1, 3], r"0\.\d{4} and 0\.\d{4}", "confirmed"),
-        ([2], r"0\.\d{4}", "confirmed (one seed)"),
+        ([2], r"0\.\d{4}", "undecided (one seed)"),
     ):
         study = study_of({"seeds": seeds})
         page = write_report(study, "alpha", "small", store, tmp_path / "report").read_text("utf-8")
@@ -144,6 +149,7 @@ def test_two_seeds_are_both_shown_and_one_rests_on_itself(store, tmp_path):
         assert re.fullmatch(shown, row[2])
         assert claims[1][2] == verdict or len(seeds) == 2
     assert "it rests on one seed (2)" in page
+    assert "3 answers: 3 undecided; 3 with one seed, which settles nothing." in page
 
 
 def test_the_same_results_give_the_same_bytes(report, tmp_path):
