@@ -27,11 +27,12 @@ Scores: TypeAlias = npt.NDArray[np.float32]
 Similarity: TypeAlias = Callable[[Vectors, Vectors], Vectors]
 """A model's own: vectors (B, D) and (N, D) to scores (B, N)."""
 
-QUERIES, PASSAGES = 512, 4096
-"""Sides of a tile at most. Its scores, 8 MB, are read again while they lie in a cache."""
+QUERIES, PASSAGES = 512, 8192
+"""Sides of a tile at most. Its scores, 16 MB, are read again while they lie in a cache; of rows
+shorter than its buffer, which holds as many numbers, numpy copies what it compares."""
 
 NUMBERS = 2**23
-"""In the vectors of its passages at most, 32 MB, where these are longer than 2,048."""
+"""In the vectors of its passages at most, 32 MB, where these are longer than 1,024."""
 
 WHOLE = 2**24
 """Scores of a view that is left as it is, unless its vectors are long."""
@@ -75,6 +76,11 @@ class Layout:
         height, width = _shape(queries, len(first), dimensions)
         later = first[source] != np.arange(len(source))
         return cls(first, source, np.lexsort((source, later, source // width)), height, width)
+
+    @cached_property
+    def bounds(self) -> Ints:
+        """Shape (columns of tiles + 1,), where the passages of each begin in `positions`."""
+        return np.append(0, np.bincount(self.source // self.width).cumsum())
 
     @cached_property
     def places(self) -> Ints:
@@ -146,9 +152,8 @@ class Tiles:
         """The passages of one column of tiles, read once for all queries."""
         layout, start = self.layout, block * self.layout.width
         end = min(start + layout.width, len(layout.first))
-        before = int(np.count_nonzero(layout.source < start))
-        count = int(np.count_nonzero(layout.source < end)) - before
-        positions = layout.positions[before : before + count]
+        before, after = layout.bounds[block : block + 2].tolist()
+        positions = layout.positions[before:after]
         vectors = take(self.passages, _padded(layout.first[start:end], layout.width))
         return Stripe(self, before, positions, layout.source[positions] - start, vectors)
 

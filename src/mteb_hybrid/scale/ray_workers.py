@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-BLOCKS = 16
+BLOCKS = 8
 """Columns of tiles that are searched in one call."""
 
 TRIES = 3
