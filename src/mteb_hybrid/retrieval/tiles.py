@@ -28,8 +28,8 @@ Similarity: TypeAlias = Callable[[Vectors, Vectors], Vectors]
 """A model's own: vectors (B, D) and (N, D) to scores (B, N)."""
 
 QUERIES, PASSAGES = 512, 8192
-"""Sides of a tile at most. Its scores, 16 MB, are read again while they lie in a cache; of rows
-shorter than its buffer, which holds as many numbers, numpy copies what it compares."""
+"""Sides of a tile at most. Its scores, 16 MB, are read again while they lie in a cache; numpy
+compares long rows faster than short ones."""
 
 NUMBERS = 2**23
 """In the vectors of its passages at most, 32 MB, where these are longer than 1,024."""
