@@ -1,5 +1,6 @@
 import json
 
+import mteb
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -35,10 +36,11 @@ def test_beir(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_trec_with_a_run_that_bias_reads(tmp_path, evaluate):
+def test_trec_with_a_run_that_bias_reads(tmp_path):
     name, subsets = "HybridSampleMultilingualRetrieval", ["en-multi", "de-multi"]
-    evaluate(HashEncoder(), name, subsets, stock=True)
-    predictions = tmp_path / "predictions" / f"{name}_predictions.json"
+    task, kept = mteb.get_task(name, hf_subsets=subsets), tmp_path / "predictions"
+    mteb.evaluate(HashEncoder(), task, cache=None, prediction_folder=kept)
+    predictions = kept / f"{name}_predictions.json"
     arguments = (name, "-f", "trec", "-o", tmp_path, "--run", predictions)
     with pytest.raises(
         ValueError, match="ranks the subsets en-multi, de-multi; expected ar-multi,"

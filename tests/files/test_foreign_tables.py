@@ -183,7 +183,7 @@ RESULT = {
         ]
     },
 }
-Model = namedtuple("Model", "name revision")
+Model = namedtuple("Model", "name revision experiment_name", defaults=[None])
 META = {"name": "test/model", "revision": "1", "experiment_kwargs": {}}
 
 

@@ -5,6 +5,7 @@ import math
 
 import mteb
 import pytest
+from mteb.models.search_wrappers import SearchEncoderWrapper
 from typer.testing import CliRunner
 
 from conftest import HashEncoder
@@ -252,17 +253,17 @@ def test_the_same_as_the_task_on_its_own_predictions(tmp_path, sample_card):
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_a_querys_own_line_is_left_out(tmp_path, sample_card, grouped):
-    """MTEB keeps it in the predictions of a line-aligned collection; the task leaves it out."""
+    """MTEB keeps it in the predictions of a search model; the task leaves it out."""
     contents = {
         language: "".join(f"{language} {n}\n" for n in range(20)).encode()
         for language in ("en", "de", "fr")
     }
     card = lines_card(sample_card, tmp_path, contents)
     (task,) = [made for made in task_classes({"Toy": card}) if "Multi" in made.__name__]
-    encoder = HashEncoder(dimensions=8)
+    model = SearchEncoderWrapper(HashEncoder(dimensions=8))
     subset = "de-multi"
     result = mteb.evaluate(
-        encoder,
+        model,
         task().filter_languages(None, hf_subsets=[subset]),
         cache=None,
         prediction_folder=tmp_path / "predictions",
