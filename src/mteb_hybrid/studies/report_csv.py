@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from mteb_hybrid.results.text_table import write_csv
-from mteb_hybrid.studies.answer import Answer, Effect
+from mteb_hybrid.studies.answer import Answer
+from mteb_hybrid.studies.effect import Effect
 from mteb_hybrid.studies.evidence import Evidence
 from mteb_hybrid.studies.report_tables import columns
 from mteb_hybrid.studies.report_words import agreement, collection_of, figures

@@ -12,7 +12,8 @@ from mteb_hybrid.report.figures import shorten, styled
 from mteb_hybrid.report.style import INK, MARKERS, MUTED, PAPER, SERIES
 from mteb_hybrid.results.cells import COLUMNS, Column
 from mteb_hybrid.retrieval.views import Setting
-from mteb_hybrid.studies.answer import Answer, Effect, Verdict
+from mteb_hybrid.studies.answer import Answer, Verdict
+from mteb_hybrid.studies.effect import Effect
 from mteb_hybrid.studies.evidence import Evidence
 from mteb_hybrid.studies.report_tables import cell
 from mteb_hybrid.studies.report_words import collection_of, figures, title

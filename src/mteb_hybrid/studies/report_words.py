@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.retrieval.views import Setting
-from mteb_hybrid.studies.answer import Answer, Effect, Verdict
+from mteb_hybrid.studies.answer import Answer, Verdict
+from mteb_hybrid.studies.effect import Effect
 from mteb_hybrid.studies.seeds import Interval
 from mteb_hybrid.studies.study import Claim, Published
 
