@@ -57,7 +57,8 @@ def test_an_evaluation_ranks_what_a_merged_run_ranks(name, encoder, selected, tm
 
 
 def test_an_evaluation_merges_by_all_queries_at_once(encoder, selected, tmp_path):
-    folder = evaluate(encoder, selected, tmp_path, merging=merging("csls-3"))
+    how = {"merging": merging("csls-3"), "prediction_folder": tmp_path / "predictions"}
+    folder = evaluate(encoder, selected, tmp_path, **how)
     collection = load_collection(task_cards()["HybridSample"])
     view = View("en", collection.languages)
     passages, (queries, qrels) = view_passages(collection, view), view_queries(collection, view)
@@ -73,6 +74,11 @@ def test_an_evaluation_merges_by_all_queries_at_once(encoder, selected, tmp_path
     }
     expected = MAP.scores(ranks_of_run(run, qrels, pool, "en"))["map"]
     assert scores_of(folder)["en-multi"]["map"] == pytest.approx(expected, abs=2e-4)
+    saved = json.loads((tmp_path / "predictions" / f"{TASK}_predictions.json").read_text("utf-8"))
+    assert saved["mteb_model_meta"]["model_name"].endswith("-merged-csls-3")
+    for query, places in saved["en-multi"]["test"].items():
+        assert max(places.values()) == pytest.approx(max(run[query].values()), abs=1e-4)
+        assert places == pytest.approx({id_: run[query][id_] for id_ in places}, abs=1e-4)
 
 
 def test_a_query_that_is_a_passage_has_no_part_in_its_languages_level():
