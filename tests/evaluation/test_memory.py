@@ -13,7 +13,7 @@ from mteb_hybrid.files import sizes
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.places import MEMORY_VARIABLE, STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings, scoring, tiles
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 from mteb_hybrid.retrieval.parts import Parts
 
 TASKS = select_tasks(["HybridSampleMultilingualRetrieval"], query_languages=["en"])

@@ -13,7 +13,7 @@ from mteb_hybrid.evaluation.model_key import model_key
 from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.devices import on_devices
 from mteb_hybrid.models.load import load_model
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 
 
 def encode(model, texts):

@@ -14,7 +14,7 @@ from mteb_hybrid.models import load
 from mteb_hybrid.probe.corpus import ProbeError, read_mixed
 from mteb_hybrid.probe.probe import probe
 from mteb_hybrid.probe.rankings import overlap_by_chance
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 from probe import reference
 from probe.conftest import encoder_of
 

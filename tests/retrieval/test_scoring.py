@@ -7,7 +7,7 @@ import pytest
 import torch
 from mteb.similarity_functions import cos_sim, euclidean_sim
 
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.scoring import count_ranks
 from mteb_hybrid.retrieval.ties import TieWarning

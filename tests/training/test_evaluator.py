@@ -21,8 +21,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from sentence_transformers.sparse_encoder.modules import SparseAutoEncoder
 from transformers import EarlyStoppingCallback
 
+from mteb_hybrid.retrieval.checked import EncoderError
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.retrieval.embeddings import EncoderError
 from mteb_hybrid.retrieval.views import View, view_passages, view_queries
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator

@@ -5,18 +5,15 @@ column of the published tables.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from itertools import chain
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 import polars as pl
 from datasets import Dataset
 from datasets.table import InMemoryTable
-from mteb._create_dataloaders import create_dataloader
 from mteb.models.models_protocols import EncoderProtocol, SearchProtocol
 from mteb.models.sentence_transformer_wrapper import SparseEncoderWrapper
 from mteb.timing import TimingStack
@@ -26,18 +23,17 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import card_settings, keeps_rankings, task_name, task_views
 from mteb_hybrid.evaluation.metadata import card_metadata
-from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
 from mteb_hybrid.evaluation.predictions import check_predictions, first_places, save_predictions
-from mteb_hybrid.evaluation.rounding import Side, rounding_loss
+from mteb_hybrid.evaluation.rounding import rounding_loss
 from mteb_hybrid.evaluation.scores import mteb_scores
+from mteb_hybrid.evaluation.texts import Evaluation, TaskTexts
 from mteb_hybrid.evaluation.told import ToldOnce, filed_as
-from mteb_hybrid.files.places import FOLDER_VARIABLE, STORE_VARIABLE
+from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.sizes import memory_limit
 from mteb_hybrid.measures.view import group_depth, measure_view, top_groups, top_passages
 from mteb_hybrid.repair.merging import Merging, calibration
 from mteb_hybrid.results.mteb_files import EXPERIMENTS
 from mteb_hybrid.results.per_query import write_per_query, write_rankings, write_top
-from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.parts import Parts
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
@@ -50,9 +46,6 @@ from mteb_hybrid.sources.translated import with_translated_queries
 if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
     from mteb.types import EncodeKwargs
-
-_PREPARING = Lock()
-"""As datasets are not made for several threads."""
 
 _FILED: ContextVar["ModelMeta"] = ContextVar("filed")
 """What the results that are being made are filed under. MTEB does not hand it on; a task may be
@@ -85,14 +78,10 @@ class CardTask(ToldOnce):
     merging: Merging | None = None
     left: Sequence[str] | None = None
     _views: dict[str, View]
-    _paired: bool
     _pools: dict[str, Pool]
     _groups: dict[str, str]
     _passage_groups: dict[str, str]
-    _units: dict[PromptType, dict[str, tuple[str, ...]]]
-    _probes: dict[PromptType, tuple[str, ...]]
-    _vectors: dict[tuple[str, ...], TextVectors | None]
-    _evaluated: set[str]
+    _texts: TaskTexts
 
     def load_data(
         self, num_proc: int | None = None, *, timer: TimingStack | None = None, **kwargs: Any
@@ -110,7 +99,7 @@ class CardTask(ToldOnce):
             if self.setting is Setting.CROSSLINGUAL:
                 collection = with_translated_queries(collection, self.card)
             self._views = task_views(self.card, self.setting)
-            self._paired, self._pools = collection.paired, {}
+            self._pools = {}
             shared: dict[object, tuple[Dataset, Pool]] = {}
             self.dataset = {}
             for subset in self.hf_subsets:
@@ -120,13 +109,13 @@ class CardTask(ToldOnce):
                 if key not in shared:
                     passages = view_passages(collection, view)
                     ids, spoken = passages["id"].to_list(), passages["language"].to_list()
-                    shared[key] = _texts(passages), Pool(ids, spoken, languages)
+                    shared[key] = _rows(passages), Pool(ids, spoken, languages)
                 corpus, self._pools[subset] = shared[key]
                 queries, qrels = view_queries(collection, view)
                 self.dataset[subset] = {
                     self.card.split: {
                         "corpus": corpus,
-                        "queries": _texts(queries),
+                        "queries": _rows(queries),
                         "relevant_docs": qrels,
                         "top_ranked": None,
                     }
@@ -135,23 +124,12 @@ class CardTask(ToldOnce):
             self._passage_groups = {}
             if self.keeps_rankings:
                 self._passage_groups |= collection.passages.select("id", "group").iter_rows()
-            used = [self._views[subset] for subset in self.hf_subsets]
-            asked = {view.query_language for view in used}
-            pooled = {language for view in used for language in view.passage_languages}
-            self._units = {
-                PromptType.query: _units(collection.queries, asked),
-                PromptType.document: _units(collection.passages, pooled),
-            }
-            self._probes = {
-                PromptType.query: probe_texts(collection.queries["text"]),
-                PromptType.document: probe_texts(collection.passages["text"]),
-            }
-        self._vectors, self._evaluated = {}, set()
+            self._texts = TaskTexts(collection, (self._views[one] for one in self.hf_subsets))
         self.data_loaded = True
 
     def count_texts(self) -> list[int]:
         """How many distinct queries and passages there are, once the data are loaded."""
-        return [sum(map(len, by_language.values())) for by_language in self._units.values()]
+        return self._texts.count()
 
     def _evaluate_subset(
         self,
@@ -192,78 +170,15 @@ class CardTask(ToldOnce):
                 **kwargs,
             )
 
-        if hf_subset in self._evaluated:  # this is another evaluation, of what may be another model
-            self._vectors, self._evaluated = {}, set()
-        self._evaluated.add(hf_subset)
-        memory, rounded = memory_limit(), precision()
-        sides: dict[PromptType, Side] = {}
-
-        def encoder(prompt_type: PromptType, subset: str) -> Encode:
-            def encode(some: list[str]) -> Any:
-                rows = {"id": [str(i) for i in range(len(some))], "text": some}
-                with _PREPARING:
-                    loader = create_dataloader(
-                        Dataset.from_dict(rows),
-                        task_metadata=self.metadata,
-                        prompt_type=prompt_type,
-                        num_proc=num_proc,
-                        **encode_kwargs,
-                    )
-                return model.encode(
-                    loader,
-                    task_metadata=self.metadata,
-                    hf_split=hf_split,
-                    hf_subset=subset,
-                    prompt_type=prompt_type,
-                    **encode_kwargs,
-                )
-
-            return encode
-
-        def shared(prompt_type: PromptType) -> TextVectors | None:
-            # The last subset differs from all others in both languages, or is the first itself.
-            subsets = self.metadata.hf_subsets
-            elsewhere = subsets[-1] if hf_subset != subsets[-1] else subsets[0]
-            key = model_key(model, prompt_type, encode_kwargs)
-            checked = (str(id(model)), *key)
-            known = self._vectors
-            if checked not in known:
-                here, there = encoder(prompt_type, hf_subset), encoder(prompt_type, elsewhere)
-                # Vectors that were had without this store, or kept otherwise, are not shared.
-                kept = (os.environ.get(STORE_VARIABLE, ""), str(memory), str(rounded))
-                found = known[checked] = shared_vectors(
-                    *((*key, *kept), self._probes[prompt_type], here, there),
-                    model=model.mteb_model_meta.name,
-                    keeper=keeper(model.mteb_model_meta, key, rounded),
-                    memory=memory,
-                    executor=getattr(model, "executor", None),
-                    exact_keeper=keeper(model.mteb_model_meta, key) if rounded else None,
-                )
-                if found and not self._paired:
-                    found.begin(self._units_left(prompt_type), here)
-            return known[checked]
-
-        def vectors(prompt_type: PromptType, texts: Sequence[str], languages: Sequence[str]) -> Any:
-            encode, found = encoder(prompt_type, hf_subset), shared(prompt_type)
-            own = tuple(dict.fromkeys(texts))
-            if found is None:
-                alone = TextVectors(model.mteb_model_meta.name, memory=memory)
-                return alone.get(texts, [own], encode)
-            known = self._units[prompt_type]
-            units = [own] if self._paired else [known[x] for x in languages if x in known]
-            encoded = found.get(texts, units, encode)
-            if exact := found.exact_ones(texts):
-                ids = (queries if prompt_type is PromptType.query else corpus)["id"][:]
-                sides[prompt_type] = Side(ids, encoded, *exact)
-            return encoded
-
-        queries, corpus = data_split["queries"], data_split["corpus"]
         view = self._views[hf_subset]
+        self._texts.begin(hf_subset, [self._views[x] for x in self.left or self.hf_subsets])
+        evaluation = Evaluation(model, self.metadata, hf_split, hf_subset, encode_kwargs, num_proc)
+        queries, corpus = data_split["queries"], data_split["corpus"]
         with timer("Encoding queries", split=hf_split, subset=hf_subset):
-            query_vectors = vectors(PromptType.query, queries["text"][:], [view.query_language])
+            query_vectors, asking = self._texts.vectors(evaluation, PromptType.query, queries, view)
         with timer("Encoding corpus", split=hf_split, subset=hf_subset):
-            passage_vectors = vectors(
-                PromptType.document, corpus["text"][:], view.passage_languages
+            passage_vectors, answering = self._texts.vectors(
+                evaluation, PromptType.document, corpus, view
             )
         with timer("Scoring", split=hf_split, subset=hf_subset):
             qrels = {id_: data_split["relevant_docs"][id_] for id_ in queries["id"][:]}
@@ -278,7 +193,7 @@ class CardTask(ToldOnce):
             large = isinstance(passage_vectors, Parts)
             count_ranks(
                 *(counter, query_vectors, passage_vectors, model.similarity, calibrate),
-                memory=memory,
+                memory=memory_limit(),
                 # Where memory is short.
                 by=getattr(model, "search_tiles", None) if large else None,
             )
@@ -287,19 +202,12 @@ class CardTask(ToldOnce):
                 first = first_places(ranks, qrels, self._top_k)
                 self._save_task_predictions(first, model, prediction_folder, hf_split, hf_subset)
             measured = self._measure(ranks, qrels, hf_subset)
-            if len(sides) == 2:
-                both = (sides[PromptType.query], sides[PromptType.document])
+            if asking and answering:
                 language = view.query_language
-                measured |= rounding_loss(*both, pool, qrels, language, model.similarity)
+                measured |= rounding_loss(
+                    *(asking, answering, pool, qrels, language, model.similarity)
+                )
             return mteb_scores(ranks, highest, self.k_values, measured)
-
-    def _units_left(self, prompt_type: PromptType) -> list[tuple[str, ...]]:
-        """The units of the subsets that are to be evaluated, in their order."""
-        views = [self._views[subset] for subset in self.left or self.hf_subsets]
-        queries = prompt_type is PromptType.query
-        spoken = [[v.query_language] if queries else v.passage_languages for v in views]
-        known = self._units[prompt_type]
-        return [known[x] for x in dict.fromkeys(chain.from_iterable(spoken)) if x in known]
 
     def _save_task_predictions(
         self,
@@ -404,14 +312,7 @@ def _task_class(card: TaskCard, setting: Setting) -> type[CardTask]:
     return made
 
 
-def _texts(table: pl.DataFrame) -> Dataset:
+def _rows(table: pl.DataFrame) -> Dataset:
     # Shares the table's memory; datasets would copy all of it again to make a fingerprint.
     arrow = InMemoryTable(table.select("id", "text").to_arrow())
     return Dataset(arrow, fingerprint=uuid4().hex)
-
-
-def _units(table: pl.DataFrame, languages: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The distinct texts of each language, in their order."""
-    texts = table.filter(pl.col("language").is_in(list(languages)))
-    found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
-    return {language: tuple(some) for language, some in found.iter_rows()}

@@ -8,7 +8,7 @@ from threading import current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.models.contents import ModelError
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mteb_hybrid.repair.texts import Texts
-from mteb_hybrid.retrieval.embeddings import checked_vectors, name_of
+from mteb_hybrid.retrieval.checked import checked_vectors, name_of
 from mteb_hybrid.retrieval.pool import Floats
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Vectors, as_slice
 from mteb_hybrid.retrieval.rank_counter import RankCounter

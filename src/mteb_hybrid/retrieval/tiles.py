@@ -17,7 +17,7 @@ from typing import Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mteb_hybrid.retrieval.embeddings import EncoderError
+from mteb_hybrid.retrieval.checked import EncoderError
 from mteb_hybrid.retrieval.judgments import Ints
 from mteb_hybrid.retrieval.parts import Vectors, take
 from mteb_hybrid.retrieval.ties import crowded, fingerprints, warn_if_crowded

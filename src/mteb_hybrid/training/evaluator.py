@@ -22,8 +22,8 @@ from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.languages.codes import find_language
 from mteb_hybrid.measures import MAP, RANK_DISTANCE
+from mteb_hybrid.retrieval.checked import checked_vectors, name_of
 from mteb_hybrid.retrieval.collection import Collection
-from mteb_hybrid.retrieval.embeddings import checked_vectors, name_of
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.scoring import count_ranks

@@ -16,7 +16,7 @@ from mteb_hybrid.files.places import expanded
 from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.models.kind import kind_of
 from mteb_hybrid.models.load import folder_of, load_model, open_cross_encoder
-from mteb_hybrid.retrieval.embeddings import checked_vectors
+from mteb_hybrid.retrieval.checked import checked_vectors
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.training.precompute.work import Floats, PrecomputeError
 

@@ -1,0 +1,186 @@
+"""The texts of a task, and their vectors: each is encoded once for all subsets."""
+
+import os
+from collections.abc import Collection as Some
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from datasets import Dataset
+from mteb._create_dataloaders import create_dataloader
+from mteb.types import PromptType
+
+from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
+from mteb_hybrid.evaluation.rounding import Side
+from mteb_hybrid.files.places import STORE_VARIABLE
+from mteb_hybrid.files.sizes import memory_limit
+from mteb_hybrid.retrieval.collection import Collection
+from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
+from mteb_hybrid.retrieval.parts import Vectors
+from mteb_hybrid.retrieval.views import View
+
+if TYPE_CHECKING:
+    from mteb import TaskMetadata
+    from mteb.models import EncoderProtocol
+    from mteb.types import EncodeKwargs
+
+_PREPARING = Lock()
+"""As datasets are not made for several threads."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation of a subset, as MTEB asks for it.
+
+    Attributes:
+        model: The encoder.
+        task: Of the task.
+        split: Its split.
+        subset: Its subset.
+        options: Those of encoding.
+        processes: That prepare batches; None for this one.
+    """
+
+    model: "EncoderProtocol"
+    task: "TaskMetadata"
+    split: str
+    subset: str
+    options: "EncodeKwargs"
+    processes: int | None
+
+    def encode(self, prompt_type: PromptType, subset: str | None = None) -> Encode:
+        """What encodes texts as queries or passages of a subset, this one by default."""
+
+        def encode(some: list[str]) -> Any:
+            rows = {"id": [str(i) for i in range(len(some))], "text": some}
+            with _PREPARING:
+                loader = create_dataloader(
+                    Dataset.from_dict(rows),
+                    task_metadata=self.task,
+                    prompt_type=prompt_type,
+                    num_proc=self.processes,
+                    **self.options,
+                )
+            return self.model.encode(
+                loader,
+                task_metadata=self.task,
+                hf_split=self.split,
+                hf_subset=subset or self.subset,
+                prompt_type=prompt_type,
+                **self.options,
+            )
+
+        return encode
+
+
+class TaskTexts:
+    """Distinct queries and passages by language, and the vectors that models gave them.
+
+    All texts of a language are encoded together, whatever subset asks first, so that no score
+    depends on which subsets are evaluated.
+    """
+
+    def __init__(self, collection: Collection, views: Iterable[View]) -> None:
+        """Take the texts of a collection in the languages of some views."""
+        views = list(views)
+        asked = {view.query_language for view in views}
+        pooled = {language for view in views for language in view.passage_languages}
+        self._paired = collection.paired
+        self._units = {
+            PromptType.query: _units(collection.queries, asked),
+            PromptType.document: _units(collection.passages, pooled),
+        }
+        self._probes = {
+            PromptType.query: probe_texts(collection.queries["text"]),
+            PromptType.document: probe_texts(collection.passages["text"]),
+        }
+        self._vectors: dict[tuple[str, ...], TextVectors | None] = {}
+        self._evaluated: set[str] = set()
+        self._left: Sequence[View] = ()
+
+    def count(self) -> list[int]:
+        """How many distinct queries and passages there are."""
+        return [sum(map(len, by_language.values())) for by_language in self._units.values()]
+
+    def begin(self, subset: str, left: Sequence[View]) -> None:
+        """A subset is evaluated: if it was before, by what may be another model since.
+
+        Args:
+            subset: The subset.
+            left: What will be evaluated, in this order: a model that makes several calls at a time
+                encodes the texts already.
+        """
+        if subset in self._evaluated:
+            self._vectors, self._evaluated = {}, set()
+        self._evaluated.add(subset)
+        self._left = left
+
+    def vectors(
+        self, evaluation: Evaluation, prompt_type: PromptType, rows: Dataset, view: View
+    ) -> tuple[Vectors, Side | None]:
+        """Vectors of the queries or passages of a subset.
+
+        Args:
+            evaluation: Of the subset.
+            prompt_type: Queries or passages.
+            rows: Their ids and texts.
+            view: The subset's.
+
+        Returns:
+            Shape (rows, D), and what is known of their rounding, if they are kept rounded.
+
+        Raises:
+            EncoderError: If the model returns no vectors that can be ranked.
+        """
+        texts, encode = rows["text"][:], evaluation.encode(prompt_type)
+        own = tuple(dict.fromkeys(texts))
+        shared = self._shared(evaluation, prompt_type)
+        if shared is None:
+            name = evaluation.model.mteb_model_meta.name
+            return TextVectors(name, memory=memory_limit()).get(texts, [own], encode), None
+        encoded = shared.get(
+            texts, [own] if self._paired else self._units_of([view], prompt_type), encode
+        )
+        exact = shared.exact_ones(texts)
+        return encoded, Side(rows["id"][:], encoded, *exact) if exact else None
+
+    def _shared(self, evaluation: Evaluation, prompt_type: PromptType) -> TextVectors | None:
+        model = evaluation.model
+        meta, key = model.mteb_model_meta, model_key(model, prompt_type, evaluation.options)
+        checked = (str(id(model)), *key)
+        if checked in self._vectors:
+            return self._vectors[checked]
+        # The last subset differs from all others in both languages, or is the first itself.
+        first, last = evaluation.task.hf_subsets[0], evaluation.task.hf_subsets[-1]
+        here = evaluation.encode(prompt_type)
+        there = evaluation.encode(prompt_type, last if evaluation.subset != last else first)
+        memory, rounded = memory_limit(), precision()
+        # Vectors that were had without this store, or kept otherwise, are not shared.
+        kept = (os.environ.get(STORE_VARIABLE, ""), str(memory), str(rounded))
+        found = self._vectors[checked] = shared_vectors(
+            *((*key, *kept), self._probes[prompt_type], here, there),
+            model=meta.name,
+            keeper=keeper(meta, key, rounded),
+            memory=memory,
+            executor=getattr(model, "executor", None),
+            exact_keeper=keeper(meta, key) if rounded else None,
+        )
+        if found and not self._paired:
+            found.begin(self._units_of(self._left, prompt_type), here)
+        return found
+
+    def _units_of(self, views: Iterable[View], prompt_type: PromptType) -> list[tuple[str, ...]]:
+        """The texts in the languages of some views, in their order."""
+        queries, known = prompt_type is PromptType.query, self._units[prompt_type]
+        spoken = ([x.query_language] if queries else x.passage_languages for x in views)
+        return [known[x] for x in dict.fromkeys(chain.from_iterable(spoken)) if x in known]
+
+
+def _units(table: pl.DataFrame, languages: Some[str]) -> dict[str, tuple[str, ...]]:
+    """The distinct texts of each language, in their order."""
+    texts = table.filter(pl.col("language").is_in(list(languages)))
+    found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
+    return {language: tuple(some) for language, some in found.iter_rows()}
