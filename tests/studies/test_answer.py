@@ -218,6 +218,18 @@ def test_subsets_that_are_missing_or_on_other_data_do_not_count(tmp_path):
     assert evidence.counts(evidence.trials[0], MUL)
 
 
+def test_results_without_values_per_query_do_not_count(tmp_path):
+    """The other seeds answer the claim."""
+    study = study_of(POOL_ONLY, claims=[HYBRID])
+    write_runs(tmp_path, study)
+    by_name = {(run.condition, run.seed): run for run in runs(study, "small")}
+    write_run(tmp_path, by_name["alpha 0.5", 2], per_query=False)
+    evidence = find(study, "alpha", "small", tmp_path)
+    (gap,) = evidence.gaps
+    assert (gap.run.seed, gap.why) == (2, "values per query of 3 of 3 subsets are not there")
+    assert answers(evidence, 100)[0].effect.seeds == (1, 3)
+
+
 def test_queries_without_value_in_one_run_are_left_out_of_all_and_counted(tmp_path):
     def value(run, task, view, measure, question):
         gone = run.condition == "alpha 0.5" and run.seed == 2 and question % 4 == 0

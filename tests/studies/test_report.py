@@ -20,10 +20,11 @@ from scipy import stats
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.results.mteb_files import ResultError
 from mteb_hybrid.results.per_query import DATA, PerQueryError, write_per_query
+from mteb_hybrid.studies.answer import answers
 from mteb_hybrid.studies.evidence import find, results_folder
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
-from mteb_hybrid.studies.report_figures import curves, trade_off
+from mteb_hybrid.studies.report_figures import curves, forest, trade_off
 from mteb_hybrid.studies.store import Store
 from studies.made_results import MULTILINGUAL, STUDY, study_of, write_run, write_runs
 
@@ -356,6 +357,41 @@ def test_figures_have_every_seed(store):
             == [0.0] * 3 + [0.5] * 3 + [1.0] * 3
         )
         assert {line.get_label() for line in axes.lines} >= {"alpha", "untrained", "repaired"}
+
+
+def test_what_was_not_run_is_no_solid_line_and_no_shade(tmp_path):
+    claim = {
+        **{"text": "Little is lost.", "condition": "alpha 0.5", "than": "alpha 1.0"},
+        **{"expect": "not-lower", "margin": 0.01},
+    }
+    study = study_of(claims=[claim, claim | {"condition": "alpha 0.0"}])
+    drawn = {}
+    for missing in (None, "alpha 0.5"):
+        store = tmp_path / str(missing)
+        write_runs(store, study, only=lambda run, missing=missing: run.condition != missing)
+        evidence = find(study, "alpha", "small", store)
+        (figure,) = curves(evidence, "sample (not a benchmark)", "e5").values()
+        pool = figure.axes[2]
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        (solid,) = [line for line in pool.lines if line.get_label() == "alpha"]
+        drawn[missing] = (np.isnan(solid.get_ydata()).tolist(), len(pool.patches), labels)
+    whole, gap = drawn.values()
+    assert whole[:2] == ([False] * 3, 1) and gap[:2] == ([False, True, False], 0)
+    assert ("values between not run" in whole[2], "values between not run" in gap[2]) == (0, 1)
+
+
+def test_what_is_not_lower_has_no_end_to_the_right(store):
+    claim = {
+        **{"text": "Little is lost.", "condition": "alpha 0.5", "than": "alpha 1.0"},
+        **{"expect": "not-lower", "margin": 0.01},
+    }
+    study = study_of(claims=[claim, claim | {"expect": "within"}])
+    figure = forest(answers(find(study, "alpha", "small", store), 100))
+    (axes,) = figure.axes
+    ends = [band.get_datalim(axes.transData).x1 for band in axes.collections]
+    assert ends == pytest.approx([axes.get_xlim()[1], 0.01])
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "as claimed" in labels and {"confirmed", "contradicted", "undecided"} & {*labels}
 
 
 def test_figures_fit_a_telephone_and_have_their_own_paper(report):

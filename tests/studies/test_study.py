@@ -18,6 +18,16 @@ def test_shipped_studies_are_whole(name):
     assert "untrained" in names and any(one.repair for one in study.conditions)
 
 
+TWIN = '[[conditions]]\nname = "twin"\ntrained = true\nset = ["batches.alpha=0.50"]\n\n[[claims]]'
+REPLACED = {
+    'condition = "twin"': [("[[claims]]", TWIN), ('than = "untrained"', 'than = "hybrid"')],
+    'settings = ["multilingual"] }, { tasks = ["xquad-r"], settings = ["monolingual"] }]': [
+        ('setting = "monolingual"', 'setting = "monolingual"\ncollections = ["sample"]')
+    ],
+}
+"""What else is changed."""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -80,17 +90,47 @@ def test_shipped_studies_are_whole(name):
         (
             'than = "untrained"',
             'than = "untrained"\nby = "script"\nvalues = ["Latn", "Cyrll"]',
-            r"no script 'Cyrll'; did you mean 'Cyrl'\?",
+            r"values: no script 'Cyrll'; did you mean 'Cyrl'\? Give a code of ISO 15924",
         ),
         (
             'than = "untrained"',
             'than = "untrained"\nby = "resource-class"\nvalues = ["6"]',
             r"no resource-class '6'\. There are 0, 1, 2, 3, 4, 5, unknown$",
         ),
+        (
+            'than = "untrained"',
+            'than = "untrained"\nby = "script"\nvalues = ["Latn", "Latn"]',
+            "values are Latn, Latn: give each once",
+        ),
+        (
+            'than = "untrained"',
+            'than = "untrained"\nmeasure = "rank_distance"',
+            "in the setting monolingual no query has a value of rank_distance of its own. There ar",
+        ),
+        (
+            'than = "untrained"\nsetting = "monolingual"',
+            'than = "untrained"\nmeasure = "language_concordance"',
+            "no budget tests in the setting multilingual; they do in monolingual",
+        ),
+        (
+            'settings = ["monolingual"], query_languages = ["en", "de"] }]',
+            'settings = ["multilingual"] }, { tasks = ["xquad-r"], settings = ["monolingual"] }]',
+            "no budget tests on sample in the setting monolingual; they do in multilingual",
+        ),
+        (
+            'condition = "hybrid"',
+            'condition = "twin"',
+            "'twin' and 'hybrid' are the same models, trained and repaired alike",
+        ),
+        ("seeds = [1, 2]", "seeds = [4294967296]", "budgets.smoke.seeds.0': .*less than 429496729"),
+        ('name = "hybrid"', 'name = "hybrid "', "'conditions.2.name': String should match"),
+        ('title = "A question"', 'title = ""', "'title': String should have at least 1 character"),
     ],
 )
 def test_bad_cards(study_file, old, new, said):
     file = study_file(old, new)
+    for one in REPLACED.get(new, ()):
+        file.write_text(file.read_text(encoding="utf-8").replace(*one), encoding="utf-8")
     with pytest.raises(CardError, match=said) as raised:
         read_study(file, "smoke")
     assert str(file) in str(raised.value)
@@ -140,6 +180,9 @@ def test_checkpoints_are_not_chosen_on_what_is_tested_on(study_file):
 def test_a_study_that_does_not_exist(tmp_path):
     with pytest.raises(CardError, match=r"no study 'monolingual-degradatoin'.*did you mean 'mono"):
         read_study("monolingual-degradatoin")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(CardError, match=r"folder\.toml: is a folder; expected the TOML"):
+        read_study(tmp_path / "folder.toml")
     (tmp_path / "mine.toml").write_text("")
     with pytest.raises(CardError, match=r"did you mean '.*mine\.toml'"):
         read_study(tmp_path / "mien.toml")

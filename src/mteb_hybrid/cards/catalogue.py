@@ -48,6 +48,8 @@ def find_card(source: str | Path, kind: Literal["models", "studies"], what: str)
         return known[str(source)]
     if file.is_file():
         return file
+    if str(source) not in known and file.is_dir():
+        raise CardError(f"{file}: is a folder; expected the TOML file of a {what}")
     if str(source) not in known:
         beside = [str(other) for other in _toml_files(file.parent)]
         raise CardError(

@@ -136,7 +136,7 @@ def run_study(
 
     if data:
         os.environ[DATA_VARIABLE] = str(data.absolute())
-    read, runs = _runs(study, budget, condition, seed)
+    read, runs = _runs(study, budget, condition, seed, planned=dry_run)
     kept, all_works = Store(store), works(runs)
     left = unfinished(all_works, kept)
     if dry_run:
@@ -149,7 +149,7 @@ def run_study(
         say(f"{read.title}, {budget}: {len(all_works)} runs{there}")
         for work in left:
             if kept.is_removed(work.run):
-                say(f"{work.label}: its weights were removed; they are made again")
+                say(f"{work.label}: its weights are not kept here; they are made again")
         from mteb_hybrid.studies.told import Told
 
         with told_when_stopped(goes_on):
@@ -200,9 +200,12 @@ def study_status(
             "Not used, as they are of another version of this study, its recipes or data: "
             f"{len(old)} ({', '.join(old[:5])}{more})."
         )
+    if not store.exists():
+        say(f"{store}: there is no store here yet; another is named by --store.")
     if missing:
-        say(f"Go on: {_command('run', study, budget, store)}")
-    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+        say(f"{'Go on' if store.exists() else 'Begin'}: {_command('run', study, budget, store)}")
+    if any(kept.results_of(run).is_dir() for run in runs):
+        say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
 
 
 @study_app.command("report")
@@ -306,15 +309,20 @@ def _command(name: str, study: str, budget: BudgetName, store: Path) -> str:
 
 
 def _runs(
-    study: str, budget: BudgetName, conditions: list[str] | None, seeds: list[int] | None
+    study: str,
+    budget: BudgetName,
+    conditions: list[str] | None,
+    seeds: list[int] | None,
+    *,
+    planned: bool = False,
 ) -> "tuple[Study, list[Run]]":
     """A study, and the runs of it that were asked for."""
     from mteb_hybrid.languages.near import did_you_mean
     from mteb_hybrid.studies.catalogue import read_study
     from mteb_hybrid.studies.plan import runs
 
-    read = read_study(study, budget.value)
-    found = runs(read, budget.value)
+    read = read_study(study, budget.value, planned=planned)
+    found = runs(read, budget.value, planned=planned)
     names = dict.fromkeys(name for one in read.conditions for name in one.names)
     for name in conditions or ():
         if name not in names:

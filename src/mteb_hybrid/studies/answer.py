@@ -178,7 +178,7 @@ def _base(evidence: Evidence, claim: Claim, test: Tested) -> Tested | None:
     found = [
         other
         for other in evidence.tests.values()
-        if other.card.file.stem == claim.change_from and other.setting is test.setting
+        if claim.change_from in (other.task, other.card.file.stem) and other.setting is test.setting
     ]
     return found[0] if found else None
 

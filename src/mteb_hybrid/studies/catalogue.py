@@ -1,6 +1,8 @@
 """Studies as files: found by name, read, and checked against the recipes and tasks they name."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from pydantic import ValidationError
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections, find_card, shipped
 from mteb_hybrid.cards.tasks import collection_tasks, same_texts, tasks_by_name
-from mteb_hybrid.evaluation.select import SelectionError
+from mteb_hybrid.evaluation.select import NotAtHandError, SelectionError
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.named import is_name
@@ -40,7 +42,7 @@ def find_study(source: str | Path) -> Path:
     return find_card(source, "studies", "study")
 
 
-def read_study(source: str | Path, budget: str | None = None) -> Study:
+def read_study(source: str | Path, budget: str | None = None, *, planned: bool = False) -> Study:
     """Read and check a study, with all recipes that it names, and the tasks of a budget.
 
     Recipes and texts that are files lie at the place that is given, or beside the study.
@@ -49,6 +51,7 @@ def read_study(source: str | Path, budget: str | None = None) -> Study:
         source: A TOML file, or the name of a study that ships with the package.
         budget: That is to be run. Of others some tasks may not be at hand: those of translated and
             rewritten queries come with these.
+        planned: Of the budget, too, as it is only planned.
 
     Raises:
         CardError: If there is no such study or budget; if it is not TOML, lacks a key, has an
@@ -69,31 +72,48 @@ def read_study(source: str | Path, budget: str | None = None) -> Study:
     if budget is not None and budget not in study.budgets:
         raise CardError(f"{file}: has no budget {budget!r}; it has {', '.join(study.budgets)}")
     for name, one in study.budgets.items():
-        _check(study, name, one, f"{file}: budgets.{name}", runs_now=name == budget)
+        where = f"{file}: budgets.{name}"
+        found = _check(study, name, one, where, planned=planned or name != budget)
+        if name == budget:
+            _check_same(study, found, where)
     return study
 
 
 def _check_claims(study: Study, file: Path) -> None:
     known = [*(measure.name for measure in MEASURES), *HITS]
     tests = [test for budget in study.budgets.values() for test in budget.tests]
-    settings = {setting for test in tests for setting in test.settings or Setting}
     for claim in study.claims:
+        about = [t for t in tests if not claim.collections or {*t.tasks} & {*claim.collections}]
+        settings = {setting for test in about for setting in test.settings or Setting}
         if claim.setting not in settings:
+            where = f" on {' or '.join(claim.collections)}" if claim.collections else ""
             raise CardError(
-                f"{file}: claim {claim.text!r}: no budget tests in the setting {claim.setting}; "
-                f"they do in {', '.join(sorted(settings))}"
+                f"{file}: claim {claim.text!r}: no budget tests{where} in the setting "
+                f"{claim.setting}; they do in {', '.join(sorted(settings))}"
             )
         possible = known_values(claim.by) if claim.by else []
         if possible and (others := [value for value in claim.values if value not in possible]):
-            few = f" There are {', '.join(possible)}" if claim.by is not By.SCRIPT else ""
+            few = f"There are {', '.join(possible)}"
+            if claim.by is By.SCRIPT:
+                few = "Give a code of ISO 15924, such as Latn"
             raise CardError(
-                f"{file}: claim {claim.text!r}: no {claim.by} {others[0]!r}"
-                f"{did_you_mean(others[0], possible)}{few}"
+                f"{file}: claim {claim.text!r}: values: no {claim.by} {others[0]!r}"
+                f"{did_you_mean(others[0], possible)} {few}"
             )
         if claim.measure not in known:
             raise CardError(
                 f"{file}: claim {claim.text!r}: no measure {claim.measure!r}"
                 f"{did_you_mean(claim.measure, known)} There are {', '.join(known)}"
+            )
+        kept = [
+            measure.name
+            for measure in MEASURES
+            if claim.setting in measure.settings and not (measure.of_view or measure.by_language)
+        ]
+        if claim.measure not in (*kept, *HITS):
+            raise CardError(
+                f"{file}: claim {claim.text!r}: in the setting {claim.setting} no query has a "
+                f"value of {claim.measure} of its own. There are {', '.join(kept)}"
             )
 
 
@@ -124,23 +144,27 @@ def _placed(name: Any, folder: Path, known: Container[str], what: str) -> Any:
     return str(folder / name) if (folder / name).exists() else name
 
 
-def _check(study: Study, name: Any, budget: Budget, where: str, *, runs_now: bool) -> None:
-    """What one file alone cannot tell: whether recipes, tasks and texts are there, and fit."""
+def _check(study: Study, name: Any, budget: Budget, where: str, *, planned: bool) -> list[Run]:
+    """What one file alone cannot tell: whether recipes, tasks and texts are there, and fit.
+
+    Returns:
+        The runs, with one seed.
+    """
     one_seed = budget.model_copy(update={"seeds": budget.seeds[:1]})
     selected: dict[str | None, dict[str, list[str]]] = {}  # by what runs differ in, of one budget
+    found: list[Run] = []
     for condition in study.conditions:
         alone = study.model_copy(
             update={"conditions": [condition], "budgets": {**study.budgets, name: one_seed}}
         )
         try:
-            for run in runs(alone, name):
+            for run in runs(alone, name, planned=planned):
                 if run.language not in selected:
-                    selected[run.language] = run.selected()
+                    selected[run.language] = _selected(run)
                 if name != "smoke":  # which has but the sample
                     _check_unseen(run, selected[run.language])
+                found.append(run)
         except SelectionError as error:
-            if not runs_now:
-                return
             raise CardError(f"{where}.tests: {error}") from None
         except (CardError, DataError) as error:
             given = ", ".join([*condition.set, *condition.vary])
@@ -151,6 +175,28 @@ def _check(study: Study, name: Any, budget: Budget, where: str, *, runs_now: boo
             f"{where}.texts: {budget.texts!r} is neither a collection nor a file or folder"
             f"{did_you_mean(budget.texts, collections())}"
         )
+    return found
+
+
+def _selected(run: Run) -> dict[str, list[str]]:
+    """What a run is tested on, as far as it is at hand; a name that there is not is refused."""
+    if run.planned:
+        with suppress(NotAtHandError):
+            replace(run, planned=False).selected()
+    return run.selected()
+
+
+def _check_same(study: Study, found: Sequence[Run], where: str) -> None:
+    """Refuse a claim about two conditions of which all runs are the same."""
+    keys: dict[str, set[str]] = {}
+    for run in found:
+        keys.setdefault(run.condition, set()).add(run.key)
+    for claim in study.claims:
+        if keys[claim.condition] == keys[claim.than]:
+            raise CardError(
+                f"{where}: claim {claim.text!r}: {claim.condition!r} and {claim.than!r} are the "
+                "same models, trained and repaired alike; set what makes them differ"
+            )
 
 
 def _check_unseen(run: Run, selected: Mapping[str, object]) -> None:

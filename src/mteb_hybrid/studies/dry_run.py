@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.catalogue import collections
@@ -18,6 +19,8 @@ from mteb_hybrid.studies.order import Work
 from mteb_hybrid.studies.probe import Speed, probe
 from mteb_hybrid.studies.progress import TRAINING, steps
 from mteb_hybrid.studies.store import Store
+
+MMARCO = "unicamp-dl/mmarco"
 
 REPAIR_TEXTS = 300
 """Texts of each language that a repair encodes, to fit and to judge."""
@@ -78,12 +81,20 @@ class DryRun:
             else:
                 there = data_content(data) != ABSENT
                 how = "at hand" if there else f"not at hand: put it below {DATA_VARIABLE}"
-                yield "trained on", f"{path} ({format_}): {how}"
+                where = f", as the hub has {MMARCO}" if format_ == "mmarco" else ""
+                yield "trained on", f"{path} ({format_}): {how}{where}"
         for texts in dict.fromkeys(w.run.repair.texts for w in self.works if w.run.repair):
             card = collections().get(texts)
             yield "repaired on", _collection(card) if card else f"{texts}: at hand"
         for name in self._tested:
             yield "tested on", _collection(collections()[name])
+        for name, why in self._not_at_hand.items():
+            yield "tested on", f"{name}: not at hand: {why}"
+
+    @cached_property
+    def _not_at_hand(self) -> dict[str, str]:
+        """Tests that wait for queries."""
+        return dict(chain.from_iterable(work.run.not_at_hand().items() for work in self.works))
 
     @cached_property
     def _tested(self) -> dict[str, dict[str, set[str]]]:
@@ -108,7 +119,7 @@ class DryRun:
             yield "training", f"{length}, {count} times"
         before: set[to_encode.Part] = set()
         for name, languages in self._tested.items():
-            parts = to_encode.counted(collections()[name], languages)
+            parts = _parts(name, languages)
             how = "unknown: its files are elsewhere"
             if parts is not None:
                 beside = " beside those above" if before.intersection(parts) else ""
@@ -128,6 +139,7 @@ class DryRun:
             total += seconds
             unknown |= left_out
         wall = f", {duration(total / self.jobs)} with --jobs {self.jobs}" if self.jobs > 1 else ""
+        unknown |= self._not_at_hand.keys()
         least = "at least " if unknown else ""
         how = f"on this device, as busy as it is now{wall}; ranking comes on top"
         yield "time left", f"{least}{duration(total)} {how}"
@@ -164,7 +176,7 @@ class DryRun:
         # Collections of the same passages, as those of rewritten queries are, share their vectors.
         distinct: set[to_encode.Part] = set()
         for name, languages in found.items():
-            parts = to_encode.counted(collections()[name], languages)
+            parts = _parts(name, languages)
             distinct.update(parts or ())
             if parts is None:
                 unknown.add(name)
@@ -203,6 +215,13 @@ def _add_languages(
         known = found.setdefault(name, {side: set() for side in sides})
         for side, some in sides.items():
             known[side] |= some
+
+
+def _parts(name: str, languages: dict[str, set[str]]) -> list[to_encode.Part] | None:
+    """The texts of a collection: counted, or as its statistics have them; None if nothing does."""
+    card = collections()[name]
+    counted = to_encode.counted(card, languages)
+    return to_encode.by_statistics(card, languages) if counted is None else counted
 
 
 def _texts(parts: Collection[to_encode.Part]) -> int:

@@ -146,7 +146,7 @@ class Evidence:
         for run in trial.runs:
             asked = self.subsets[run.language].get(task, ())
             evaluation = self.evaluations[run.key, task] if asked else None
-            if evaluation and any(evaluation.folder.glob(f"{task}.per_query/*.parquet")):
+            if evaluation:
                 kept = read_per_query(evaluation.folder, task, checksums=True)
                 kept = kept.filter(pl.col("pool").is_in(list(asked)))
                 found = kept.filter(measure=measure)
@@ -190,13 +190,15 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             evaluation = found.get((run.key, task))
             if evaluation and evaluation.folder not in revisions:
                 revisions[evaluation.folder] = data_revisions(evaluation.folder)
-            if why := _why_not(evaluation, asked, revisions):
+            why = _why_not(evaluation, asked, revisions)
+            if why:
                 gaps.append(Gap(run, task, why))
             elif evaluation and (run.key, task) not in evaluations:
                 _check_means(evaluation)
                 evaluations[run.key, task] = evaluation
     if not evaluations:
         said = f" ({gaps[0].task} of {gaps[0].run.condition}: {gaps[0].why})" if found else ""
+        said = said if store.exists() else ", as there is no such folder"
         raise ResultError(
             f"{store}: no results of the study {name} at the budget {budget}{said}. Make them with "
             f"`mteb-hybrid study run {name} --budget {budget} --store {store}`."
@@ -242,8 +244,6 @@ def results_folder(store: Path, run: Run) -> Path:
 
 def _check_means(evaluation: Evaluation) -> None:
     """Refuse results of which a mean is not that of the values per query beside it."""
-    if not any(evaluation.folder.glob(f"{evaluation.task}.per_query/*.parquet")):
-        return
     kept = read_per_query(evaluation.folder, evaluation.task, checksums=True)
     known = kept.with_columns(pl.col("value").fill_nan(None))  # of a query that is left out
     means = known.group_by("pool", "measure", maintain_order=True).agg(pl.col("value").mean())
@@ -327,6 +327,9 @@ def _why_not(
     if missing := [subset for subset in asked if subset not in evaluation.scores]:
         more = ", …" if len(missing) > 3 else ""
         return f"{len(missing)} of {len(asked)} subsets not run: {', '.join(missing[:3])}{more}"
+    values = {file.stem for file in evaluation.folder.glob(f"{evaluation.task}.per_query/*")}
+    if without := [subset for subset in asked if subset not in values]:
+        return f"values per query of {len(without)} of {len(asked)} subsets are not there"
     known = revisions[evaluation.folder].get(evaluation.task, "")
     if known not in ("", evaluation.current_revision):
         return f"set apart: values per query on revision {short_revision(known)} of the data"

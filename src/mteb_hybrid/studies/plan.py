@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.evaluation.select import select_tasks
+from mteb_hybrid.evaluation.select import NotAtHandError, SelectionError, select_tasks
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import read_recipe, without_paths
 from mteb_hybrid.studies.content import (
@@ -59,6 +59,7 @@ class Run:
         value: What varies, if something does.
         tests: What it is evaluated on.
         measures: Those that claims are about.
+        planned: Whether it is only planned: tests of which queries are not at hand are left out.
     """
 
     start: str
@@ -71,6 +72,7 @@ class Run:
     value: float | str | None
     tests: tuple[Test, ...]
     measures: tuple[str, ...] = ()
+    planned: bool = False
 
     @cached_property
     def made(self) -> dict[str, Any]:
@@ -109,17 +111,46 @@ class Run:
         return replace(self, repair=None)
 
     def selected(self) -> dict[str, list[str]]:
-        """Tasks and subsets that it is evaluated on."""
+        """Tasks and subsets that it is evaluated on.
+
+        Raises:
+            NotAtHandError: If queries of a test are not at hand, and it is not only planned.
+            SelectionError: If a test names what does not exist.
+        """
+        return self._select()[0]
+
+    def not_at_hand(self) -> dict[str, str]:
+        """What is left out of tests, as it is only planned, and why.
+
+        Returns:
+            By collection or task, and query language.
+        """
+        return self._select()[1]
+
+    def _select(self) -> tuple[dict[str, list[str]], dict[str, str]]:
         found: dict[str, list[str]] = {}
+        lacking: dict[str, str] = {}
         for test in self.tests:
-            asked = test.query_languages
-            if self.language:
-                asked = [self.language]
-            for task, subsets in select_tasks(
-                test.tasks, test.settings, asked, test.passage_languages
-            ).items():
-                found[task] = list(dict.fromkeys([*found.get(task, []), *subsets]))
-        return found
+            asked = [self.language] if self.language else test.query_languages
+            parts = [(test.tasks, asked)]
+            if self.planned:
+                parts = [([task], [code]) for task in test.tasks for code in asked]
+                parts = parts or [([task], []) for task in test.tasks]
+            for tasks, codes in parts:
+                try:
+                    chosen = select_tasks(tasks, test.settings, codes, test.passage_languages)
+                except NotAtHandError as error:
+                    if not self.planned:
+                        raise
+                    lacking.setdefault(", ".join([*tasks, *codes]), str(error))
+                    continue
+                except SelectionError:  # not each part need have subsets
+                    if not self.planned:
+                        raise
+                    continue
+                for task, subsets in chosen.items():
+                    found[task] = list(dict.fromkeys([*found.get(task, []), *subsets]))
+        return found, lacking
 
 
 def key_of(made: Mapping[str, Any]) -> str:
@@ -128,8 +159,13 @@ def key_of(made: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def runs(study: Study, budget: BudgetName) -> list[Run]:
+def runs(study: Study, budget: BudgetName, *, planned: bool = False) -> list[Run]:
     """The runs of a study at a budget, in the order of its card.
+
+    Args:
+        study: The study.
+        budget: Name of one of its budgets.
+        planned: As of `Run`.
 
     Raises:
         CardError: If a recipe does not exist, or refuses what the study sets.
@@ -137,7 +173,7 @@ def runs(study: Study, budget: BudgetName) -> list[Run]:
     chosen = study.budgets[budget]
     measures = tuple(dict.fromkeys(claim.measure for claim in study.claims))
     return [
-        replace(run, measures=measures)
+        replace(run, measures=measures, planned=planned)
         for start, recipe in chosen.recipes.items()
         for condition in study.conditions
         for run in _of_condition(start, recipe, condition, chosen)

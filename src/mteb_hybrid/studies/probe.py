@@ -133,4 +133,10 @@ def _step(recipe: Recipe, model: Any, notes: list[str]) -> float:
             times.append(time.perf_counter() - began)
             if number == 1:
                 break
-    return min(times) * plan.size / size * plan.gradient_accumulation
+    more = plan.size / size * plan.gradient_accumulation
+    if more > 1:
+        notes.append(
+            f"a step of {size} pairs was measured: one of {plan.size} is taken to be {more:.1f} "
+            "times as long"
+        )
+    return min(times) * more

@@ -1,11 +1,14 @@
 """The figures of a study, as wide as a telephone's screen: every seed is in them."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from mteb_hybrid.report.figures import shorten, styled
@@ -23,6 +26,8 @@ WIDTH = 4.2
 """Inches: 403 CSS pixels."""
 
 Values = dict[str, list[float]]
+
+BAND: dict[str, Any] = {"color": MUTED, "alpha": 0.15, "lw": 0}
 
 COLOUR = {
     Verdict.CONFIRMED: SERIES[0],
@@ -86,10 +91,11 @@ def forest(answers: Sequence[Answer]) -> Figure:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     panels = figure.subplots(len(rows), squeeze=False, height_ratios=[n + 0.6 for n in rows])
     several = {name: len({part(a) for a in answers}) > 1 for name, part in _PARTS.items()}
+    there = list(chain.from_iterable(by_measure.values()))
     for axes, (measure, found) in zip(panels[:, 0], by_measure.items(), strict=True):
         _claims(axes, found, several)
         axes.set_xlabel(f"difference in {title(measure)}")
-    _key(figure, panels[0, 0])
+    _key(figure, panels[0, 0], there)
     return figure
 
 
@@ -119,7 +125,9 @@ def _curve(evidence: Evidence, key: str, panels: Mapping[Column, Values]) -> Fig
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     stacked = figure.subplots(len(panels), squeeze=False, sharex=True)[:, 0]
     for axes, (column, found) in zip(stacked, panels.items(), strict=True):
-        _same_range(axes, evidence, column, places)
+        _same_range(
+            axes, evidence, column, {name: places[name] for name in places if name in found}
+        )
         for number, line in enumerate(lines):
             points = [(x, found.get(name)) for name, (of, x) in places.items() if of == line]
             _line(axes, points, line, number)
@@ -150,9 +158,13 @@ def _curve(evidence: Evidence, key: str, panels: Mapping[Column, Values]) -> Fig
 def _line(
     axes: Axes, points: Sequence[tuple[float, list[float] | None]], label: str, number: int
 ) -> None:
-    there = sorted((x, found) for x, found in points if found)
+    means = {x: np.mean(found) if found else np.nan for x, found in sorted(points)}
+    there = [(x, found) for x, found in points if found]
     style: dict[str, Any] = {"color": SERIES[number % len(SERIES)]}
-    axes.plot([x for x, _ in there], [np.mean(y) for _, y in there], label=shorten(label), **style)
+    axes.plot(*zip(*means.items(), strict=True), label=shorten(label), **style)
+    if len(there) < len(points):
+        known = {x: mean for x, mean in means.items() if not np.isnan(mean)}
+        axes.plot(*zip(*known.items(), strict=True), ":", label="values between not run", **style)
     for x, found in there:
         marker = MARKERS[number % len(MARKERS)]
         axes.plot([x] * len(found), found, marker, markersize=4, alpha=0.7, **style)
@@ -161,7 +173,7 @@ def _line(
 def _same_range(
     axes: Axes, evidence: Evidence, column: Column, places: Mapping[str, tuple[str, float]]
 ) -> None:
-    """Shade where claims say that nothing, or little, is lost."""
+    """Shade where claims say that nothing, or little, is lost, as far as there are results."""
     about = [
         claim
         for claim in evidence.study.claims
@@ -177,7 +189,8 @@ def _same_range(
     spans += [(not_lower, "claimed: little is lost")] * bool(not_lower)
     for names, label in spans:
         numbers = [places[name][1] for name in names]
-        axes.axvspan(min(numbers), max(numbers), color=MUTED, alpha=0.15, lw=0, label=label)
+        if len(numbers) > 1:
+            axes.axvspan(min(numbers), max(numbers), **BAND, label=label)
 
 
 @styled
@@ -205,13 +218,7 @@ def _claims(
 ) -> None:
     labels = []
     for row, (answer, effect) in enumerate(found):
-        claim, colour = answer.claim, COLOUR[answer.verdict]
-        if claim.margin is not None:
-            # To the right, what is not lower has no end.
-            end = claim.margin if claim.expect == "within" else max(effect.over_questions[1], 0)
-            axes.fill_betweenx(
-                [row - 0.4, row + 0.4], -claim.margin, end, color=MUTED, alpha=0.15, lw=0
-            )
+        colour = COLOUR[answer.verdict]
         axes.plot(effect.over_questions, [row, row], color=colour, linewidth=5, alpha=0.45)
         if effect.over_seeds:
             axes.plot(effect.over_seeds, [row, row], "|-", color=colour, linewidth=1.2)
@@ -221,18 +228,30 @@ def _claims(
         parts = [part(answer) for name, part in _PARTS.items() if several[name]]
         labels.append(shorten(", ".join([str(answer.number), *parts]), 24))
     axes.axvline(0, color=INK, linewidth=0.8)
+    left, right = axes.get_xlim()
+    for row, (answer, _) in enumerate(found):
+        if (margin := answer.claim.margin) is not None:
+            # To the right, what is not lower has no end.
+            end = margin if answer.claim.expect == "within" else right
+            axes.fill_betweenx([row - 0.4, row + 0.4], -margin, end, **BAND)
+            left = min(left, -1.1 * margin)
+    axes.set_xlim(left, right)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_yticks(range(len(found)), labels)
     axes.set_ylim(len(found) - 0.4, -0.6)
     axes.grid(visible=True)
 
 
-def _key(figure: Figure, axes: Axes) -> None:
-    """What the marks mean, whichever of them there are."""
-    marks = [
-        *(axes.plot([], [], "o", color=MUTED, label="ours")),
-        *(axes.plot([], [], color=MUTED, linewidth=5, alpha=0.45, label="95% over questions")),
-        *(axes.plot([], [], "|-", color=MUTED, label="95% over seeds")),
+def _key(figure: Figure, axes: Axes, found: Sequence[tuple[Answer, Effect]]) -> None:
+    """What marks and colours mean."""
+    marks: list[Artist] = [
+        *(axes.plot([], [], "o", color=INK, label="ours")),
+        *(axes.plot([], [], color=INK, linewidth=5, alpha=0.45, label="95% over questions")),
+        *(axes.plot([], [], "|-", color=INK, label="95% over seeds")),
         *(axes.plot([], [], "D", color=INK, markerfacecolor=PAPER, label="published")),
     ]
+    if any(answer.claim.margin is not None for answer, _ in found):
+        marks.append(Patch(**BAND, label="as claimed"))
+    verdicts = {answer.verdict for answer, _ in found}
+    marks += [Patch(color=COLOUR[one], label=str(one)) for one in COLOUR if one in verdicts]
     figure.legend(handles=marks, loc="outside upper left", ncols=2, labelspacing=0.35)

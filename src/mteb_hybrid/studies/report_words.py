@@ -22,11 +22,11 @@ LEGEND = (
     "questions with all their translations, of the difference of the means over seeds; questions "
     "on one paragraph are taken to be independent. Interval over seeds: 95% t interval of the "
     "differences of single seeds, paired. p: randomisation over the same questions, two-sided, of "
-    "no difference; none for a claim with a margin. Holm p: corrected for all claims of the table; "
-    "the intervals are not. Confirmed: both intervals lie on the claimed side (for = ± m, within "
-    "m; for > … - m, above -m); contradicted: both lie on the other; undecided: all else, and what "
-    "rests on one seed. Published: the difference there, and whether its direction agrees with "
-    "ours, which is open where an interval has 0 in it."
+    "no difference; none for a claim with a margin. Holm p: corrected for all that have a p; the "
+    "intervals, and what follows from them, are not. Confirmed: both intervals lie on the claimed "
+    "side (for = ± m, within m; for > … - m, above -m); contradicted: both lie on the other; "
+    "undecided: all else, and what rests on one seed. Published: the difference there, and whether "
+    "its direction agrees with ours, which is open where an interval has 0 in it, or theirs is 0."
 )
 TABLE_LEGEND = (
     "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
@@ -100,9 +100,10 @@ def figures(answer: Answer) -> list[Published]:
 
 def agreement(effect: Effect, figure: Published) -> str:
     """Whether a published difference has the direction of ours, if that is settled."""
-    if not effect.direction:
+    theirs = figure.condition - figure.than
+    if not effect.direction or not theirs:
         return "open"
-    return "agrees" if effect.direction * (figure.condition - figure.than) > 0 else "disagrees"
+    return "agrees" if effect.direction * theirs > 0 else "disagrees"
 
 
 def published(answer: Answer, separator: str = "; ") -> str:

@@ -49,7 +49,7 @@ def _model(run: Run, store: Store) -> str:
             return "trained"
         return "repaired" if store.has_weights(run.key) else "needs no repair"
     if store.is_removed(run):
-        return "removed"
+        return "not kept"
     return "begun" if store.run(run.key).is_dir() else "not yet"
 
 

@@ -5,7 +5,6 @@
 ``studies/NAME.BUDGET.json`` what a study has asked for. Reads neither mteb nor torch.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -29,6 +28,9 @@ FINISHED = "model_meta.json"
 
 COSTS = ("seconds", "cpu_seconds")
 """What is known of a step: how long it took, and that of all cores."""
+
+CENTURY = 3.2e9
+"""Seconds."""
 
 REPAIRED = "repaired.json"
 """What came of a repair, written last."""
@@ -113,11 +115,11 @@ class Store:
             return {}
         try:
             found: dict[str, dict[str, float]] = json_file(file, dict)
-            if all(math.isfinite(cost[of]) for cost in found.values() for of in COSTS):
+            if all(0 <= cost[of] < CENTURY for cost in found.values() for of in COSTS):
                 return found
-            said = "a cost that is no finite number"
+            said = "seconds below 0, or beyond a hundred years"
         except DataError as error:
-            said = str(error)
+            said = str(error).removeprefix(f"{file}: ")
         except (KeyError, TypeError):
             said = f"a step without numbers for {' and '.join(COSTS)}"
         raise StudyError(
@@ -158,7 +160,7 @@ class Store:
         return any((self.run(key) / name).is_dir() for name in ("model", "checkpoints"))
 
     def is_removed(self, run: Run) -> bool:
-        """Whether it was evaluated, and its weights were removed since then."""
+        """Whether it was evaluated, and its weights are not here: removed, or never unpacked."""
         was_made = bool(run.trained or run.repair) and self.results_of(run).is_dir()
         return was_made and not self.has_model(run) and not self.has_weights(run.key)
 

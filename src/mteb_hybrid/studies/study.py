@@ -6,17 +6,22 @@ A card holds no code, and nothing here imports torch or mteb, so that listing st
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.recipes.table import ShortCode, Table
 from mteb_hybrid.retrieval.views import Setting
 
-Name = Annotated[str, Field(pattern=r"^[\w+][\w+. -]*$")]
+Name = Annotated[str, Field(pattern=r"^[\w+]([\w+. -]*[\w+.-])?$")]
 """Stands in tables, and names nothing on disk."""
 
 BudgetName = Literal["smoke", "small", "paper"]
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+"""As NumPy takes them."""
+
+Words = Annotated[str, Field(min_length=1)]
 
 Strings = Annotated[list[str], Field(default_factory=list)]
 
@@ -110,7 +115,7 @@ class Claim(Table):
         published: The same comparison in the literature.
     """
 
-    text: str
+    text: Words
     condition: Name
     than: Name
     setting: Setting = Field(default=Setting.MULTILINGUAL, strict=False)
@@ -131,6 +136,8 @@ class Claim(Table):
             raise ValueError("change_from goes with collections, which it is none of")
         if (self.by is None) == bool(self.values):
             raise ValueError("by and values go together: a property and which of its values")
+        if len(set(self.values)) < len(self.values):
+            raise ValueError(f"values are {', '.join(self.values)}: give each once")
         return self
 
 
@@ -165,7 +172,7 @@ class Budget(Table):
 
     recipes: Annotated[dict[Name, str], Field(min_length=1)]
     set: Strings
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     texts: Annotated[str, Field(min_length=1)] | None = None
     pivot: ShortCode = "en"
     tests: Annotated[list[Test], Field(min_length=1)]
@@ -197,8 +204,8 @@ class Study(Table):
             the published models and data.
     """
 
-    title: str
-    question: str
+    title: Words
+    question: Words
     conditions: Annotated[list[Condition], Field(min_length=1)]
     claims: Annotated[list[Claim], Field(min_length=1)]
     budgets: Annotated[dict[BudgetName, Budget], Field(min_length=1)]
