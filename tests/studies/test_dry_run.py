@@ -11,6 +11,7 @@ from mteb_hybrid.studies.catalogue import read_study, shipped_studies
 from mteb_hybrid.studies.dry_run import DryRun
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.studies.progress import unfinished
 from mteb_hybrid.studies.store import Store
 
 
@@ -37,7 +38,9 @@ def test_plans_for_elsewhere_are_whole(name, tmp_path, monkeypatch):
     monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
     study = read_study(name, "paper", planned=True)
     planned = works(runs(study, "paper", planned=True))
-    said = list(DryRun(planned, planned, Store(tmp_path / "store"), 1)._data())
+    store = Store(tmp_path / "store")
+    assert unfinished(planned, store) == planned
+    said = list(DryRun(planned, planned, store, 1)._data())
     waiting = [how for what, how in said if what == "tested on" and "see `mteb-hybrid" in how]
     assert len(waiting) == {"adapters-and-adversarial-queries": 3, "captions-to-beir": 3}.get(
         name, 0

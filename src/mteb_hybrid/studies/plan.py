@@ -142,7 +142,7 @@ class Run:
                 except NotAtHandError as error:
                     if not self.planned:
                         raise
-                    lacking.setdefault(", ".join([*tasks, *codes]), str(error))
+                    lacking.setdefault(" in ".join([*tasks, *codes]), str(error))
                     continue
                 except SelectionError:  # not each part need have subsets
                     if not self.planned:

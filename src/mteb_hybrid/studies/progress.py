@@ -10,7 +10,11 @@ TRAINING, REPAIR = "training", "repair"
 
 def unfinished(works: Sequence[Work], store: Store) -> list[Work]:
     """The works of which something is missing; those that are only repaired, if that needs them."""
-    evaluated = [work for work in works if work.run.tests and store.missing(work.run)]
+    evaluated = [
+        work
+        for work in works
+        if work.run.tests and (store.missing(work.run) or work.run.not_at_hand())
+    ]
     needed = {work.needs for work in evaluated if work.needs and not store.has_model(work.run)}
     return [
         work
