@@ -1,7 +1,6 @@
 """The texts of a task, and their vectors: each is encoded once for all subsets."""
 
 import os
-from collections.abc import Collection as Some
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -179,7 +178,7 @@ class TaskTexts:
         return [known[x] for x in dict.fromkeys(chain.from_iterable(spoken)) if x in known]
 
 
-def _units(table: pl.DataFrame, languages: Some[str]) -> dict[str, tuple[str, ...]]:
+def _units(table: pl.DataFrame, languages: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The distinct texts of each language, in their order."""
     texts = table.filter(pl.col("language").is_in(list(languages)))
     found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
