@@ -187,12 +187,17 @@ def _selected(run: Run) -> dict[str, list[str]]:
 
 
 def _check_same(study: Study, found: Sequence[Run], where: str) -> None:
-    """Refuse a claim about two conditions of which all runs are the same."""
+    """Refuse a claim about two conditions of which all runs are the same.
+
+    But for models of one language each: where there is but one, that is the model for all.
+    """
     keys: dict[str, set[str]] = {}
     for run in found:
         keys.setdefault(run.condition, set()).add(run.key)
+    each = {name for one in study.conditions if one.each_language for name in one.names}
     for claim in study.claims:
-        if keys[claim.condition] == keys[claim.than]:
+        both = {claim.condition, claim.than}
+        if keys[claim.condition] == keys[claim.than] and not both & each:
             raise CardError(
                 f"{where}: claim {claim.text!r}: {claim.condition!r} and {claim.than!r} are the "
                 "same models, trained and repaired alike; set what makes them differ"
