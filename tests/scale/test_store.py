@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -26,7 +27,9 @@ from mteb_hybrid.files.leftovers import unfinished
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.embeddings import TextVectors
-from mteb_hybrid.scale.shard import StoreError
+from mteb_hybrid.scale import shard as shards
+from mteb_hybrid.scale.rounded import Rounded
+from mteb_hybrid.scale.shard import Shard, StoreError
 from mteb_hybrid.scale.store import EmbeddingStore, opened
 from mteb_hybrid.sources import load_collection
 
@@ -158,6 +161,53 @@ def damage(file, at):
     content = bytearray(file.read_bytes())
     content[at] ^= 1
     file.write_bytes(content)
+
+
+ROWS = np.array([[1.5, -2], [3, 4], [0.25, 100]], np.float32)
+KINDS = {
+    "array": ROWS,
+    "tensor": torch.from_numpy(ROWS.copy()),
+    "int8": Rounded.of(ROWS, "int8"),
+    "float16, tensor": Rounded.of(torch.from_numpy(ROWS.copy()), "float16"),
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flipped_bit_changes_neither_vectors_nor_how_they_are_meant(kind, tmp_path_factory, data):
+    shard = Shard(tmp_path_factory.getbasetemp() / "flipped" / "space" / f"{kind}.arrow")
+    shard.file.parent.mkdir(parents=True, exist_ok=True)
+    shard.write(["a", "b", "c"], KINDS[kind])
+    was = shard.read()[1][:]
+    content = bytearray(shard.file.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    shard.file.write_bytes(content)
+    with suppress(StoreError):
+        found = shard.read()[1][:]
+        assert (type(found), found.dtype) == (type(was), was.dtype)
+        assert np.array_equal(np.asarray(found), np.asarray(was))
+
+
+@pytest.mark.parametrize("flag", [b"0", b"1"])
+def test_shards_of_earlier_versions_are_read_unless_their_flags_lie(tmp_path, flag):
+    """Their checksum is of the content alone."""
+    shard = Shard(tmp_path / "space" / "a.arrow")
+    shard.file.parent.mkdir()
+    shard.write(["a", "b", "c"], KINDS["int8"])
+    with pa.ipc.open_file(shard.file) as file:
+        table = file.read_all()
+    texts, vectors, scales = shards._columns(table)
+    metadata = dict(table.schema.metadata) | {b"rounded": flag}
+    metadata[b"sha256"] = shards._checksum(texts, vectors, scales, b"").encode()
+    del metadata[b"sha256_of_all"]
+    with pa.ipc.new_file(shard.file, table.schema.with_metadata(metadata)) as writer:
+        writer.write_table(table.replace_schema_metadata(metadata))
+    if flag == b"1":
+        assert np.array_equal(shard.read()[1][:], KINDS["int8"][:])
+        return
+    with pytest.raises(StoreError, match="has rounded vectors, and does not say so"):
+        shard.read()
 
 
 @settings(max_examples=50, deadline=None)

@@ -212,7 +212,7 @@ def _revision_folder(given: Path) -> Path:
     if len(found) > 1:
         raise CompareError(
             f"{given}: results of several revisions or models: {', '.join(map(str, found))}; name "
-            "one of them"
+            "each that is compared, the baseline first"
         )
     return found[0]
 

@@ -1,7 +1,7 @@
 """A shard of an embedding store: the vectors of some texts, in one memory-mapped Arrow file."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from mteb_hybrid.files.whole import whole
 from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.scale.rounded import Rounded, as_tensor
 
-CHECKSUM = b"sha256"
+CHECKSUM = b"sha256_of_all"
+CHECKSUM_BEFORE = b"sha256"
+"""Of the content, without what says how it is meant: of shards that earlier versions wrote."""
 TENSOR = b"tensor"
 ROUNDED = b"rounded"
 SPACE_OF = b"space"
@@ -49,19 +51,27 @@ class Shard:
                 table = pa.ipc.open_file(source).read_all()
             texts, vectors, scales = _columns(table)
             metadata = table.schema.metadata or {}
-            found = _checksum(texts, vectors, scales).encode()
-        except (pa.ArrowException, KeyError, IndexError, ValueError, OSError) as error:
+            before = CHECKSUM not in metadata
+            meant = b"" if before else _meant(metadata)
+            found = _checksum(texts, vectors, scales, meant).encode()
+        except (
+            *(pa.ArrowException, OSError),
+            *(AttributeError, IndexError, KeyError, TypeError, ValueError),
+        ) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # it could not be read, and may be whole
             raise self._damaged(str(error).splitlines()[0]) from None
-        if metadata.get(CHECKSUM) != found:
+        if metadata.get(CHECKSUM_BEFORE if before else CHECKSUM) != found:
             raise self._damaged("its checksum is not that of its content")
+        rounded = metadata.get(ROUNDED) == b"1"
+        if not rounded and (scales is not None or vectors.dtype == np.int8):
+            raise self._damaged("it has rounded vectors, and does not say so")
         # Texts of queries and of passages may be the same, so the name of the file does not tell.
         space = metadata.get(SPACE_OF, self._space)  # earlier versions did not say it
         if space != self._space:
             raise self._damaged(f"it holds vectors of the space {space.decode(errors='replace')}")
         keys, tensor = [bytes(text) for text in texts], metadata.get(TENSOR) == b"1"
-        if metadata.get(ROUNDED) == b"1":
+        if rounded:
             return keys, Rounded(vectors, scales, tensor)
         return keys, as_tensor(vectors) if tensor else vectors
 
@@ -75,7 +85,9 @@ class Shard:
         try:
             with pa.memory_map(str(self.file)) as source:
                 return int(pa.ipc.open_file(source).read_all().num_rows)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # it could not be read, and may be whole
             raise self._damaged(str(error).splitlines()[0]) from None
 
     def write(self, texts: Sequence[str], vectors: Vectors) -> None:
@@ -91,10 +103,10 @@ class Shard:
         if scales is not None:
             columns["scale"] = pa.array(scales)
         metadata = {
-            CHECKSUM: _checksum(hashes, rows, scales).encode(),
             **{TENSOR: b"1" if tensor else b"0", ROUNDED: b"1" if rounded else b"0"},
             SPACE_OF: self._space,
         }
+        metadata[CHECKSUM] = _checksum(hashes, rows, scales, _meant(metadata)).encode()
         table = pa.table(columns).replace_schema_metadata(metadata)
         with (
             whole(self.file) as part,
@@ -130,12 +142,19 @@ def _columns(table: pa.Table) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.N
     return hashes, vectors, chunks[2].to_numpy(zero_copy_only=True) if len(chunks) > 2 else None
 
 
+def _meant(metadata: Mapping[bytes, bytes]) -> bytes:
+    """What says how vectors are meant."""
+    return b" ".join(metadata.get(key, b"") for key in (TENSOR, ROUNDED, SPACE_OF))
+
+
 def _checksum(
     hashes: npt.NDArray[np.uint8],
     vectors: npt.NDArray[Any],
-    scales: npt.NDArray[np.float32] | None = None,
+    scales: npt.NDArray[np.float32] | None,
+    meant: bytes,
 ) -> str:
     digest = hashlib.sha256(f"{vectors.dtype.str} {vectors.shape}".encode())
+    digest.update(meant)
     for part in (hashes, vectors, *(() if scales is None else (scales,))):
         digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
