@@ -190,8 +190,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             evaluation = found.get((run.key, task))
             if evaluation and evaluation.folder not in revisions:
                 revisions[evaluation.folder] = data_revisions(evaluation.folder)
-            why = _why_not(evaluation, asked, revisions)
-            if why:
+            if why := _why_not(evaluation, asked, revisions):
                 gaps.append(Gap(run, task, why))
             elif evaluation and (run.key, task) not in evaluations:
                 _check_means(evaluation)

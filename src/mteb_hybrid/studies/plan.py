@@ -139,14 +139,11 @@ class Run:
             for tasks, codes in parts:
                 try:
                     chosen = select_tasks(tasks, test.settings, codes, test.passage_languages)
-                except NotAtHandError as error:
+                except SelectionError as error:
                     if not self.planned:
                         raise
-                    lacking.setdefault(" in ".join([*tasks, *codes]), str(error))
-                    continue
-                except SelectionError:  # not each part need have subsets
-                    if not self.planned:
-                        raise
+                    if isinstance(error, NotAtHandError):  # else this part has no subsets
+                        lacking.setdefault(" in ".join([*tasks, *codes]), str(error))
                     continue
                 for task, subsets in chosen.items():
                     found[task] = list(dict.fromkeys([*found.get(task, []), *subsets]))
