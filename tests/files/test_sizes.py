@@ -15,7 +15,9 @@ def test_sizes(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "4", "GB", "-4GB", "4 pints", "4GBs", "1e9B", "4iB", "٤GB"])
+@pytest.mark.parametrize(
+    "text", ["", "4", "GB", "-4GB", "4 pints", "4GBs", "1e9B", "4iB", "٤GB", "9" * 400 + "B"]
+)
 def test_what_is_no_size(text):
     with pytest.raises(DataError, match="no size; write a number and a unit, as 4GB"):
         parse_size(text)

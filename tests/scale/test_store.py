@@ -267,9 +267,50 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_damaged(store, monkeypatch)
     assert "Too many open files" in shown.output and "0 files removed" in shown.output
     assert keeper(store)(("a",), never).tolist() == [[1, 1]]
     file.write_bytes(b"")
-    assert "is damaged" in str(CliRunner().invoke(app, ["store", "list", str(store)]).exception)
+    shown = CliRunner().invoke(app, ["store", "list", str(store)])
+    assert shown.exit_code == 1 and "is damaged" in shown.output
     CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
     assert not file.exists()
+
+
+def without(what):
+    return json.dumps({key: said for key, said in json.loads(what).items() if key != "dtype"})
+
+
+@pytest.mark.parametrize("damage", [lambda _: "{", lambda _: "[]", lambda _: "{}", without, None])
+def test_a_space_that_does_not_say_what_made_it_hides_nothing(store, damage):
+    keeper(store, ABOUT | {"model": "b/model"})(("a",), lambda: np.ones((1, 2), np.float32))
+    (other,) = store.glob("*/")
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (said,) = set(store.glob("*/space.json")) - {other / "space.json"}
+    if damage:
+        said.write_text(damage(said.read_text()))
+    else:
+        said.unlink()
+    shown = CliRunner().invoke(app, ["store", "list", str(store)])
+    assert shown.exit_code == 1 and "b/model" in shown.output
+    assert str(said) in shown.output and "writes it anew; or remove that folder" in shown.output
+    shown = CliRunner().invoke(app, ["store", "verify", str(store)])
+    assert shown.exit_code == 1 and "2 files, 1 damaged" in shown.output
+    before = {file: file.read_bytes() for file in store.glob("*/*.arrow")}
+    assert keeper(store)(("a",), never).tolist() == [[1, 1]]
+    assert {file: file.read_bytes() for file in store.glob("*/*.arrow")} == before
+    assert CliRunner().invoke(app, ["store", "verify", str(store)]).exit_code == 0
+    said.write_text("{")
+    shown = CliRunner().invoke(app, ["store", "prune", str(store), "--damaged"])
+    assert "1 files removed, 1 with all beside it" in shown.output
+    assert list(store.glob("*/")) == [other]
+
+
+def test_a_folder_that_is_called_like_a_shard_is_none(store):
+    keeper(store)(("a",), lambda: np.ones((1, 2), np.float32))
+    (shard,) = store.glob("*/*.arrow")
+    (shard.parent / "x.arrow").mkdir()
+    (shard.parent / "y.arrow").symlink_to("nowhere")
+    for command in (["list"], ["verify"], ["prune", "--damaged"]):
+        done = CliRunner().invoke(app, ["store", command[0], str(store), *command[1:]])
+        assert done.exit_code == 0, done.output
+    assert shard.exists()
 
 
 def test_a_space_that_is_a_link_is_named(store, tmp_path):
@@ -286,8 +327,18 @@ def test_what_is_no_store_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(StoreError, match=r"is no embedding store \(it has no store\.json\)"):
         keeper(tmp_path)
-    with pytest.raises(StoreError, match="makes one"):
+    with pytest.raises(StoreError, match="name another folder"):
+        opened(tmp_path)
+    with pytest.raises(StoreError, match=r"it is not there.*makes one"):
         opened(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StoreError, match=r"it is empty.*makes one"):
+        opened(tmp_path / "empty")
+    for folder, options in [(tmp_path, ()), (tmp_path / "notes.txt", ("--dry-run",))]:
+        asked = ["run", "-m", "no-model", "sample", "--store", str(folder), *options]
+        found = CliRunner().invoke(app, asked)
+        assert "is no embedding store" in str(found.exception)  # before the model is looked for
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["empty", "notes.txt"]
 
 
 def test_a_store_that_is_being_made_or_was_killed_at_it_is_used(store):

@@ -177,6 +177,7 @@ def run(
     from mteb_hybrid.evaluation.evaluate import evaluate
     from mteb_hybrid.evaluation.select import select_tasks
     from mteb_hybrid.repair.merge import merging
+    from mteb_hybrid.scale.store import EmbeddingStore
     from mteb_hybrid.sources.locate import check_there
 
     if engine is not Engine.RAY and (ray_address or workers):
@@ -196,6 +197,11 @@ def run(
     selected = select_tasks(names, setting or (), query_language or (), passage_language or ())
     if memory:
         check_memory(memory, "--memory")
+    stored = store or os.environ.get(STORE_VARIABLE)
+    if vectors and vectors is not VectorPrecision.FLOAT32 and not stored:
+        raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
+    if store:
+        EmbeddingStore(store)  # refuses what is none
     if dry_run:
         first = device and device.split(",")[0]
         _dry_run(model, model_revision, first, backend, precision, selected, batch_size)
@@ -210,8 +216,6 @@ def run(
     for folder in filter(None, [output_folder, prediction_folder]):
         check_writable(folder)
     if vectors:
-        if vectors is not VectorPrecision.FLOAT32 and not (store or os.environ.get(STORE_VARIABLE)):
-            raise ValueError(f"--vectors {vectors.value}: in which store? Name it by --store")
         os.environ[VECTORS_VARIABLE] = vectors.value
     if memory:
         os.environ[MEMORY_VARIABLE] = memory

@@ -23,22 +23,33 @@ def list_spaces(store: Folder) -> None:
     """List the models whose vectors are kept: revision, prompt, texts, width, type, size.
 
     A model stands there several times if it encoded in several ways: with other prompts or options,
-    after it was changed, or on a machine that rounds otherwise.
+    after it was changed, or on a machine that rounds otherwise. What is damaged is named below, and
+    the status is 1; only `verify` reads everything.
 
     Example: mteb-hybrid store list vectors
     """
     from mteb_hybrid.results.text_table import Format, write_table
+    from mteb_hybrid.scale.shard import StoreError
     from mteb_hybrid.scale.store import opened
 
-    rows = []
+    rows, damaged = [], []
     for space in opened(store).spaces:
-        about, size = space.about, space.size
+        try:
+            about, size = space.about, space.size
+        except (StoreError, OSError) as error:
+            damaged.append(error)
+            continue
         shown = [about[key] for key in ("model", "revision", "prompt_type", "dimensions", "dtype")]
         rows.append(
             [space.folder.name[:8], *map(str, shown), f"{size.texts:,}", f"{size.bytes / 1e6:,.1f}"]
         )
+    rows.sort(key=lambda row: (row[1:4], row[0]))
     head = ["space", "model", "revision", "prompt", "width", "type", "texts", "MB"]
     print(write_table(head, rows, Format.TEXT, terminal_width(), labels=4))
+    for why in damaged:
+        say(str(why), err=True)
+    if damaged:
+        raise typer.Exit(1)
 
 
 @store_app.command()
@@ -70,7 +81,12 @@ def prune(
         str | None, typer.Option(help="Of --model: remove only those of this revision.")
     ] = None,
     damaged: Annotated[
-        bool, typer.Option("--damaged", help="Remove the files that `verify` calls damaged.")
+        bool,
+        typer.Option(
+            "--damaged",
+            help="Remove the files that `verify` calls damaged; where that is space.json, all "
+            "vectors beside it, as nothing says what made them.",
+        ),
     ] = False,
 ) -> None:
     """Remove vectors: of a model, of one of its revisions, or damaged ones.
@@ -78,7 +94,7 @@ def prune(
     Example: mteb-hybrid store prune vectors --model intfloat/multilingual-e5-small
     """
     from mteb_hybrid.scale.shard import StoreError
-    from mteb_hybrid.scale.store import opened
+    from mteb_hybrid.scale.store import SPACE, opened
 
     if (model is None) == (not damaged) or (revision and not model):
         raise ValueError("name what is to go: --model, with --revision if you like, or --damaged")
@@ -86,12 +102,16 @@ def prune(
     if damaged:
         bad = list(found.damaged())
         files = [file for file, why in bad if isinstance(why, StoreError)]
+        unsaid = [file.parent for file in files if file.name == SPACE]
+        _remove(unsaid)
         for file in files:
-            file.unlink()
+            file.unlink(missing_ok=True)
         for _, why in bad:
             if not isinstance(why, StoreError):
                 say(f"{why}: kept, as it may be whole", err=True)
-        say(f"{len(files):,} files removed")
+        say(
+            f"{len(files):,} files removed" + f", {len(unsaid):,} with all beside it" * bool(unsaid)
+        )
         return
     spaces = [
         space
@@ -99,17 +119,21 @@ def prune(
         if space.about["model"] == model and revision in (None, space.about["revision"])
     ]
     if not spaces:
-        there = ", ".join(dict.fromkeys(s.about["model"] for s in found.spaces)) or "nothing"
+        there = ", ".join(sorted({s.about["model"] for s in found.spaces})) or "nothing"
         what = f"{model}, revision {revision}" if revision else model
         raise ValueError(f"{store}: nothing of {what}; it has vectors of {there}")
-    if links := [space.folder for space in spaces if space.folder.is_symlink()]:
+    _remove([space.folder for space in spaces])
+    say(f"{len(spaces):,} spaces removed")
+
+
+def _remove(folders: list[Path]) -> None:
+    if links := [folder for folder in folders if folder.is_symlink()]:
         raise ValueError(
             f"{links[0]}: is a link to {links[0].readlink()}; remove it, and what it leads to if "
             "nothing else needs that"
         )
-    for space in spaces:
-        shutil.rmtree(space.folder)
-    say(f"{len(spaces):,} spaces removed")
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
 @store_app.command("export")

@@ -21,7 +21,9 @@ def parse_size(text: str) -> int:
     Raises:
         DataError: If it is none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?i?B)", text.strip(), re.IGNORECASE | re.ASCII)
+    found = re.fullmatch(
+        r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMGT]?i?B)", text.strip(), re.IGNORECASE | re.ASCII
+    )
     if not found or found[2].upper() not in _UNITS:
         raise DataError(f"{text!r} is no size; write a number and a unit, as 4GB or 512MiB")
     return int(float(found[1]) * _UNITS[found[2].upper()])

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mteb_hybrid.files.leftovers import is_unfinished
-from mteb_hybrid.files.lines import json_file
+from mteb_hybrid.files.lines import TextError, json_file
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import write_json
 from mteb_hybrid.retrieval.embeddings import Keep
@@ -32,6 +32,12 @@ from mteb_hybrid.scale.shard import Shard, StoreError, text_hash
 FORMAT = 1
 ABOUT = "store.json"
 SPACE = "space.json"
+SAID = {
+    **{"model": str, "revision": str, "prompt_type": str},
+    **{"dimensions": int, "dtype": str},
+}
+"""What every space says, and what kind each is."""
+
 READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -57,15 +63,27 @@ class Space:
         """What makes it: ``model``, ``revision``, ``prompt_type``, ``options``, ``dtype``, ….
 
         Raises:
-            TextError: If the file that says so is damaged.
+            StoreError: If the file that says so is damaged, or is not there.
         """
-        found: dict[str, Any] = json_file(self.folder / SPACE, dict)
+        file = self.folder / SPACE
+        remedy = (
+            f"The next run that needs {self.folder.name} writes it anew; or remove that folder, by "
+            "`mteb-hybrid store prune STORE --damaged` too"
+        )
+        try:
+            found: dict[str, Any] = json_file(file, dict)
+        except FileNotFoundError:
+            raise StoreError(f"{file}: is not there, and vectors are. {remedy}") from None
+        except TextError as error:
+            raise StoreError(f"{error}. {remedy}") from None
+        if odd := [key for key, kind in SAID.items() if not isinstance(found.get(key), kind)]:
+            raise StoreError(f"{file}: does not say {', '.join(odd)}. {remedy}")
         return found
 
     @property
     def shards(self) -> list[Shard]:
         """Its shards, in the order of their names."""
-        return [Shard(file) for file in sorted(self.folder.glob("*.arrow"))]
+        return [Shard(file) for file in sorted(self.folder.glob("*.arrow")) if file.is_file()]
 
     @property
     def size(self) -> Size:
@@ -150,10 +168,9 @@ class EmbeddingStore:
 
     @property
     def spaces(self) -> list[Space]:
-        """Its spaces, by model, revision and prompt."""
-        found = [Space(file.parent) for file in self.folder.glob(f"*/{SPACE}")]
-        said = ("model", "revision", "prompt_type")
-        return sorted(found, key=lambda s: (*(str(s.about.get(k)) for k in said), s.folder.name))
+        """Its spaces, in the order of their folders' names."""
+        found = [*self.folder.glob(f"*/{SPACE}"), *self.folder.glob("*/*.arrow")]
+        return [Space(folder) for folder in sorted({file.parent for file in found})]
 
     def keeper(
         self,
@@ -203,18 +220,27 @@ class EmbeddingStore:
         return keep
 
     def _begin(self, space: Space, said: dict[str, Any]) -> None:
-        if not (space.folder / SPACE).is_file():
+        try:
+            told = Space(space.folder).about == said
+        except StoreError:
+            told = False
+        if not told:
             with _may_write(self.folder):
                 if not (self.folder / ABOUT).is_file():
                     write_json(self.folder / ABOUT, {"format": FORMAT})
                 write_json(space.folder / SPACE, said)
 
     def damaged(self) -> Iterator[tuple[Path, Exception]]:
-        """The files of shards that cannot be used, and why; reads everything.
+        """The files that cannot be used, and why; reads everything.
 
-        A `StoreError` is damage; an `OSError` tells that a file could not be read.
+        A `StoreError` is damage; an `OSError` tells that a file could not be read. Where what a
+        space says is damaged, its file ``space.json`` is named.
         """
         for space in self.spaces:
+            try:
+                space.about  # noqa: B018
+            except (StoreError, OSError) as error:
+                yield space.folder / SPACE, error
             for shard in space.shards:
                 try:
                     shard.read()
@@ -244,14 +270,14 @@ def opened(folder: Path) -> EmbeddingStore:
     Raises:
         StoreError: If it is not, or is of a newer format.
     """
+    store = EmbeddingStore(folder)
     if not (folder / ABOUT).is_file():
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(f"{folder}: is a file; expected the folder of an embedding store")
+        found = "is empty" if folder.exists() else "is not there"
         raise StoreError(
-            f"{folder}: is no embedding store (it has no {ABOUT}). `mteb-hybrid run --store "
-            f"{folder}` makes one"
+            f"{folder}: is no embedding store (it {found}). `mteb-hybrid run --store {folder}` "
+            "makes one"
         )
-    return EmbeddingStore(folder)
+    return store
 
 
 def _name(texts: Sequence[str]) -> str:
