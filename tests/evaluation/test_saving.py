@@ -334,7 +334,7 @@ def test_the_same_run_goes_on_after_damage(tmp_path, caplog):
     assert load_results(tmp_path).scores.sort("subset", "measure").equals(whole, null_equal=True)
     assert set(read_per_query(folder)["pool"]) == set(SUBSETS[:3])
     assert "HybridSampleMultilingualRetrieval.json: damaged" in caplog.text
-    assert "values per query of en-en are missing or damaged" in caplog.text
+    assert "values per query of en-en are missing, damaged or" in caplog.text
     encoder.encoded.clear()
     evaluate(encoder, {TASK: SUBSETS[:3]}, tmp_path)
     assert encoder.encoded == []

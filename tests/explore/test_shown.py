@@ -8,8 +8,8 @@ import pytest
 from explore.conftest import TASK
 from mteb_hybrid.explore.shown import ExploreError, shown
 from mteb_hybrid.explore.texts import may_be_passed_on, texts_of
-from mteb_hybrid.results.per_query import PerQueryError
 from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.value_files import PerQueryError
 from results.conftest import write_task
 
 

@@ -29,8 +29,9 @@ from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import repair_file
 from mteb_hybrid.repair.texts import read_corpus
 from mteb_hybrid.results.mteb_files import ResultError, evaluated_model, read_result_files
-from mteb_hybrid.results.per_query import PerQueryError, read_per_query
+from mteb_hybrid.results.per_query import read_per_query
 from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.value_files import PerQueryError
 from mteb_hybrid.sources import READERS
 from mteb_hybrid.training.precompute.work import Work
 from mteb_hybrid.training.readers.parquet import read_parquet

@@ -29,7 +29,8 @@ def test_one_figure_for_all_models(mlqa, draw):
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == list(mlqa.card.languages)
     names = {text.get_text().partition("\n[")[0] for text in figure.legends[0].texts}
-    assert {HOSTILE, "org/first"} <= names
+    part = " (5/7)" if draw is not figures.pool_map else ""  # there each language has a bar
+    assert {HOSTILE + part, "org/first"} <= names
 
 
 def test_heat_maps_print_their_numbers(mlqa, first):

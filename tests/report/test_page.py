@@ -1,3 +1,4 @@
+import json
 import math
 import re
 from html.parser import HTMLParser
@@ -162,6 +163,12 @@ def test_what_one_model_lacks_is_said(tmp_path):
     blank(file, left_out)
     for file in (other / f"{task}.per_query").iterdir():
         blank(file, pl.col("measure") == "rank_distance")
+    content = json.loads((other / f"{task}.json").read_bytes())
+    for row in content["scores"]["validation"]:
+        kept = pl.read_parquet(other / f"{task}.per_query" / f"{row['hf_subset']}.parquet")
+        known = kept.filter(pl.col("value").is_not_nan(), measure="map")["value"]
+        row |= {"map": known.mean(), "rank_distance": None}
+    (other / f"{task}.json").write_text(json.dumps(content), encoding="utf-8")
     table, refused = comparison(summarised(tmp_path)["MLQA-R"])
     assert table.rows[1][2] == "map [278/280 queries]" and "[n/m queries]" in table.caption
     assert {row[2] for row in table.rows} == {
@@ -172,6 +179,17 @@ def test_what_one_model_lacks_is_said(tmp_path):
     assert refused == [
         "Not compared with tests: a/b has no multilingual values per query of rank distance."
     ]
+
+
+def test_subsets_without_values_per_query_and_cut_rankings_are_marked(tmp_path):
+    task = "MLQARMultilingualRetrieval"
+    for model in ("a/a", "a/b"):
+        folder = write_task(tmp_path, model, task, 0.5, extra={"truncated_at": 20})
+        for file in sorted((folder / f"{task}.per_query").iterdir())[2:]:
+            file.unlink()
+    table, refused = comparison(summarised(tmp_path)["MLQA-R"])
+    assert table.rows[1][2] == "map (2/7) [top 20]" and refused == []
+    assert "over the k of m subsets" in table.caption and "were cut at k" in table.caption
 
 
 def test_models_on_different_data_are_not_compared_with_tests(tmp_path):

@@ -13,7 +13,7 @@ from mteb_hybrid.results.compare import (
     compare,
     compare_by,
     compare_models,
-    on_both,
+    limits,
     pair,
 )
 
@@ -149,13 +149,13 @@ def test_queries_that_one_leaves_out_are_counted_and_left_out():
     second = {"en": [1.0, 0.5, NAN, 0.3], "de": [NAN, 0.75]}
     (row,) = compare(frame(first), frame(second), ["map"], 100).iter_rows(named=True)
     assert (row["queries"], row["left_out"], row["groups"]) == (3, 2, 3)
-    assert on_both(row) == " [3/5 queries]"
+    assert limits(row) == " [3/5 queries]"
     # As if the queries had never been asked.
     sides = [
         frame(side).filter(~pl.col("query").is_in(["en:1", "en:2"])) for side in (first, second)
     ]
     (alone,) = compare(*sides, ["map"], 100).iter_rows(named=True)
-    assert alone | {"left_out": 2} == row and on_both(alone) == ""
+    assert alone | {"left_out": 2} == row and limits(alone) == ""
     by_language = compare_by(frame(first), frame(second), ["map"])
     assert by_language.select("query_language", "queries", "left_out").rows() == [
         ("de", 1, 0),

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError
+from mteb_hybrid.results.compare import CUT, LEFT_OUT, SUBSETS, CompareError
 from mteb_hybrid.results.compare_table import left_out, read_models, shared_data
 from mteb_hybrid.results.per_query import write_per_query
 from results.test_compare import ONE, TASK, TWO, frame
@@ -43,20 +43,48 @@ def run(*arguments):
 
 def test_text(results):
     base, other = results("org/base", ONE), results("org/new", TWO)
-    overall, by_language = run(base, other).stdout.split("\n\n")[:2]
-    head, _, line = overall.splitlines()
-    assert "baseline org/base" in head
-    assert line.split()[:8] == (
-        ["XQuAD-R", "multilingual", "map", "org/new", "0.4688", "0.6562", "0.1875", line.split()[7]]
-    )
+    said, title, overall, by_title, by_language = run(base, other).stdout.split("\n\n")[:5]
+    assert said.splitlines() == ["Baseline: org/base", "Model: org/new"]
+    assert [title, by_title] == [
+        "XQuAD-R multilingual",
+        "XQuAD-R multilingual, by query language",
+    ]
+    *_, line = overall.splitlines()
+    assert line.split()[:-7] == ["map", "↑", "(2/11)", "0.4688", "0.6562", "0.1875"]
     assert line.split()[-3:] == ["4", "1", "1"]
-    assert [row.split()[4] for row in by_language.splitlines()[2:]] == ["de", "en"]
+    assert [row.split()[2] for row in by_language.splitlines()[2:]] == ["de", "en"]
+
+
+def test_no_number_is_broken_in_a_narrow_terminal(results):
+    folders = results("org/base", ONE), results("org/a-model-with-a-long-name", TWO)
+    folders = (*folders, results("org/another-with-a-long-name", ONE))
+    runner = CliRunner(env={"COLUMNS": "50", "TERMINAL_WIDTH": "50"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mteb_hybrid.commands.compare.terminal_width", lambda: 50)
+        shown = runner.invoke(app, ["compare", *map(str, folders), "--resamples", "200"]).stdout
+    assert "Model: " not in shown
+    for number in ("0.4688", "0.6562", "0.1875", "0.0000"):
+        assert number in shown
+    row = next(line for line in shown.splitlines() if "0.6562" in line)
+    assert row.split()[-3:] == ["4", "1", "1"]
+
+
+def test_subsets_that_are_missing_and_rankings_that_were_cut_are_marked(results):
+    base, other = results("org/base", ONE), results("org/new", TWO)
+    rows = [{"hf_subset": f"{code}-multi", "truncated_at": 20} for code in TWO]
+    content = {"task_name": TASK, "dataset_revision": "", "scores": {"validation": rows}}
+    (other / f"{TASK}.json").write_text(json.dumps(content), encoding="utf-8")
+    found = run(base, other).stdout
+    assert "map ↑ (2/11) [top 20]" in found and SUBSETS in found and CUT in found
+    rows = list(csv.DictReader(run(base, other, "--format", "csv").stdout.splitlines()))
+    assert {(row["subsets"], row["expected"]) for row in rows[:1]} == {("2", "11")}
+    assert {row["truncated_at"] for row in rows} == {"20"}
 
 
 def test_other_data(results):
     base, other = results("org/base", ONE, data="old"), results("org/new", TWO, data="old")
     found = run(base, other)
-    assert found.stdout.count("XQuAD-R multilingual [other data]") == 3
+    assert found.stdout.count("XQuAD-R multilingual [other data]") == 2
     assert f"{TASK} [other data]: on revision old of the data, which now have" in found.stdout
     found = run(base, other, "--format", "csv")
     assert {row["data_revision"] for row in csv.DictReader(found.stdout.splitlines())} == {"old"}
@@ -72,10 +100,10 @@ def test_formats(results):
     folders = results("org/base", ONE), results("my_org/a", TWO), results("my_org/b", ONE)
     markdown = run(*folders, "--format", "markdown", "--by", "family").stdout
     assert "| --- | --- | --- | ---: |" in markdown
-    assert r"| XQuAD-R multilingual | map | my\_org/a | Indo-European | 2 | 0.4688 |" in markdown
+    assert r"| XQuAD-R multilingual | map ↑ | my\_org/a | Indo-European | 2 | 0.4688 |" in markdown
     latex = run(*folders, "--format", "latex", "--by", "script").stdout
     assert latex.startswith(r"\begin{tabular}{lllrrrrrrrrr}")
-    assert r"map & my\_org/b & Latn & 2 &" in latex
+    assert r"map ↑ & my\_org/b & Latn & 2 &" in latex
     rows = list(csv.DictReader(run(*folders, "--format", "csv").stdout.splitlines()))
     assert [(row["model"], row["query_language"]) for row in rows] == [
         ("my_org/a", ""),
@@ -132,10 +160,12 @@ def test_one_model_in_two_folders(results, tmp_path):
 def test_queries_that_one_leaves_out_are_shown(results):
     base, other = results("org/base", ONE), results("org/new", {**TWO, "de": [1.0, float("nan")]})
     text = run(base, other, "--format", "markdown").stdout
-    assert r"| XQuAD-R multilingual | map \[5/6 queries\] | org/new |" in text
+    assert r"| XQuAD-R multilingual | map ↑ (2/11) \[5/6 queries\] | org/new |" in text
     assert LEFT_OUT in run(base, other).stdout
     assert LEFT_OUT not in run(base, results("org/third", TWO)).stdout
-    assert r"| map \[1/2 queries\] | org/new | de |" in text and "| map | org/new | en |" in text
+    assert (
+        r"| map ↑ \[1/2 queries\] | org/new | de |" in text and "| map ↑ | org/new | en |" in text
+    )
     rows = list(csv.DictReader(run(base, other, "--format", "csv").stdout.splitlines()))
     assert [row["left_out"] for row in rows] == ["1", "1", "0"]
 

@@ -88,6 +88,7 @@ def test_whose_results_a_folder_has(put):
         '{"dataset_revision": null, "mteb_dataset_name": "SciFact", "test": {"ndcg_at_10": 0.4}}',
         '{"task_name": "XQuADRetrieval", "scores": {"test": {"en": 1}}}',
         '{"task_name": "XQuADRetrieval", "scores": nu',
+        '{"task_name": ["XQuADRetrieval"], "scores": {}}',
         "[1, 2]",
         "",
     ],
@@ -125,6 +126,10 @@ def test_ours_may_not(put, tmp_path, content, said):
         ({"test": [row(1), row(0)]}, "subset 'en-en' is there twice"),
         ({"test": [row(1)], "dev": [row(0, "de-de")]}, "split 'dev' is none of .*'test' alone"),
         ({"dev": [row(1)]}, "split 'dev' is none of .*'test' alone"),
+        ({"test": [row(1) | {"hf_subset": ["en-en"]}]}, "subset .* is none of"),
+        ({"test": [row([1])]}, r"subset 'en-en': map is '\[1\]'; expected a number or null"),
+        ({"test": [row(1) | {"truncated_at": -1}]}, "subset 'en-en': truncated_at is -1"),
+        ({"test": [row(1) | {"peer_measured_on": 5}]}, "subset .en-en.: peer_measured_on is 5; .*share, 0 to 1"),
     ],
 )
 def test_a_table_refuses_what_a_report_refuses(put, tmp_path, scores, said):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import warnings
 
 import mteb
@@ -23,7 +24,6 @@ from mteb_hybrid.measures.view import (
     top_passages,
 )
 from mteb_hybrid.results.per_query import (
-    PerQueryError,
     data_revisions,
     is_kept,
     read_consistency,
@@ -31,8 +31,12 @@ from mteb_hybrid.results.per_query import (
     read_top,
     write_per_query,
     write_rankings,
+    write_top,
 )
+from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.results.table import result_rows
+from mteb_hybrid.results.value_files import PerQueryError
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter
 from mteb_hybrid.retrieval.ranks import ranks_of_run
@@ -64,6 +68,27 @@ def test_an_experiment_keeps_its_values_apart(folder, tmp_path, encoder):
     rows = result_rows([tmp_path])
     assert [row.model for row in rows] == ["test/hash", "test/hash (embed_dim=4)"]
     assert rows[0].cells[2].value != rows[1].cells[2].value
+
+
+def test_values_of_another_evaluation_are_told_and_made_anew(
+    folder, tmp_path, encoder, monkeypatch, caplog
+):
+    """As when plain `mteb run` evaluates the model again, and keeps no values."""
+    file = folder / f"{MULTILINGUAL}.json"
+    content = json.loads(file.read_bytes())
+    (row,) = (row for row in content["scores"]["test"] if row["hf_subset"] == "th-multi")
+    whole = row["map"]
+    row["map"] += 2e-5
+    file.write_text(json.dumps(content))
+    said = "the map of th-multi is .*, and the values per query beside it have the mean"
+    for read in (read_per_query, lambda at: summarise(load_results(at))):
+        with pytest.raises(PerQueryError, match=said):
+            read(folder)
+    again = evaluate(encoder, {MULTILINGUAL: ["en-multi", "th-multi"]}, tmp_path)
+    assert "values per query of th-multi are missing, damaged or of another" in caplog.text
+    assert "en-multi" not in caplog.text
+    assert load_results(again).evaluations[1].scores["th-multi"]["map"] == whole
+    assert set(read_per_query(again, MULTILINGUAL)["pool"]) == {"en-multi", "th-multi"}
 
 
 def test_means_are_the_scores(folder, tmp_path, encoder):
@@ -252,7 +277,7 @@ FLIPS = int(os.environ.get("MTEB_HYBRID_FLIPS", "300"))
 def rows(queries=52, measures=20):
     random = np.random.default_rng(0)
     values = random.random(queries * measures)
-    values[::7], values[1], values[2] = np.nan, -0.0, np.inf
+    values[::7], values[1], values[2] = np.nan, -0.0, 1e300
     columns = {
         "query": [f"en:{i % queries}" for i in range(len(values))],
         "group": [f"{i % queries}" for i in range(len(values))],
@@ -338,6 +363,48 @@ def test_values_on_other_data_are_told_apart(tmp_path):
     write_rankings(tops(), tmp_path, "T", "de-multi", "new")
     with pytest.raises(PerQueryError, match="several revisions of the data"):
         read_consistency(tmp_path, "T")
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"group": None}, "a row without group"),
+        ({"query": None}, "a row without query"),
+        ({"value": math.inf}, "a value that is infinite"),
+        ({"query": "en:1"}, "one query and measure twice"),
+    ],
+)
+def test_what_no_measurement_writes_is_refused(tmp_path, odd, said):
+    table = rows(queries=3, measures=1)
+    first = {name: [odd.get(name, table[name][0])] for name in COLUMNS}
+    changed = pl.concat([pl.DataFrame(first, schema=COLUMNS), table[1:]])
+    file = write_per_query(changed, tmp_path, "T")
+    with pytest.raises(PerQueryError, match=rf"{re.escape(str(file))}: {said}.*Evaluate that"):
+        read_per_query(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"query": None}, "a row without query"),
+        ({"top": None}, "a row without top"),
+        ({"answers": ["p", None]}, "nothing in a list of answers"),
+        ({"answer_languages": ["en"]}, "lists of different lengths in answers"),
+        ({"top_relevant": []}, "lists of different lengths in top,"),
+        ({"answer_ranks": [1, None]}, None),
+    ],
+)
+def test_of_first_passages_too(tmp_path, odd, said):
+    row = {"query": "en:1", "group": "1", "query_language": "en"}
+    row |= {"top": ["p"], "top_languages": ["en"], "top_relevant": [True]}
+    row |= {"answers": ["p", "q"], "answer_languages": ["en", "de"], "answer_ranks": [1, 3]}
+    table = pl.DataFrame([row | odd], schema=TOP_PASSAGES)
+    write_top(table, tmp_path, "T", "en-multi")
+    if said is None:
+        assert read_top(tmp_path, "T").equals(table)
+        return
+    with pytest.raises(PerQueryError, match=rf"en-multi\.parquet: {said}"):
+        read_top(tmp_path, "T")
 
 
 def test_a_file_of_another_subset_is_refused(tmp_path):

@@ -2,10 +2,13 @@ import json
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 
 from mteb_hybrid.results.mteb_files import ResultError
+from mteb_hybrid.results.per_query import write_rankings
 from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.summary import summarise
 from mteb_hybrid.retrieval.views import Setting
 from results.conftest import HOSTILE, write_task
 
@@ -119,6 +122,23 @@ def test_notebook_shows_the_headline(made):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;/x&amp;y" in html
     assert html.count("<table>") == 1
     assert "(5/7) [top 1000]" in html
+
+
+def test_a_notebook_says_how_many_queries_a_mean_is_of(tmp_path):
+    write_task(tmp_path, "a/b", MULTI, 0.5, extra={"rank_distance_measured_on": 0.5})
+    assert "[50.0% of queries]" in load_results(tmp_path)._repr_html_()
+
+
+def test_consistency_says_of_how_many_languages_it_is(tmp_path):
+    folder = write_task(tmp_path, "a/b", MULTI, 0.5)
+    for language in ("en", "de"):
+        tops = pl.DataFrame(
+            {"group": ["1", "2"], "query_language": language, "top": [["a", "b"], ["b", "c"]]}
+        )
+        write_rankings(tops, folder, MULTI, f"{language}-multi")
+    (model,) = summarise(load_results(tmp_path)).collections[0].models
+    cell = model.cells[Setting.MULTILINGUAL, "ranking_consistency_at_10"]
+    assert (cell.subsets, cell.expected) == (2, 7) and not cell.is_whole
 
 
 def test_null_is_undefined(made):

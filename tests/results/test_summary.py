@@ -9,9 +9,9 @@ import scipy.stats
 
 from mteb_hybrid import measures
 from mteb_hybrid.results import summary
-from mteb_hybrid.results.per_query import PerQueryError
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.summary import gold_language_gap, map_intervals, summarise
+from mteb_hybrid.results.value_files import PerQueryError
 from mteb_hybrid.retrieval.views import Setting
 from results.conftest import HOSTILE, model_of, summarised, write_task
 
@@ -24,7 +24,10 @@ def test_gap_is_diagonal_minus_rest():
     matrix[0, 1] = NAN
     found = gold_language_gap(matrix)
     assert found.value == pytest.approx(0.8 - 0.4)
-    assert (found.subsets, found.expected) == (3, 4)
+    assert found.is_whole, "every language asked"
+    matrix[0] = NAN
+    found = gold_language_gap(matrix)
+    assert (found.value, found.subsets, found.expected) == (pytest.approx(0.7 - 0.4), 1, 2)
     assert gold_language_gap(np.full((2, 2), NAN)) is None
 
 

@@ -1,12 +1,15 @@
 import json
+import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from mteb_hybrid.results.mteb_files import ResultError
-from mteb_hybrid.results.per_query import PerQueryError
+from mteb_hybrid.results.results import COMPARED
+from mteb_hybrid.results.value_files import PerQueryError
 from mteb_hybrid.site import publish
 from mteb_hybrid.site.kept import FILE, SiteError
 from mteb_hybrid.site.publish import write_site
@@ -115,6 +118,37 @@ def test_results_that_changed_replace_the_earlier_ones_and_their_tests(tmp_path,
     (b,) = (e for e in shown.evaluations if e.model == "org/b")
     assert b.means["map"].value == pytest.approx(0.4, abs=0.05)
     assert not (site / "comparisons").exists()
+
+
+def test_a_comparison_says_what_limits_it(tmp_path, no_reports):
+    task = "HybridSampleMultilingualRetrieval"
+    results, site = tmp_path / "results", tmp_path / "site"
+    write_task(results, "org/a", task, 0.5)
+    folder = write_task(results, "org/b", task, 0.6, extra={"truncated_at": 20})
+    for file in sorted((folder / f"{task}.per_query").iterdir())[1:]:
+        file.unlink()
+    values = pl.read_parquet(file := folder / f"{task}.per_query" / "ar-multi.parquet")
+    nothing = pl.when(query="ar:000").then(math.nan).otherwise("value").alias("value")
+    values.with_columns(nothing).write_parquet(file)
+    content = json.loads((folder / f"{task}.json").read_bytes())
+    for row in content["scores"]["test"]:
+        row |= {m: None for m in COMPARED if m in row}  # of which the file of values has others
+    (folder / f"{task}.json").write_text(json.dumps(content))
+    for measure, mean in (
+        values.with_columns(nothing)
+        .group_by("measure")
+        .agg(pl.col("value").drop_nans().mean())
+        .iter_rows()
+    ):
+        next(r for r in content["scores"]["test"] if r["hf_subset"] == "ar-multi")[measure] = mean
+    (folder / f"{task}.json").write_text(json.dumps(content))
+    found = write_site([results], site).comparisons[0]
+    assert found.pools == ["ar-multi"] and len(found.left_out) == 10
+    assert (found.queries, found.queries_left_out, found.truncated_at) == (39, 1, 20)
+    (page,) = (site / "comparisons").glob("*.html")
+    text = page.read_text()
+    assert "rankings cut at 20" in text and "without de-multi" in text
+    assert "of 40, 39 questions" in text
 
 
 def test_what_is_not_ours_stays(made, tmp_path, no_reports):

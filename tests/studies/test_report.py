@@ -19,7 +19,8 @@ from scipy import stats
 
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.results.mteb_files import ResultError
-from mteb_hybrid.results.per_query import DATA, PerQueryError, write_per_query
+from mteb_hybrid.results.per_query import write_per_query
+from mteb_hybrid.results.value_files import DATA, PerQueryError
 from mteb_hybrid.studies.answer import answers
 from mteb_hybrid.studies.evidence import find, results_folder
 from mteb_hybrid.studies.plan import runs
@@ -288,7 +289,7 @@ def test_results_of_another_run_in_its_folder_are_refused(tmp_path):
         write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
 
 
-EDITED = r"the {} of en-multi is .*, and the values .* {}: one of them was edited.*`.*study run`"
+EDITED = r"the {} of en-multi is .*, and the values .* {}: they are of another.*`.*study run`"
 
 
 @pytest.mark.parametrize(

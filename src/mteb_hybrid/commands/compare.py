@@ -63,7 +63,7 @@ def compare(
     print(
         compare_table.tables(
             *(models, measures, by, trained_on or (), format, resamples, seed),
-            *(terminal_width(), revisions),
+            *(terminal_width(), revisions, compare_table.cuts(results)),
         )
     )
     if format is Format.TEXT:

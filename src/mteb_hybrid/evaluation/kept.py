@@ -52,11 +52,12 @@ class KeptResults(ResultCache):
             retire(file, task.metadata.revision, folder)
             return super().load_task_result(task_name, model_name, *args, **options)
         there = _subsets(result) & set(task.hf_subsets)
-        lost = self._lost(task, folder, there)
+        lost = self._lost(task, folder, there, result)
         unranked = self._unranked(task, model_name, there - lost)
         if lost:
             LOG.warning(
-                "%s: values per query of %s are missing or damaged in %s; evaluating these again",
+                "%s: values per query of %s are missing, damaged or of another evaluation in %s; "
+                "evaluating these again",
                 *(task_name, ", ".join(sorted(lost)), folder),
             )
         if unranked:
@@ -82,19 +83,22 @@ class KeptResults(ResultCache):
             if result is not None and result.dataset_revision == task.metadata.revision:
                 there = _subsets(result) & set(task.hf_subsets)
                 if folder := task.folder_of(model):
-                    there -= self._lost(task, folder, there)
+                    there -= self._lost(task, folder, there, result)
                     there -= self._unranked(task, model, there)
             found[name] = there
         return found
 
-    def _lost(self, task: CardTask, folder: Path, there: set[str]) -> set[str]:
-        """The subsets of which what is kept beside the results is missing or damaged."""
+    def _lost(self, task: CardTask, folder: Path, there: set[str], result: TaskResult) -> set[str]:
+        """The subsets of which what is kept beside the results is missing, damaged or another's."""
+        scores = {row["hf_subset"]: row for rows in result.scores.values() for row in rows}
         name, revision = task.metadata.name, task.metadata.revision
         asked = there - self._whole.setdefault(name, set())
         lost = {
             subset
             for subset in asked
-            if not is_kept(folder, name, subset, task.keeps_rankings, revision)
+            if not is_kept(
+                *(folder, name, subset, task.keeps_rankings, revision), scores=scores[subset]
+            )
         }
         self._whole[name] |= asked - lost
         return lost

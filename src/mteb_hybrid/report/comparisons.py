@@ -5,7 +5,7 @@ import polars as pl
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.tables import Table, number
 from mteb_hybrid.results.cells import NONE, short_revision
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare, on_both
+from mteb_hybrid.results.compare import CUT, LEFT_OUT, SUBSETS, CompareError, compare, limits
 from mteb_hybrid.results.resample import holm
 from mteb_hybrid.results.results import COMPARED
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
@@ -43,7 +43,13 @@ def comparison(collection: CollectionSummary) -> tuple[Table | None, list[str]]:
                 said = str(error).replace("\n  ", " ").replace("\n", ". ")
                 refused.append(f"Not compared with tests: {said}")
             else:
-                table = table.with_columns(model=pl.lit(second.label), setting=pl.lit(str(setting)))
+                both = first.evaluations[setting], second.evaluations[setting]
+                table = table.with_columns(
+                    model=pl.lit(second.label),
+                    setting=pl.lit(str(setting)),
+                    expected=pl.lit(len({subset for e in both for subset in e.expected})),
+                    truncated_at=pl.lit(max(e.truncated_at or 0 for e in both)),
+                )
                 found.append(table)
     if not found:
         return None, refused
@@ -83,6 +89,8 @@ def _shared(
 def _table(collection: str, baseline: str, rows: pl.DataFrame) -> Table:
     head = ("Model", "Setting", "Measure", "Baseline", "Model's", "Difference")
     left_out = f" {LEFT_OUT}" if rows["left_out"].sum() else ""
+    left_out = f" {CUT}{left_out}" if (rows["truncated_at"] > 0).any() else left_out
+    left_out = f" {SUBSETS}{left_out}" if (rows["subsets"] < rows["expected"]).any() else left_out
     return Table(
         key="comparison",
         caption=f"{collection}: each model against {baseline}. Differences are model minus "
@@ -106,7 +114,7 @@ def _row(row: dict[str, float | str | None]) -> tuple[str, ...]:
     )
     won = [NONE if row[name] is None else str(row[name]) for name in ("wins", "losses", "ties")]
     return (
-        *(str(row["model"]), str(row["setting"]), about.title + on_both(row)),
+        *(str(row["model"]), str(row["setting"]), about.title + limits(row)),
         *(number(mean, about.digits) for mean in means),
         f"{number(low, about.digits)} to {number(high, about.digits)}",
         *("< 0.001" if value < 0.001 else f"{value:.3f}" for value in (p, p_holm)),

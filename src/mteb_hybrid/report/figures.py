@@ -95,7 +95,7 @@ def in_legend(label: str) -> str:
 
 def _by_passage_language(collection: CollectionSummary, measure: str) -> dict[str, Floats]:
     found = {
-        model.marked(Setting.MULTILINGUAL): model.by_passage_language[measure]
+        model.marked(Setting.MULTILINGUAL, means=True): model.by_passage_language[measure]
         for model in collection.models
     }
     return {label: values for label, values in found.items() if not np.isnan(values).all()}

@@ -79,7 +79,7 @@ class Table:
 def by_passage_language(collection: CollectionSummary, measure: str) -> Table:
     """A measure per passage language, a column per model; shares come with those of the pool."""
     columns = {
-        model.marked(Setting.MULTILINGUAL): model.by_passage_language[measure]
+        model.marked(Setting.MULTILINGUAL, means=True): model.by_passage_language[measure]
         for model in collection.models
     }
     if measure == "language_share_at_10":

@@ -108,8 +108,12 @@ class Cell:
 
     def text(self, digits: int) -> str:
         """The value, and what limits it."""
-        partial = "" if self.is_whole else f" ({self.subsets}/{self.expected})"
-        return f"{self.value:.{digits}f}{partial}{self.mark}"
+        return f"{self.value:.{digits}f}{self.partial}{self.mark}"
+
+    @property
+    def partial(self) -> str:
+        """Of how many subsets it is, where some are missing."""
+        return "" if self.is_whole else f" ({self.subsets}/{self.expected})"
 
 
 def cell_text(cell: Cell | None, digits: int) -> str:

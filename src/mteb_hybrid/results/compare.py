@@ -26,6 +26,8 @@ KEY = ("task", "pool", "measure", "query_language", "query")
 _BOTH = pl.all_horizontal(pl.col("first", "second").is_not_nan()).alias("both")
 """Whether both models have a value for a query."""
 
+SUBSETS = "(k/m): over the k of m subsets that both models have values per query of."
+CUT = "[top k]: rankings of one of the two were cut at k."
 LEFT_OUT = "[n/m queries]: over the n of m queries that both models have a value for."
 
 
@@ -57,8 +59,8 @@ def compare(
         then unweighted over pools), ``difference`` (second - first), ``low`` and ``high`` (95%
         percentile interval of the difference), ``p``, ``p_holm`` (over these rows), ``wins``,
         ``losses`` and ``ties`` of the second model (null where neither higher nor lower is
-        better), ``queries`` and ``groups``, and ``left_out``: the queries that only one model has
-        a value for. Everything else is over those that both have one for.
+        better), ``queries``, ``subsets`` and ``groups``, and ``left_out``: the queries that only
+        one model has a value for. Everything else is over those that both have one for.
 
     Raises:
         CompareError: If the models differ in subsets or queries, if they have no query in common
@@ -113,7 +115,7 @@ def compare_by(
 
     Returns:
         Rows per task, measure and value of ``by.column``, with ``languages`` (how many) and the
-        columns of `compare` from ``first`` to ``difference``, from ``wins`` to ``queries``, and
+        columns of `compare` from ``first`` to ``difference``, from ``wins`` to ``subsets``, and
         ``left_out``. A value of ``by.column`` for which only one model has values has no row.
     """
     paired = with_trait(pair(first, second, measures), by, trained_on)
@@ -232,10 +234,20 @@ def _tests(rows: pl.DataFrame, resamples: int, seed: int) -> dict[str, float]:
     return {"low": low, "high": high, "p": p, "groups": shape[0]}
 
 
-def on_both(row: Mapping[str, Any]) -> str:
-    """Of a row of `compare` or `compare_by`: on how many queries, if some were left out."""
-    queries, left_out = row["queries"], row["left_out"]
-    return f" [{queries}/{queries + left_out} queries]" if left_out else ""
+def limits(row: Mapping[str, Any]) -> str:
+    """What limits a row of `compare` or `compare_by`, in the words of tables.
+
+    Args:
+        row: With ``expected`` too, how many subsets the setting has, and ``truncated_at``, if a
+            model's rankings were cut.
+    """
+    queries, left_out, subsets = row["queries"], row["left_out"], row["subsets"]
+    expected, cut = row.get("expected") or subsets, row.get("truncated_at")
+    return (
+        (f" ({subsets}/{expected})" if subsets < expected else "")
+        + (f" [top {cut}]" if cut else "")
+        + (f" [{queries}/{queries + left_out} queries]" if left_out else "")
+    )
 
 
 def _with_holm(table: pl.DataFrame) -> pl.DataFrame:
@@ -244,7 +256,7 @@ def _with_holm(table: pl.DataFrame) -> pl.DataFrame:
 
 def _summary(paired: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """Means, their difference, and the queries won and lost, per value of the keys."""
-    sign = {name: _direction(name) for name in paired["measure"].unique()}
+    sign = {name: direction(name) for name in paired["measure"].unique()}
     one_sided = paired.group_by(keys).agg(left_out=(~_BOTH).sum())
     paired = paired.filter(_BOTH)
     gain = (pl.col("second") - pl.col("first")) * pl.col("measure").replace_strict(
@@ -265,7 +277,7 @@ def _summary(paired: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     )
 
 
-def _direction(measure: str) -> float | None:
+def direction(measure: str) -> float | None:
     """1 if higher is better, -1 if lower; None for a description.
 
     None too where 0 is best: that a mean is near 0 says nothing of single queries.
@@ -281,7 +293,11 @@ def _macro(frame: pl.DataFrame, keys: list[str], values: list[str]) -> pl.DataFr
         frame.group_by(*dict.fromkeys([*keys, "query_language", "pool"]), maintain_order=True)
         .agg(pl.col(values).mean(), queries=pl.len())
         .group_by(keys, maintain_order=True)
-        .agg(pl.col(values).mean(), pl.col("queries").sum(), languages=_language.n_unique())
+        .agg(
+            *(pl.col(values).mean(), pl.col("queries").sum()),
+            subsets=pl.col("pool").n_unique(),
+            languages=_language.n_unique(),
+        )
     )
 
 

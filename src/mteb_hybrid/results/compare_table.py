@@ -1,27 +1,41 @@
 """The tables of ``mteb-hybrid compare``: read results folders, compare, write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import log10
 from pathlib import Path
 
 import polars as pl
 
-from mteb_hybrid.cards.tasks import data_revision, tasks_by_name
+from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
+from mteb_hybrid.files import safe_text
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.results.cells import COLUMNS, OTHER_DATA, short_revision
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_by, compare_models, on_both
+from mteb_hybrid.results.compare import (
+    CUT,
+    LEFT_OUT,
+    SUBSETS,
+    CompareError,
+    compare_by,
+    compare_models,
+    direction,
+    limits,
+)
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
+from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
+ARROWS = {1.0: " ↑", -1.0: " ↓", None: ""}
+"""Behind a measure, which way is better."""
+
 LEGEND = (
-    "Means: over queries, then unweighted over subsets. Difference: model minus baseline. "
-    "Interval: 95%, paired bootstrap over questions with all their translations, not corrected "
-    "for the number of rows. p: paired randomisation test over the same questions, two-sided; "
-    "Holm p: corrected for all rows of the table. Won, lost, tied: queries on which the model is "
-    "better than the baseline, worse, or the same."
+    "↑: higher is better, ↓: lower. Means: over queries, then unweighted over subsets. "
+    "Difference: model minus baseline. Interval: 95%, paired bootstrap over questions with all "
+    "their translations, not corrected for the number of rows. p: paired randomisation test over "
+    "the same questions, two-sided; Holm p: corrected for all rows of the table. Won, lost, tied: "
+    "queries on which the model is better than the baseline, worse, or the same."
 )
 
 
@@ -60,6 +74,24 @@ def shared_data(folders: Sequence[Path]) -> dict[str, str]:
     return {task: revision for task, (_, revision) in found.items()}
 
 
+def cuts(folders: Sequence[Path]) -> dict[tuple[str, str], int]:
+    """By model and task, the k at which rankings were cut, where the results beside say so.
+
+    Args:
+        folders: As for `read_models`.
+
+    Raises:
+        ResultError: If a result file is damaged.
+    """
+    found = {}
+    for name, folder in _compared(folders).items():
+        files = [file for file in folder.glob("*.json") if file.stem in tasks_by_name()]
+        for e in load_results(files).evaluations if files else ():
+            if e.truncated_at:
+                found[name, e.task] = e.truncated_at
+    return found
+
+
 def other_data(revisions: Mapping[str, str]) -> list[str]:
     """What to say of tasks that were evaluated on another revision of the data than today's.
 
@@ -73,6 +105,12 @@ def other_data(revisions: Mapping[str, str]) -> list[str]:
         for task, revision in revisions.items()
         if _is_other(task, revision)
     ]
+
+
+def _expected(task: str) -> int | None:
+    """How many subsets a task has; None if it is not one of ours."""
+    tasks = tasks_by_name()
+    return len(task_views(*tasks[task])) if task in tasks else None
 
 
 def _is_other(task: str, revision: str | None) -> bool:
@@ -136,20 +174,29 @@ def tables(
     seed: int,
     width: int | None,
     revisions: Mapping[str, str],
+    cuts: Mapping[tuple[str, str], int],
 ) -> str:
     """Compare every model with the first, and write two tables: in all, and by kind of language.
 
     As CSV they are one table, in full precision; the rows of the first have no value of `by`.
     """
-    overall = compare_models(models, measures, resamples, seed)
-    (_, first), *others = models.items()
+    (baseline, first), *others = models.items()
+
+    def cut(row: Mapping[str, str]) -> int | None:
+        both = (cuts.get((name, row["task"]), 0) for name in (baseline, row["model"]))
+        return max(both) or None
+
+    truncated = pl.struct("task", "model").map_elements(cut, pl.Int64).alias("truncated_at")
+    overall = compare_models(models, measures, resamples, seed).with_columns(truncated)
+    overall = overall.with_columns(
+        expected=pl.col("task").map_elements(_expected, pl.Int64, skip_nulls=False)
+    )
     parts = pl.concat(
         [
             compare_by(first, frame, measures, by, trained_on).with_columns(model=pl.lit(name))
             for name, frame in others
         ]
-    )
-    baseline = next(iter(models))
+    ).with_columns(truncated)
     if format is Format.CSV:
         both = pl.concat([overall, parts], how="diagonal")
         keys = ["task", "measure", "model", by.column]
@@ -165,8 +212,9 @@ def tables(
             )
         )
         return write_csv(table.columns, table.iter_rows())
+    text = format is Format.TEXT
     labels = ["Task", "Measure", "Model"]
-    means = [f"baseline {baseline}", "model", "difference"]
+    means = ["baseline" if text else f"baseline {baseline}", "model", "difference"]
     won = ["won", "lost", "tied"]
     head = [*labels, *means, "95% interval", "p", "Holm p", *won]
     body = [
@@ -185,13 +233,45 @@ def tables(
         [*_labels(row, revisions), row[by.column], str(row["languages"]), *_means(row), *_won(row)]
         for row in parts.iter_rows(named=True)
     ]
-    written = [
-        write_table(head, body, format, width, labels=3),
-        write_table(by_head, by_body, format, width, labels=4),
-    ]
-    if format is Format.TEXT and overall["left_out"].sum():
-        written.append(LEFT_OUT)
-    return "\n\n".join(written)
+    if not text:
+        return "\n\n".join(
+            [
+                write_table(head, body, format, width, labels=3),
+                write_table(by_head, by_body, format, width, labels=4),
+            ]
+        )
+    left_out = {"Task", *(["languages"] if by is By.QUERY_LANGUAGE else ())}
+    written = [f"Baseline: {safe_text.line(baseline)}"]
+    if len(others) == 1:
+        written.append(f"Model: {safe_text.line(others[0][0])}")
+        left_out.add("Model")
+    written += _by_task(head, body, left_out, "", width, 3)
+    written += _by_task(by_head, by_body, left_out, f", by {by.replace('-', ' ')}", width, 4)
+    marks = {
+        SUBSETS: (overall["subsets"] < overall["expected"]).any(),
+        CUT: overall["truncated_at"].is_not_null().any(),
+        LEFT_OUT: bool(overall["left_out"].sum()),
+    }
+    if said := [mark for mark, found in marks.items() if found]:
+        written.append("\n" + "\n".join(said))
+    return "\n".join(written)
+
+
+def _by_task(
+    head: Sequence[str],
+    body: Sequence[Sequence[str]],
+    left_out: set[str],
+    said: str,
+    width: int | None,
+    labels: int,
+) -> Iterator[str]:
+    """A table for each task below its title: names in every row leave numbers too little room."""
+    kept = [index for index, title in enumerate(head) if title not in left_out]
+    few = sum(index < labels for index in kept)
+    for task in dict.fromkeys(row[0] for row in body):
+        rows = [[row[index] for index in kept] for row in body if row[0] == task]
+        yield f"\n{safe_text.line(task)}{said}\n"
+        yield write_table([head[index] for index in kept], rows, Format.TEXT, width, few)
 
 
 def _revision_folder(given: Path) -> Path:
@@ -220,7 +300,8 @@ def _revision_folder(given: Path) -> Path:
 def _labels(row: dict[str, object], revisions: Mapping[str, str]) -> list[str]:
     task = str(row["task"])
     card, setting = tasks_by_name().get(task, (None, None))
-    measure = f"{row['measure']}{on_both(row)}"
+    arrow = ARROWS[direction(str(row["measure"]))]
+    measure = f"{row['measure']}{arrow}{limits(row)}"
     title = f"{card.title} {setting}" if card else task
     if _is_other(task, revisions.get(task)):
         title = f"{title} {OTHER_DATA}"

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,16 @@ import numpy.typing as npt
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
+from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.results.cells import Cell, mean
 from mteb_hybrid.results.mteb_files import AGAIN, ResultError, ResultFile
 from mteb_hybrid.results.run_settings import OURS, Made, made_with
 from mteb_hybrid.retrieval.views import Setting, View
 
 NOT_KNOWN = "not known"
+MEASURED_ON = "_measured_on"
+"""As in `mteb_hybrid.measures`, which imports scipy: a table is not to wait for that."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -84,11 +88,31 @@ class Evaluation:
         """One measure per subset: shape (subsets that the task has,); NaN where missing."""
         return np.array([self.scores.get(name, {}).get(measure, math.nan) for name in self.views])
 
+    def mean(self, measure: str) -> Cell | None:
+        """The mean of one measure over the subsets, with all that limits it; None without any."""
+        values, shares = self.values(measure), self.values(measure + MEASURED_ON)
+        found = mean(values, self.truncated_at)
+        if found is None:
+            return None
+        there = shares[~np.isnan(values)]
+        known = not np.isnan(shares).all()
+        return replace(
+            found,
+            measured_on=float(np.where(np.isnan(there), 1, there).mean()) if known else None,
+            data=self.dataset_revision,
+            data_now=self.current_revision,
+        )
+
     def by_language(self, measure: str) -> Floats:
         """One measure per query language, where each has one subset: shape (L,), NaN likewise."""
         asked = (view.query_language for view in self.views.values())
         known = dict(zip(asked, self.values(measure), strict=True))
         return np.array([known.get(language, math.nan) for language in self.card.languages])
+
+    @property
+    def ranked(self) -> int:
+        """Of how many subsets the rankings were kept."""
+        return sum(1 for _ in (self.folder / f"{self.task}.rankings").glob("*.parquet"))
 
     @cached_property
     def made(self) -> tuple[Made, ...]:
@@ -143,7 +167,7 @@ def evaluation_of(file: ResultFile) -> Evaluation:
     scores: dict[str, dict[str, float]] = {}
     versions: dict[str, None] = {}
     for row in content["scores"].get(card.split, ()):
-        subset = row.get("hf_subset")
+        subset = str(row.get("hf_subset"))
         if subset not in order or subset in scores:
             if subset in scores:
                 raise ResultError(f"{file.path}: subset {subset!r} is there twice. {AGAIN}")
@@ -190,8 +214,20 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
     found = {}
     for name, value in row.items():
         infinite = isinstance(value, int | float) and abs(value) > sys.float_info.max
-        if isinstance(value, bool) or infinite or (name == "map" and isinstance(value, str)):
-            raise ResultError(f"{where}: {name} is {value!r}; expected a number or null. {AGAIN}")
-        if (value is None or isinstance(value, int | float)) and name != "main_score":
-            found[name] = math.nan if value is None else float(value)
+        if isinstance(value, bool) or infinite or (name == "map" and not _is_score(value)):
+            raise ResultError(
+                f"{where}: {name} is {shown(value)}; expected a number or null. {AGAIN}"
+            )
+        if not _is_score(value) or name == "main_score":
+            continue
+        number = math.nan if value is None else float(value)
+        if name.endswith(MEASURED_ON) and not math.isnan(number) and not 0 <= number <= 1:
+            raise ResultError(f"{where}: {name} is {value}; expected a share, 0 to 1. {AGAIN}")
+        if name == "truncated_at" and number < 1:
+            raise ResultError(f"{where}: {name} is {value}; expected 1 or more. {AGAIN}")
+        found[name] = number
     return found
+
+
+def _is_score(value: object) -> bool:
+    return value is None or isinstance(value, int | float)

@@ -82,7 +82,7 @@ def read_result_files(paths: Iterable[Path]) -> list[ResultFile]:
         content = _content(file, named or file.stem in tasks)
         if not content:
             continue
-        if content.get("task_name") in tasks:
+        if str(content.get("task_name")) in tasks:
             found.append(ResultFile(file, evaluated_model(file.parent), content))
         else:
             others.add(visible(str(content.get("task_name"))))

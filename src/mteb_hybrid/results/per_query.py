@@ -6,16 +6,13 @@ has the top of each ranking, so that the rankings of parallel queries can be com
 ``TASK.top/SUBSET.parquet`` the first passages and where the answers stand, to be looked at. Results
 of earlier versions lack the last, and are whole without.
 
-Each file has the checksum of its own bytes in its metadata, taken with zeros in its place: damage
-is noticed before a reader of Parquet meets it. The revision of the data stands there too. Files of
-0.1.0 have neither: they are read as they are, unless the caller knows of none, and the result file
-beside them says on which revision they are, if it has their subset.
+Files of 0.1.0 have neither a checksum nor the revision of the data (`value_files`): they are read
+as they are, unless the caller knows of none, and the result file beside them says on which revision
+they are, if it has their subset.
 """
 
-import hashlib
-import io
-import re
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,9 +20,9 @@ import polars as pl
 
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import FOLDER_VARIABLE
-from mteb_hybrid.files.whole import whole
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS, TOP_PASSAGES
+from mteb_hybrid.results.value_files import AGAIN, PerQueryError, read_values, write_values
 
 KINDS: dict[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "per_query": COLUMNS,
@@ -33,20 +30,10 @@ KINDS: dict[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
     "top": TOP_PASSAGES,
 }
 """What is kept of a task, in ``TASK.KIND``."""
-CHECKSUM = "mteb_hybrid.sha256"
-DATA = "mteb_hybrid.data_revision"
 UNKNOWN = "unknown"
 """The revision of values of which neither their file nor the results beside it say one."""
-AGAIN = (
-    "Evaluate that subset again: the `mteb-hybrid run` or `mteb-hybrid study run` that evaluated "
-    "it does, and writes the file anew."
-)
-_NONE = b"0" * 64
-_CHECKSUM = re.compile(re.escape(CHECKSUM.encode()) + rb".{1,3}?([0-9a-f]{64})", re.DOTALL)
-
-
-class PerQueryError(ValueError):
-    """Per-query values that are missing or cannot be read."""
+ROUNDED = 1e-5
+"""How far a mean of MTEB, which has five decimals, may be from that of the values per query."""
 
 
 def write_per_query(rows: pl.DataFrame, folder: Path, task: str, revision: str = "") -> Path:
@@ -62,21 +49,21 @@ def write_per_query(rows: pl.DataFrame, folder: Path, task: str, revision: str =
         The file.
     """
     file = folder / f"{task}.per_query" / f"{rows['pool'][0]}.parquet"
-    return _write(rows, file, revision)
+    return write_values(rows, file, revision)
 
 
 def write_rankings(
     tops: pl.DataFrame, folder: Path, task: str, pool: str, revision: str = ""
 ) -> Path:
     """Write what `top_groups` returned for one subset; otherwise as `write_per_query`."""
-    return _write(tops, folder / f"{task}.rankings" / f"{pool}.parquet", revision)
+    return write_values(tops, folder / f"{task}.rankings" / f"{pool}.parquet", revision)
 
 
 def write_top(
     passages: pl.DataFrame, folder: Path, task: str, pool: str, revision: str = ""
 ) -> Path:
     """Write what `top_passages` returned for one subset; otherwise as `write_per_query`."""
-    return _write(passages, folder / f"{task}.top" / f"{pool}.parquet", revision)
+    return write_values(passages, folder / f"{task}.top" / f"{pool}.parquet", revision)
 
 
 def read_top(folder: Path, task: str) -> pl.DataFrame | None:
@@ -95,7 +82,7 @@ def read_top(folder: Path, task: str) -> pl.DataFrame | None:
         TextError: If the result file is damaged that says on which revision they are.
     """
     files = sorted((folder / f"{task}.top").glob("*.parquet"))
-    read = {file: _read(file, TOP_PASSAGES) for file in files}
+    read = {file: read_values(file, TOP_PASSAGES) for file in files}
     if not read:
         return None
     _check_one_revision({file: revision for file, (_, revision) in read.items()})
@@ -121,7 +108,7 @@ def read_consistency(folder: Path, task: str) -> dict[str, float]:
     files = sorted((folder / f"{task}.rankings").glob("*.parquet"))
     if len(files) < 2:
         return {}
-    read = {file: _read(file, RANKINGS) for file in files}
+    read = {file: read_values(file, RANKINGS) for file in files}
     _check_one_revision({file: revision for file, (_, revision) in read.items()})
     tops = pl.concat(table for table, _ in read.values())
     if tops.select("group", "query_language").is_duplicated().any():
@@ -141,6 +128,7 @@ def is_kept(
     *,
     checksums: bool = False,
     measures: Collection[str] = (),
+    scores: Mapping[str, object] | None = None,
 ) -> bool:
     """Whether what is kept of one subset is there, whole, and on the data's revision.
 
@@ -152,18 +140,20 @@ def is_kept(
         revision: The revision of the data; empty if any will do.
         checksums: As for `read_per_query`.
         measures: Which measures it has to have, beside others.
+        scores: Those of the subset in the result file, if that has them: the values' means.
     """
     try:
         for kind, schema in KINDS.items():
             file = folder / f"{task}.{kind}" / f"{subset}.parquet"
             if (kind == "rankings" and not rankings) or (kind == "top" and not file.exists()):
                 continue  # earlier versions kept no top
-            table, on = _read(file, schema, checksums)
+            table, on = read_values(file, schema, checksums)
             if revision and on not in ("", revision):
                 return False
             if kind == "per_query" and (
                 table["pool"].unique().to_list() != [subset]
                 or not {*measures} <= {*table["measure"].unique()}
+                or any(_other_means(table, {subset: scores or {}}))
             ):
                 return False
     except (PerQueryError, FileNotFoundError):
@@ -184,7 +174,7 @@ def data_revisions(folder: Path) -> dict[str, str]:
     found = {}
     for kept in sorted(folder.glob("*.per_query")):
         first = min(kept.glob("*.parquet"), default=None)
-        if first and (on := _revisions({first: _read(first, COLUMNS)[1]})[first]):
+        if first and (on := _revisions({first: read_values(first, COLUMNS)[1]})[first]):
             found[kept.name.removesuffix(".per_query")] = on
     return found
 
@@ -201,7 +191,7 @@ def set_values_aside(folder: Path, task: str, but: str | None) -> None:
         kept = folder / f"{task}.{kind}"
         for file in sorted(kept.glob("*.parquet")):
             with suppress(PerQueryError):
-                if _read(file, schema)[1] == but:
+                if read_values(file, schema)[1] == but:
                     continue
             aside = kept.with_name(f"{kept.name}.outdated")
             aside.mkdir(exist_ok=True)
@@ -213,6 +203,40 @@ def remove_per_query(folder: Path, task: str, subset: str) -> None:
     (folder / f"{task}.per_query" / f"{subset}.parquet").unlink(missing_ok=True)
 
 
+def _results(folder: Path, task: str) -> tuple[str, dict[str, dict[str, object]]]:
+    """The revision of the data in a result file, and its scores by subset; empty if it has none."""
+    file = folder / f"{task}.json"
+    if not file.is_file():
+        return "", {}
+    found = json_file(file, dict)
+    revision = str(found.get("dataset_revision") or "")
+    try:
+        return revision, {r["hf_subset"]: {**r} for rows in found["scores"].values() for r in rows}
+    except (AttributeError, KeyError, TypeError):
+        return revision, {}  # no result file of MTEB's
+
+
+def _other_means(
+    values: pl.DataFrame, scores: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[str, str, object, float]]:
+    """Subset, measure, score and mean, where the mean of values is not the score."""
+    known = values.with_columns(pl.col("value").fill_nan(None))  # of a query that is left out
+    means = known.group_by("pool", "measure", maintain_order=True).agg(pl.col("value").mean())
+    for pool, measure, mean in means.iter_rows():
+        if measure not in (of := scores.get(pool, {})):
+            continue
+        said = of[measure]
+        lacks = said is None or (isinstance(said, float) and math.isnan(said))
+        if lacks or mean is None:
+            same = lacks and mean is None
+        else:
+            same = isinstance(said, int | float) and math.isclose(
+                said, mean, rel_tol=1e-9, abs_tol=ROUNDED
+            )
+        if not same:
+            yield pool, measure, said, math.nan if mean is None else mean
+
+
 def _revisions(files: Mapping[Path, str]) -> dict[Path, str]:
     """The revisions of the files of a task: as they say, or as the results beside them do.
 
@@ -221,15 +245,9 @@ def _revisions(files: Mapping[Path, str]) -> dict[Path, str]:
     if all(files.values()):
         return dict(files)
     kept = next(iter(files)).parent
-    results = kept.with_name(f"{kept.stem}.json")
-    if not results.is_file():
+    if not kept.with_name(f"{kept.stem}.json").is_file():
         return dict(files)
-    found = json_file(results, dict)
-    revision = str(found.get("dataset_revision") or "")
-    try:
-        listed = {row["hf_subset"] for rows in found["scores"].values() for row in rows}
-    except (AttributeError, KeyError, TypeError):
-        listed = set()  # no result file of MTEB's
+    revision, listed = _results(kept.parent, kept.stem)
     return {
         file: on or (revision if file.stem in listed else UNKNOWN) for file, on in files.items()
     }
@@ -249,55 +267,6 @@ def _check_one_revision(files: Mapping[Path, str]) -> None:
         )
 
 
-def _write(table: pl.DataFrame, file: Path, revision: str) -> Path:
-    stream = io.BytesIO()
-    known = {CHECKSUM: _NONE.decode()} | ({DATA: revision} if revision else {})
-    table.write_parquet(stream, compression="zstd", metadata=known)
-    raw = stream.getvalue()
-    place = _place(raw)
-    with whole(file) as part:
-        part.write_bytes(raw[:place] + _checksum(raw, place) + raw[place + len(_NONE) :])
-    return file
-
-
-def _read(
-    file: Path,
-    schema: Mapping[str, pl.DataType | type[pl.DataType]],
-    checksum: bool = False,
-) -> tuple[pl.DataFrame, str]:
-    """The rows of a file, and the revision of the data; that is empty if it does not say."""
-    raw = file.read_bytes()
-    place = _place(raw)
-    if checksum and not place:
-        raise PerQueryError(f"{file}: has no checksum, so it may have been edited. {AGAIN}")
-    if place and raw[place : place + len(_NONE)] != _checksum(raw, place):
-        raise PerQueryError(f"{file}: damaged: its bytes do not have its checksum. {AGAIN}")
-    if len(raw) < 12 or not raw.startswith(b"PAR1") or not raw.endswith(b"PAR1"):
-        raise PerQueryError(f"{file}: not a Parquet file, or cut short. {AGAIN}")
-    try:
-        table = pl.read_parquet(io.BytesIO(raw))
-        revision = pl.read_parquet_metadata(io.BytesIO(raw)).get(DATA, "")
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise PerQueryError(f"{file}: not a Parquet file ({error}). {AGAIN}") from None
-    if table.schema != pl.Schema(schema):
-        raise PerQueryError(
-            f"{file}: has the columns {list(table.schema)}, expected {list(schema)}. {AGAIN}"
-        )
-    return table, revision
-
-
-def _place(raw: bytes) -> int:
-    """Where the checksum of a file stands, 0 if nowhere. It is in the footer, after all values."""
-    found = list(_CHECKSUM.finditer(raw, max(len(raw) - 2**16, 0)))
-    return found[-1].start(1) if found else 0
-
-
-def _checksum(raw: bytes, place: int) -> bytes:
-    digest = hashlib.sha256(raw[:place] + _NONE)
-    digest.update(raw[place + len(_NONE) :])
-    return digest.hexdigest().encode()
-
-
 def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) -> pl.DataFrame:
     """Read the per-query values of one model.
 
@@ -310,9 +279,9 @@ def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) ->
         The rows, with their columns and ``task``.
 
     Raises:
-        PerQueryError: If there are none, a file is damaged, or those of a task are on several
-            revisions of the data.
-        TextError: If a result file is damaged that says on which revision they are.
+        PerQueryError: If there are none, a file is damaged, those of a task are on several
+            revisions of the data, or their means are not the scores in the result file.
+        TextError: If that is damaged.
     """
     files = sorted(folder.glob(f"{task}.per_query/*.parquet"))
     if not files:
@@ -324,7 +293,7 @@ def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) ->
     frames = []
     revisions: dict[Path, dict[Path, str]] = {}
     for file in files:
-        frame, revision = _read(file, COLUMNS, checksums)
+        frame, revision = read_values(file, COLUMNS, checksums)
         revisions.setdefault(file.parent, {})[file] = revision
         if frame["pool"].unique().to_list() != [file.stem]:
             raise PerQueryError(
@@ -334,4 +303,14 @@ def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) ->
         frames.append(frame.with_columns(task=pl.lit(file.parent.name.removesuffix(".per_query"))))
     for of_task in revisions.values():
         _check_one_revision(of_task)
-    return pl.concat(frames)
+    found = pl.concat(frames)
+    for (name,), values in found.group_by("task", maintain_order=True):
+        _, scores = _results(folder, str(name))
+        for pool, measure, said, mean in _other_means(values, scores):
+            raise PerQueryError(
+                f"{folder / str(name)}.json: the {measure} of {pool} is {said}, and the values per "
+                f"query beside it have the mean {mean:.5f}: they are of another evaluation, or one "
+                f"of the two was edited. {AGAIN} Or remove the folder {name}.per_query: then there "
+                "are no intervals and tests."
+            )
+    return found

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import polars as pl
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
-from mteb_hybrid.results.cells import COLUMNS, Cell, cell_text, mean
+from mteb_hybrid.results.cells import COLUMNS, Cell, cell_text
 from mteb_hybrid.results.evaluation import Evaluation, Floats, evaluation_of
 from mteb_hybrid.results.mteb_files import ResultError, ResultFile, labels, read_result_files
 from mteb_hybrid.results.picture import bars
@@ -210,10 +210,7 @@ class Results:
     def _row(self, collection: str, model: str) -> Iterable[Cell | None]:
         for column in COLUMNS:
             found = self.evaluation(collection, model, column.setting)
-            cell = mean(found.values(column.score), found.truncated_at) if found else None
-            if cell and found:
-                cell = replace(cell, data=found.dataset_revision, data_now=found.current_revision)
-            yield cell
+            yield found.mean(column.score) if found else None
 
 
 def load_results(paths: Path | str | Iterable[Path | str]) -> Results:

@@ -8,7 +8,7 @@ import polars as pl
 
 from mteb_hybrid.cards.rewritten import RewrittenCard, rewrite_provenance
 from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_models, on_both
+from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_models, limits
 from mteb_hybrid.results.compare_table import model_folders, other_data
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.robustness import losses, robustness
@@ -148,7 +148,7 @@ def _is_rewritten(task: str) -> bool:
 
 def _labels(row: dict[str, object]) -> list[str]:
     card, setting = tasks_by_name()[str(row["task"])]
-    return [f"{card.title} {setting}", f"{row['measure']}{on_both(row)}", str(row["model"])]
+    return [f"{card.title} {setting}", f"{row['measure']}{limits(row)}", str(row["model"])]
 
 
 def _means(row: dict[str, object]) -> list[str]:

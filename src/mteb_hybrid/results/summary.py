@@ -11,7 +11,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import card_settings
 from mteb_hybrid.cards.translations import query_language_codes
 from mteb_hybrid.results.cells import POOL_LOSS, Cell, mean
-from mteb_hybrid.results.evaluation import Evaluation, Floats
+from mteb_hybrid.results.evaluation import MEASURED_ON, Evaluation, Floats
 from mteb_hybrid.results.resample import bootstrap_interval
 from mteb_hybrid.results.results import COMPARED, Results
 from mteb_hybrid.retrieval.views import Setting
@@ -19,8 +19,6 @@ from mteb_hybrid.retrieval.views import Setting
 RESAMPLES = 2_000
 GOLD_LANGUAGE_GAP = "gold_language_gap"
 BY_PASSAGE_LANGUAGE = ("mean_rank", "language_share_at_10", "pool_share")
-MEASURED_ON = "_measured_on"
-"""As in `mteb_hybrid.measures`, which imports scipy: a table is not to wait for that."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +60,16 @@ class ModelSummary:
     pool_map_intervals: Floats
     queries: Mapping[Setting, pl.DataFrame]
 
-    def marked(self, setting: Setting, measure: str = "map") -> str:
-        """Its label over values of a setting, with the mark of their mean."""
+    def marked(self, setting: Setting, measure: str = "map", *, means: bool = False) -> str:
+        """Its label over values of a setting, with the mark of their mean.
+
+        Args:
+            setting: The setting.
+            measure: Which mean.
+            means: Whether the values are means over subsets themselves.
+        """
         cell = self.cells.get((setting, measure))
-        return self.label + (cell.mark if cell else "")
+        return self.label + ((cell.partial if means else "") + cell.mark if cell else "")
 
 
 @dataclass(frozen=True)
@@ -200,21 +204,12 @@ def _with_data(
 
 def _means(evaluations: Mapping[Setting, Evaluation]) -> Cells:
     return {
-        (setting, name): _mean(found, name)
+        (setting, name): found.mean(name)
         for setting, found in evaluations.items()
         for name in {name: None for values in found.scores.values() for name in values}
         if name != "truncated_at" and not name.endswith(MEASURED_ON)
         if not name.startswith("rounding_")
     }
-
-
-def _mean(evaluation: Evaluation, name: str) -> Cell | None:
-    values = evaluation.values(name)
-    found, shares = mean(values), evaluation.values(name + MEASURED_ON)
-    if found is None or np.isnan(shares).all():
-        return found
-    there = shares[~np.isnan(values)]
-    return replace(found, measured_on=float(np.where(np.isnan(there), 1, there).mean()))
 
 
 def _derived(pooled: Evaluation, pool_loss: Floats, gold_language: Floats) -> Cells:
@@ -230,7 +225,7 @@ def _consistency(evaluations: Mapping[Setting, Evaluation]) -> Cells:
     return {
         (setting, name): Cell(
             value,
-            len(found.scores),
+            found.ranked,
             len(found.expected),
             measured_on=found.consistency.get(name + MEASURED_ON),
         )
@@ -254,7 +249,8 @@ def gold_language_gap(matrix: Floats) -> Cell | None:
     diagonal, rest = mean(matrix[own]), mean(matrix[~own])
     if diagonal is None or rest is None:
         return None
-    return Cell(diagonal.value - rest.value, diagonal.subsets + rest.subsets, matrix.size)
+    asked = int((~np.isnan(matrix)).any(axis=1).sum())
+    return Cell(diagonal.value - rest.value, asked, len(matrix))
 
 
 def macro(matrix: Floats) -> Floats:

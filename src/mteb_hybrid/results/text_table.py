@@ -92,26 +92,47 @@ def write_csv(head: Sequence[str], body: Iterable[Sequence[str | float | None]])
     return out.getvalue().rstrip("\n")
 
 
+FOLDED = 12
+"""How wide a column of words is at least, before lines grow too long."""
+
+
 def _text(
     head: Sequence[str], body: Sequence[Sequence[str]], width: int | None, labels: int
 ) -> str:
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
     def _words(cell: str) -> Text:
         return Text(safe_text.visible(cell))
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for index, title in enumerate(head):
-        table.add_column(
-            _words(title), justify="left" if index < labels else "right", overflow="fold"
-        )
-    for cells in body:
-        table.add_row(*map(_words, cells))
+    def _table(narrow: bool) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, collapse_padding=narrow)
+        for title in head[:labels]:
+            table.add_column(_words(title), overflow="fold")
+        for title in head[labels:]:
+            # A number that goes on in the next line is read as two.
+            shown = Text("\n").join(map(_words, title.split())) if narrow else _words(title)
+            table.add_column(shown, justify="right", no_wrap=True)
+        for cells in body:
+            table.add_row(*map(_words, cells))
+        return table
+
     out = io.StringIO()
-    Console(file=out, width=width or 1000, color_system=None).print(table)
+    console = Console(file=out, width=10_000, color_system=None)
+    table = _table(narrow=False)
+    if width and console.measure(table).maximum > width:
+        table = _table(narrow=True)
+        longest = [
+            Measurement.get(console, console.options, Text("\n").join(map(_words, column))).minimum
+            for column in zip(head, *body, strict=True)
+        ]
+        spare = sum(max(word - FOLDED, 0) for word in longest[:labels])
+        # Lines that are too long for a terminal are better than columns that it lacks.
+        console.width = max(width, console.measure(table).minimum - spare)
+    console.print(table)
     # Only now, since what keeps directions apart has no width.
     return "\n".join(safe_text.line(line.rstrip()) for line in out.getvalue().split("\n")).strip(
         "\n"

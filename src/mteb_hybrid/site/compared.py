@@ -38,7 +38,8 @@ def compared(
 
 def said(collection: str, setting: Setting, first: ModelSummary, second: ModelSummary) -> str:
     """How it begins to be said that two models could not be compared."""
-    return f"{collection}, {setting}: {second.label} and {first.label}: "
+    models = (f"{m.model} @ {m.revision[:12]}" for m in (second, first))
+    return f"{collection}, {setting}: {' and '.join(models)}: "
 
 
 def _compared(
@@ -63,7 +64,11 @@ def _compared(
     if not measures:
         raise CompareError("they have values per query of no measure in common.")
     table = compare(one, other, measures, names=(first.label, second.label))
+    table = table.rename({"left_out": "queries_left_out"})
     fields = set(Compared.model_fields) & set(table.columns)
+    both_evaluated = first.evaluations[setting], second.evaluations[setting]
+    expected = {subset for e in both_evaluated for subset in e.expected}
+    cut = max(e.truncated_at or 0 for e in both_evaluated) or None
     return [
         Compared(
             collection=collection,
@@ -71,8 +76,9 @@ def _compared(
             baseline=(first.model, first.revision),
             model=(second.model, second.revision),
             pools=sorted(both),
-            left_out=sorted(pools[0] ^ pools[1]),
-            **{name: value for name, value in row.items() if name in fields - {"left_out"}},
+            left_out=sorted(expected - both),
+            truncated_at=cut,
+            **{name: value for name, value in row.items() if name in fields},
         )
         for row in table.iter_rows(named=True)
     ]

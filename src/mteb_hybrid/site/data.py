@@ -19,7 +19,7 @@ def csv(site: Site) -> str:
         (
             (
                 *(collections[e.collection].title, e.model, e.revision, str(e.setting), measure),
-                *(mean.value, mean.low, mean.high, mean.subsets, e.expected_of(mean)),
+                *(mean.value, mean.low, mean.high, mean.subsets, len(e.expected)),
                 *(mean.measured_on, e.truncated_at, e.data_revision),
                 "yes" if other_data(e, collections[e.collection]) else "no",
                 *(e.date, e.signature, e.command_text),

@@ -104,16 +104,12 @@ class Evaluated(_Kept):
         if mean is None:
             return None
         return Cell(
-            *(mean.value, mean.subsets, self.expected_of(mean)),
+            *(mean.value, mean.subsets, len(self.expected)),
             truncated_at=self.truncated_at,
             measured_on=mean.measured_on,
             data=self.data_revision if data_now else "",
             data_now=data_now,
         )
-
-    def expected_of(self, mean: Value) -> int:
-        """How many subsets a mean is to be taken over."""
-        return max(len(self.expected), mean.subsets)
 
 
 class Model(_Kept):
@@ -178,7 +174,10 @@ class Compared(_Kept):
 
     Attributes:
         pools: The subsets that both have; nothing else is compared.
-        left_out: Subsets that only one of them has.
+        left_out: Other subsets of the setting.
+        queries: How many queries both have a value for; nothing else is compared.
+        queries_left_out: How many only one of them has a value for.
+        truncated_at: k, if rankings of one of them were cut.
     """
 
     collection: CardName
@@ -195,6 +194,8 @@ class Compared(_Kept):
     high: float
     p: float
     queries: int
+    queries_left_out: int = 0
+    truncated_at: int | None = None
     groups: int
     wins: int | None
     losses: int | None

@@ -230,25 +230,28 @@ def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, 
         about = words()[c.measure]
         ours = [f"{v:.{about.digits}f}" for v in (c.first, c.second, c.difference, c.low, c.high)]
         won = NONE if c.wins is None else f"{c.wins} / {c.losses} / {c.ties}"
-        left_out = f"without {some(c.left_out)}" if c.left_out else ""
+        limits = [f"without {some(c.left_out)}"] if c.left_out else []
+        limits += [f"rankings cut at {c.truncated_at}"] if c.truncated_at else []
+        of = f"of {c.queries + c.queries_left_out:,}, " if c.queries_left_out else ""
         groups.setdefault(titles[c.collection], []).append(
             [
-                Entry(str(c.setting), left_out),
+                Entry(str(c.setting), "; ".join(limits)),
                 Entry(about.title, about.better[1]),
                 *(Entry(text) for text in ours[:2]),
                 Entry(ours[2], f"{ours[3]} to {ours[4]}"),
                 *(Entry("< 0.001" if p < 0.001 else f"{p:.3f}") for p in (c.p, p_holm)),
                 Entry(won),
-                Entry(f"{c.queries:,}", f"{c.groups:,} questions"),
+                Entry(f"{c.queries:,}", f"{of}{c.groups:,} questions"),
             ]
         )
     first = found[0]
     head = ("Baseline", "Model", "Difference", "p", "p (Holm)", "Won / lost / tied", "Queries")
     return Sheet(
-        caption=f"{names[first.model]} against {names[first.baseline]}, over the subsets that both "
-        "have. Differences are model minus baseline, below them their 95% intervals from a paired "
-        "bootstrap over questions with all their translations; p from a paired randomisation test "
-        "over the same, two-sided; Holm's correction over all rows of this table.",
+        caption=f"{names[first.model]} against {names[first.baseline]}, over the subsets and "
+        "queries that both have. Differences are model minus baseline, below them their 95% "
+        "intervals from a paired bootstrap over questions with all their translations; p from a "
+        "paired randomisation test over the same, two-sided; Holm's correction over all rows of "
+        "this table.",
         head=[("Setting", TEXT), ("Measure", TEXT), *((title, NUMBER) for title in head)],
         groups=groups,
     )

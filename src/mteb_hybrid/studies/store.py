@@ -88,7 +88,10 @@ class Store:
                 for subset in subsets
                 if subset not in there
                 or not is_kept(
-                    *(folder, task, subset, False, revision), checksums=True, measures=asked
+                    *(folder, task, subset, False, revision),
+                    checksums=True,
+                    measures=asked,
+                    scores=there[subset],
                 )
             ]
             if left:
@@ -200,12 +203,12 @@ def per_query_measures(card: TaskCard, setting: Setting) -> set[str]:
     return {m.name for m in found if setting in m.settings and not (m.of_view or m.by_language)}
 
 
-def _evaluated(file: Path, split: str, revision: str) -> set[str]:
-    """Subsets of a result file; none if it is damaged, or on another revision of the data."""
+def _evaluated(file: Path, split: str, revision: str) -> dict[str, dict[str, object]]:
+    """Scores by subset; none if the file is damaged, or on another revision of the data."""
     try:
         content = json_file(file, dict)
         if content["dataset_revision"] != revision:
-            return set()
-        return {row["hf_subset"] for row in content["scores"][split]}
+            return {}
+        return {row["hf_subset"]: {**row} for row in content["scores"][split]}
     except (DataError, OSError, KeyError, TypeError):
-        return set()
+        return {}
