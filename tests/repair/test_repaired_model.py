@@ -209,6 +209,31 @@ def test_stored_vectors_with_their_languages(tiny_model, texts, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), new)
 
 
+def test_options_that_would_change_nothing_are_refused(tiny_model, repaired_folder, tmp_path):
+    np.save(tmp_path / "old.npy", np.ones((2, 16), np.float32))
+    (tmp_path / "languages.txt").write_text("de\nen\n")
+    said = {
+        ("--directions", "3"): "is repaired by projection already, which --method",
+        ("--method", "centring"): "is repaired by projection already, which --method",
+        ("--languages", str(tmp_path / "languages.txt")): "projection needs no language",
+        ("--name", "a/b"): "--vectors makes none; leave it out",
+    }
+    files = ["--vectors", str(tmp_path / "old.npy"), "-o", str(tmp_path / "new.npy")]
+    for options, words in said.items():
+        done = CliRunner().invoke(app, ["repair", str(repaired_folder), *files, *options])
+        assert words in str(done.exception)
+    texts = ["--texts", "x", "--languages", str(tmp_path / "languages.txt")]
+    done = CliRunner().invoke(app, ["repair", str(tiny_model), "-o", str(tmp_path / "m"), *texts])
+    assert "--languages is of stored vectors" in str(done.exception)
+    assert not (tmp_path / "new.npy").exists() and not (tmp_path / "m").exists()
+
+
+def test_more_may_be_held_out_than_is_fitted_on(texts):
+    corpus = read_corpus(str(texts), per_language=4)
+    assert {len(part) for part in corpus.fit.values()} == {4}
+    assert {len(part) for part in corpus.held_out.values()} == {56}
+
+
 def test_shift_takes_translations_alone(tiny_model, tmp_path):
     np.save(tmp_path / "old.npy", np.ones((2, 16)))
     rows = [(word, language) for language, words in WORDS.items() for word in words]

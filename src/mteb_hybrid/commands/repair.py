@@ -89,7 +89,11 @@ def repair(
         int, typer.Option(help="Texts of each language to fit on.", min=2)
     ] = 200,
     held_out: Annotated[
-        int, typer.Option(help="Further texts of each language to choose the strength by.", min=2)
+        int,
+        typer.Option(
+            help="Further texts of each language to choose the strength by; not with --vectors.",
+            min=2,
+        ),
     ] = 100,
     seed: Annotated[int, typer.Option(help="Decides which texts are drawn.", min=0)] = 0,
     name: Annotated[
@@ -112,6 +116,10 @@ def repair(
     """
     if vectors is None and texts is None:
         raise ValueError("no --texts; give text in several languages to fit on")
+    if vectors is None and languages is not None:
+        raise ValueError("--languages is of stored vectors; name them by --vectors")
+    if vectors is not None and name is not None:
+        raise ValueError("--name registers a folder, and --vectors makes none; leave it out")
     from mteb_hybrid.repair.apply import repair_folder, repair_vectors
 
     if data:

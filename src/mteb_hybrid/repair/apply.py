@@ -211,6 +211,11 @@ def repair_vectors(
     check_target(vectors, target, overwrite)
     if texts is None:
         fitted, unit = stored_repair(source)
+        if directions is not None or method not in ("projection", fitted.repair.name):
+            raise RepairError(
+                f"{source}: is repaired by {fitted.repair.name} already, which --method and "
+                "--directions do not change; leave them out, or give --texts to fit on"
+            )
     else:
         repair = vector_repair(method)
         corpus = read_corpus(texts, per_language, seed)
@@ -223,6 +228,10 @@ def repair_vectors(
         sample = encode_texts(model, corpus.fit, "document", batch_size)
         fitted, unit = repair.fit(sample, directions), compares_by_cosine(model)
     spoken = None
+    if languages is not None and fitted.repair.needs == "nothing":
+        raise RepairError(
+            f"{languages}: {fitted.repair.name} needs no language of a text; leave --languages out"
+        )
     if languages is not None:
         spoken = [
             code for where, line in lines([languages]) for code in text_of(where, line).split()

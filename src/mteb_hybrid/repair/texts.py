@@ -123,7 +123,7 @@ def read_corpus(source: str, per_language: int = 200, seed: int = 0) -> Corpus:
         drawn = np.random.default_rng(seed).permutation(len(texts))
         half = min(per_language, len(texts) // 2)
         fit[language] = [texts[row] for row in drawn[:half]]
-        held_out[language] = [texts[row] for row in drawn[half : 2 * half]]
+        held_out[language] = [texts[row] for row in drawn[half:]]
     return Corpus(path.resolve().name if tasks is None else source, fit, held_out, parallel, tasks)
 
 
