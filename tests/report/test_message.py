@@ -41,7 +41,9 @@ def test_the_sentence_is_of_what_is_whole(mlqa, made, tmp_path):
     write_task(tmp_path, "a/a", "MLQARMultilingualRetrieval", 0.5, left_out=("en-multi",))
     (part,) = summarised(tmp_path).values()
     assert message(part).picture is None
-    assert message(part).sentence == "On MLQA-R, no setting is complete, so nothing is said of it."
+    assert message(part).sentence == (
+        "On MLQA-R, no setting is complete; how many subsets a mean has stands behind it."
+    )
 
 
 def test_intervals_are_a_bootstrap_over_questions(mlqa):

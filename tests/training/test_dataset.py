@@ -160,12 +160,16 @@ def test_what_cannot_be_put_together_is_refused(corpus):
     weighted = ParallelDataset([corpus(5, ["en"], name="other")], {"other": 1})
     for parts, said in (
         ([data, data.wide()], "data set 1 is a Dataset"),
+        ([data, data.with_transform(dict)], "data set 1: the function given to set_transform"),
         ([data, weighted], r"weights None and \{'other': 1.0\}"),
         ([data, ParallelDataset([corpus(6, ["en"])])], "different names"),
         ([], "no rows"),
     ):
         with pytest.raises(ParallelDataError, match=said):
             ParallelDataset.concatenate(parts)
+    for part, said in (([data], "b is a list"), (data.with_transform(dict), "b: the function")):
+        with pytest.raises(ParallelDataError, match=said):
+            ParallelDataset.mix({"a": data, "b": part})
 
 
 def test_a_split_keeps_groups_together(corpus):
@@ -183,6 +187,11 @@ def test_a_split_keeps_groups_together(corpus):
         data.train_test_split(0.5, shuffle=False)
     with pytest.raises(ParallelDataError, match="leaves a part empty"):
         data.train_test_split(1.0)
+    for value in (float("nan"), "0.1", None):
+        with pytest.raises(
+            ParallelDataError, match=r"is no number; expected a share of the groups"
+        ):
+            data.train_test_split(value)
 
 
 def test_a_split_of_a_mix_keeps_groups_of_corpora_apart(corpus):
@@ -232,7 +241,14 @@ def test_no_text_is_on_both_sides_of_a_split_of_a_mix(given_):
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"a": 1}, "for each of"), ({"a": 1, "b": 0}, "positive"), ({"a": 1, "x": 1}, "for each of")],
+    [
+        ({"a": 1}, "for each of"),
+        ({"a": 1, "b": 0}, "positive"),
+        ({"a": 1, "x": 1}, "for each of"),
+        ({"a": "3", "b": 1}, "positive number"),
+        ({"a": float("inf"), "b": 1}, "positive number"),
+        ([3, 1], "positive number"),
+    ],
 )
 def test_weights_must_name_every_corpus(corpus, weights, said):
     corpora = [corpus(3, ["en"], name="a"), corpus(3, ["en"], name="b")]

@@ -124,6 +124,9 @@ def test_numbers_and_lists_of_one_length_are_labels(values):
         ([[1.0], [1.0, 2.0]], "lists of 1 to 2 numbers"),
         ([[[1.0]], [[1.0, 2.0]]], "lists of 1 to 2 numbers"),
         ([["a"], ["b"]], r"holds list.*string"),
+        ([0.5, float("nan")], r"column 'label'.* row 1 has nan"),
+        ([[0.5, 1.0], [0.5, float("inf")]], "row 1 has inf"),
+        ([[[0.5], [float("-inf")]], [[1.0], [1.0]]], "row 0 has -inf"),
     ],
 )
 def test_other_labels_are_refused(values, said):
@@ -138,6 +141,14 @@ def test_two_columns_of_labels_are_refused():
     wide = Dataset.from_dict({"query_en": ["a"], "passage_en": ["b"], "label": [1], "score": [2]})
     with pytest.raises(ParallelDataError, match=r"label, score all hold labels.*remove_columns"):
         ParallelDataset.from_dataset(wide)
+
+
+def test_labels_beside_labels_are_refused():
+    data = ParallelDataset([make_corpus(4, ["en"])]).add_column("label", [0.5] * 4)
+    for name in ("label", "score"):
+        with pytest.raises(ParallelDataError, match=r"labels already.*remove_columns\('label'\)"):
+            data.add_column(name, [1.0] * 4)
+    assert data.remove_columns("label").add_column("score", [1.0] * 4)[0]["score"] == 1
 
 
 def test_corpora_of_a_mix_carry_the_same_labels():

@@ -30,6 +30,12 @@ def test_what_was_saved_is_loaded(data, mix, tmp_path):
         assert loaded.cache_files, "it is memory-mapped"
 
 
+def test_a_function_that_would_be_lost_is_not_saved_without(data, tmp_path):
+    with pytest.raises(ParallelDataError, match=r"set_transform would be lost; .*with_format"):
+        data.with_transform(dict).save_to_disk(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
 def test_datasets_reads_it_as_a_plain_dataset_with_all_texts(data, tmp_path):
     data.select([3, 1]).save_to_disk(str(tmp_path / "saved"))
     plain = datasets.load_from_disk(str(tmp_path / "saved"))

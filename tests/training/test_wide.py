@@ -117,7 +117,7 @@ def test_labels_are_added_and_removed(data):
     for refuse, said in (
         (lambda: part.add_column("text", vectors), "expected one of label, labels"),
         (lambda: part.add_column("label", vectors[1:]), "3 values; .* with 4"),
-        (lambda: labelled.add_column("score", vectors), "all hold labels"),
+        (lambda: labelled.add_column("score", vectors), "labels already; .*remove_columns"),
         (lambda: labelled.remove_columns("query"), "only a column of labels"),
         (lambda: part.remove_columns(["label"]), "only a column of labels"),
     ):

@@ -80,6 +80,11 @@ def _check_data(recipe: Recipe) -> None:
         raise ValueError(f"data needs different names, found {', '.join(names)}")
     if len({data.weight is None for data in recipe.data}) > 1:
         raise ValueError("data: give every corpus a weight, or none")
+    if recipe.batches.method == "shuffle" and recipe.data[0].weight is not None:
+        raise ValueError(
+            "data: method = 'shuffle' takes every translation once, whatever the weights: remove "
+            "weight from data, or choose another batches.method"
+        )
 
 
 def _check_held_out(recipe: Recipe) -> None:

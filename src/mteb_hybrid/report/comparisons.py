@@ -87,19 +87,21 @@ def _shared(
 
 
 def _table(collection: str, baseline: str, rows: pl.DataFrame) -> Table:
-    head = ("Model", "Setting", "Measure", "Baseline", "Model's", "Difference")
+    head = ("Setting", "Measure", "Baseline", "Model's", "Difference")
+    models = list(dict.fromkeys(rows["model"]))
+    one = len(models) == 1  # whose name in every row would make cards of them
     left_out = f" {LEFT_OUT}" if rows["left_out"].sum() else ""
     left_out = f" {CUT}{left_out}" if (rows["truncated_at"] > 0).any() else left_out
     left_out = f" {SUBSETS}{left_out}" if (rows["subsets"] < rows["expected"]).any() else left_out
     return Table(
         key="comparison",
-        caption=f"{collection}: each model against {baseline}. Differences are model minus "
-        "baseline, with 95% intervals from a paired bootstrap over questions with all their "
-        "translations; p from a paired randomisation test over the same, two-sided; Holm's "
-        f"correction over all rows of this table.{left_out}",
-        head=(*head, "95% interval", "p", "p (Holm)", "Won / lost / tied"),
-        rows=tuple(_row(row) for row in rows.iter_rows(named=True)),
-        labels=3,
+        caption=f"{collection}: {models[0] if one else 'each model'} against {baseline}. "
+        "Differences are model minus baseline, with 95% intervals from a paired bootstrap over "
+        "questions with all their translations; p from a paired randomisation test over the same, "
+        f"two-sided; Holm's correction over all rows of this table.{left_out}",
+        head=(*([] if one else ["Model"]), *head, "95% interval", "p", "Holm p", "Won/lost/tied"),
+        rows=tuple(_row(row)[one:] for row in rows.iter_rows(named=True)),
+        labels=3 - one,
         measures={
             words()[name].title: name for name in rows["measure"].unique(maintain_order=True)
         },
@@ -117,6 +119,6 @@ def _row(row: dict[str, float | str | None]) -> tuple[str, ...]:
         *(str(row["model"]), str(row["setting"]), about.title + limits(row)),
         *(number(mean, about.digits) for mean in means),
         f"{number(low, about.digits)} to {number(high, about.digits)}",
-        *("< 0.001" if value < 0.001 else f"{value:.3f}" for value in (p, p_holm)),
-        NONE if won == [NONE] * 3 else " / ".join(won),
+        *("<0.001" if value < 0.001 else f"{value:.3f}" for value in (p, p_holm)),
+        NONE if won == [NONE] * 3 else "/".join(won),
     )

@@ -158,7 +158,7 @@ def _sentence(collection: CollectionSummary) -> str:
         if found:
             break
     else:
-        return f"{on} no setting is complete, so nothing is said of it."
+        return f"{on} no setting is complete; how many subsets a mean has stands behind it."
     (best, first), (least, last) = found[0], found[-1]
     said = f"{on} searching {IN_WORDS[setting]}, {first.label} reaches a map of {best:.3f}"
     said += _against(first, best, setting)

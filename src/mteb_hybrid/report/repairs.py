@@ -53,6 +53,10 @@ def _chapter(record: Record, stem: str) -> RepairChapter:
         caption="Held-out figures by how much is removed",
         figure=strength(record),
         numbers=_curve(record),
+        about="On text that the repair was not fitted on. Within a language: the second half of a "
+        "text is searched by its first half, which is harder than a question. Pool: a text's "
+        "translations are searched among the texts of all languages. The dashed line is what was "
+        "chosen.",
     )
     seat = Picture(
         file=f"{stem}-spectrum",

@@ -154,7 +154,10 @@ def _download(source: FileSource, entry: File) -> Path:
     if has_sha256(file, entry.sha256):
         return file
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
-        raise DataError(f"{file}: not downloaded yet, and HF_HUB_OFFLINE is set. {remedy}")
+        raise DataError(
+            f"{file}: not downloaded yet, and HF_HUB_OFFLINE is set. Unset it to download, or set "
+            f"{DATA_VARIABLE} to a folder that holds {source.path}/{entry.file}."
+        )
     try:
         download(url, file, entry.sha256)
     except DownloadError as error:

@@ -134,11 +134,12 @@ class ParallelDataset(ParallelRows):
             weights: Share of the batches of each; by default in proportion to their rows.
 
         Raises:
-            ParallelDataError: If a data set has several corpora, or for the reasons that the
-                class gives.
+            ParallelDataError: If a data set is not parallel, has several corpora or a transform,
+                or for the reasons that the class gives.
         """
         parts = []
         for name, dataset in datasets.items():
+            cls._check_part(name, dataset)
             if len(dataset.corpora) != 1:
                 raise ParallelDataError(f"{name}: is a mix already; mix its parts instead")
             parts.append(([dataset.corpora[0].renamed(name)], dataset.rows))
@@ -155,15 +156,11 @@ class ParallelDataset(ParallelRows):
             datasets: Data sets, with the same weights if any has weights.
 
         Raises:
-            ParallelDataError: If one is not parallel, they have different weights, or for the
-                reasons that the class gives.
+            ParallelDataError: If one is not parallel or has a transform, they have different
+                weights, or for the reasons that the class gives.
         """
         for number, dataset in enumerate(datasets):
-            if not isinstance(dataset, ParallelDataset):
-                raise ParallelDataError(
-                    f"data set {number} is a {type(dataset).__name__}, expected a ParallelDataset; "
-                    "make it one with ParallelDataset.from_dataset or from_pairs"
-                )
+            cls._check_part(f"data set {number}", dataset)
             if dataset.weights != datasets[0].weights:
                 raise ParallelDataError(
                     f"data sets 0 and {number} have the weights {datasets[0].weights} and "
@@ -171,6 +168,15 @@ class ParallelDataset(ParallelRows):
                 )
         weights = datasets[0].weights if datasets else None
         return cls._joined([(dataset.corpora, dataset.rows) for dataset in datasets], weights)
+
+    @staticmethod
+    def _check_part(name: str, dataset: Any) -> None:
+        if not isinstance(dataset, ParallelDataset):
+            raise ParallelDataError(
+                f"{name} is a {type(dataset).__name__}, expected a ParallelDataset; "
+                "make it one with ParallelDataset.from_dataset or from_pairs"
+            )
+        dataset._check_plain(name)
 
     @classmethod
     def _joined(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.recipes.plan import plain_number
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.labels import label_depth
 
@@ -107,14 +108,16 @@ def checked_weights(
     """Weights that sum to 1.
 
     Raises:
-        ParallelDataError: If they do not name every corpus, or one is not positive.
+        ParallelDataError: If they do not name every corpus, or one is no positive number.
     """
     if weights is None:
         return None
     names = {corpus.name for corpus in corpora}
-    if set(weights) != names or any(not weight > 0 for weight in weights.values()):
+    given = weights if isinstance(weights, Mapping) else {}
+    plain = {name: plain_number(weight) or 0.0 for name, weight in given.items()}
+    if set(plain) != names or min(plain.values()) <= 0:
         raise ParallelDataError(
-            f"weights {dict(weights)} must give a positive number for each of {sorted(names)}"
+            f"weights {weights!r} must give a positive number for each of {sorted(names)}"
         )
-    total = sum(weights.values())
-    return {corpus.name: weights[corpus.name] / total for corpus in corpora}
+    total = sum(plain.values())
+    return {corpus.name: plain[corpus.name] / total for corpus in corpora}

@@ -39,14 +39,23 @@ def check_labels(where: str, column: pa.ChunkedArray) -> None:
         column: Numbers, or lists of numbers of one length, or lists of such.
 
     Raises:
-        ParallelDataError: If they hold something else, a null, or lists of different lengths.
+        ParallelDataError: If they hold something else, a null, a number that is not finite, or
+            lists of different lengths.
     """
-    start = column.type
+    start, per_row = column.type, 1
     while True:
         if column.null_count:
             raise ParallelDataError(f"{where}: a label is null; give every row one or drop it")
         kind = column.type
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        if pa.types.is_floating(kind):
+            place = pc.index(pc.is_finite(column), False).as_py()
+            if place >= 0:
+                raise ParallelDataError(
+                    f"{where}: row {place // per_row} has {column[place].as_py()}, of which a loss "
+                    "would make nan; give it a finite number or drop it"
+                )
+            return
+        if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             return
         lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
         if not any(is_list(kind) for is_list in lists):
@@ -60,7 +69,7 @@ def check_labels(where: str, column: pa.ChunkedArray) -> None:
                 f"{where}: lists of {lengths['min']} to {lengths['max']} numbers; expected one "
                 "length for all rows"
             )
-        column = pc.list_flatten(column)
+        column, per_row = pc.list_flatten(column), per_row * (lengths["max"] or 0)
 
 
 def label_depth(kind: pa.DataType) -> int:

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, Features, concatenate_datasets
 from datasets.table import InMemoryTable, list_table_cache_files
 
 from mteb_hybrid.files.lines import ParallelDataError
+from mteb_hybrid.recipes.plan import plain_number
 from mteb_hybrid.training.corpus import Corpus, Ints
 from mteb_hybrid.training.joined import check_corpora, checked_weights
 from mteb_hybrid.training.labels import LABELS
@@ -159,11 +160,18 @@ class ParallelRows(TablelessDataset):
             ``{"train": …, "test": …}``, both parallel.
 
         Raises:
-            ParallelDataError: If a part would be empty, or another argument is given.
+            ParallelDataError: If a part would be empty, `test_size` is no number, or another
+                argument is given.
         """
         if unsupported:
             raise ParallelDataError(
                 f"train_test_split of parallel data takes test_size and seed, not {[*unsupported]}"
+            )
+        size = plain_number(test_size)
+        if size is None:
+            raise ParallelDataError(
+                f"test_size={test_size!r} is no number; expected a share of the groups, such as "
+                "0.1, or how many"
             )
         every = [corpus.groups() for corpus in self.corpora]
         if len(self.corpora) == 1:
@@ -175,7 +183,7 @@ class ParallelRows(TablelessDataset):
         found, groups = np.unique(linked[self.corpus_rows], return_inverse=True)
         distinct = len(found)
         is_share = not isinstance(test_size, (int, np.integer))
-        held_out = int(round(test_size * distinct) if is_share else test_size)
+        held_out = int(round(size * distinct) if is_share else size)
         if not 0 < held_out < distinct:
             raise ParallelDataError(
                 f"test_size={test_size} of {distinct} groups leaves a part empty"
@@ -224,6 +232,11 @@ class ParallelRows(TablelessDataset):
                 f"column {name!r} with {len(column):,} values; expected one of {', '.join(LABELS)} "
                 f"with {len(self):,}. Texts are changed with map"
             )
+        if had := self.corpora[0].label_column:
+            raise ParallelDataError(
+                f"column {name!r}: the rows have labels already; take them off first, with "
+                f"remove_columns({had!r})"
+            )
         labels = Dataset.from_dict({name: column}).data
 
         def labelled(part: Dataset, own: Ints) -> Dataset:
@@ -258,8 +271,10 @@ class ParallelRows(TablelessDataset):
                 `datasets.Dataset.save_to_disk`.
 
         Raises:
-            ParallelDataError: If something else is there, or the very data, or it is no local path.
+            ParallelDataError: If something else is there, or the very data, it is no local path, or
+                the data have a transform.
         """
+        self._check_plain("the data")
         if "://" in str(dataset_path) or options.pop("storage_options", None):
             raise ParallelDataError(
                 f"{dataset_path}: expected a local folder; copy it from there when it is whole"

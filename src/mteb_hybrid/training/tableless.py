@@ -228,6 +228,14 @@ class TablelessDataset(Dataset):  # type: ignore[misc]
         dataset.set_format(type, **options)
         return dataset
 
+    def _check_plain(self, what: str) -> None:
+        """Refuse what would lose a transform without a word."""
+        if self._format_kwargs:
+            raise ParallelDataError(
+                f"{what}: the function given to set_transform would be lost; take it off with "
+                "with_format(None), and give it to what is made of the data"
+            )
+
     def reset_format(self) -> None:
         """Take the transform away."""
         self.set_format()
@@ -238,8 +246,7 @@ class TablelessDataset(Dataset):  # type: ignore[misc]
         Raises:
             ParallelDataError: If the data have a transform, which a stream would lose.
         """
-        if self._format_kwargs:
-            raise ParallelDataError("the data have a transform; take it off with with_format(None)")
+        self._check_plain("the data")
         count = num_shards or 1
         shards = [self.shard(count, index) for index in range(count)]
         return IterableDataset.from_generator(

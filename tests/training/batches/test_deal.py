@@ -80,3 +80,14 @@ def test_examples_are_parted_from_their_hard_negatives():
     kinds, spare = np.zeros(20, dtype=int), np.zeros(0, dtype=np.int32)
     assert not len(part(table, kinds, spare, serving, serving.links, chance))
     assert not meeting() and sorted(table.ravel()) == list(range(300))
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30))
+def test_a_row_that_is_selected_several_times_keeps_its_hard_negatives(rows):
+    negative_groups = [[(row + 1) % 10, (row + 3) % 10] for row in range(10)]
+    corpus = tagged_corpus({"en": np.ones(10, dtype=bool)}, negative_groups=negative_groups)
+    serving = read_serving(ParallelDataset([corpus]).select(rows), 0, BatchPlan())
+    row_of = dict(zip(serving.groups.tolist(), rows, strict=True))
+    for place, row in enumerate(rows):
+        found = [] if serving.links is None else serving.links.of(place).tolist()
+        assert [row_of[group] for group in found] == [x for x in negative_groups[row] if x in rows]

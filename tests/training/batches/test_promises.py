@@ -170,6 +170,40 @@ def test_what_waits_in_an_epoch_comes_first_in_the_next():
         before = set(range(110)) - found
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("counts", [(11, 11), (11, 11, 11), (11, 10, 9), (30, 22)])
+def test_rows_that_are_left_over_go_round(counts, drop_last):
+    """None is left over in two epochs running, no language more than another of its size."""
+    language_of = np.repeat(np.arange(len(counts)), counts)
+    has = {LANGUAGES[code]: language_of == code for code in range(len(counts))}
+    for seed in SEEDS:
+        sampler = sampler_of(dataset(has), 4, seed, drop_last=drop_last, alpha=1.0)
+        before, times = set(), Counter()
+        for epoch in range(12):
+            found = {row for rows, _, _ in read(sampler, epoch) for row in rows}
+            left = set(range(len(language_of))) - found
+            assert left and not left & before
+            times.update(left)
+            before = left
+        for code, count in enumerate(counts):
+            own = [times[row] for row in np.flatnonzero(language_of == code).tolist()]
+            assert max(own) - min(own) <= 3
+            same = [sum(own) == sum(times[row] for row in np.flatnonzero(language_of == other))
+                    for other in range(len(counts)) if counts[other] == count]  # fmt: skip
+            assert all(same)
+
+
+def test_an_epoch_that_has_to_be_the_first_again_leaves_over_others():
+    # Of 6 batches all can be filled in few epochs; in the others the plan of the first stands in.
+    language_of = np.repeat([0, 1, 2, 3], [15, 15, 15, 9])
+    has = {LANGUAGES[code]: (language_of == code) | (language_of == 3) for code in range(3)}
+    left = Counter()
+    sampler = sampler_of(dataset(has), 8, seed=1)
+    for epoch in range(24):
+        left.update(set(range(54)) - {row for rows, _, _ in read(sampler, epoch) for row in rows})
+    assert left.total() == 6 * 24 and max(left.values()) < 12
+
+
 def test_rows_that_fit_one_kind_alone_are_not_lost_to_those_that_fit_several():
     # 16 rows are Thai and nothing else, which uniform weights would not draw often enough.
     rows = np.arange(1600)
@@ -224,6 +258,17 @@ def test_examples_that_are_hard_negatives_of_all_others_are_refused_or_left_out(
     assert {len(rows) for rows, _, _ in read(sampler_of(data, 8))} == {1}
     with pytest.raises(ValueError, match=r"corpus: .* meet their hard negatives wherever they"):
         sampler_of(data, 4, world_size=2)
+
+
+def test_repeated_rows_do_not_meet_their_hard_negatives():
+    data = dataset(
+        {"en": np.ones(16, dtype=bool)}, negative_groups=[[row ^ 1] for row in range(16)]
+    )
+    for twice in (data.repeat(2), ParallelDataset.concatenate([data, data])):
+        sampler = sampler_of(twice, 8, alpha=1.0)
+        for epoch in range(5):
+            for rows, _, _ in read(sampler, epoch):
+                assert len(rows) == 8 and not {row ^ 1 for row in rows} & set(rows)
 
 
 def test_hard_negatives_do_not_decide_the_languages_of_batches(caplog):

@@ -5,7 +5,7 @@ from datasets import Dataset
 from sentence_transformers.base.data_collator import BaseDataCollator
 
 from mteb_hybrid.training.batches.error import HybridBatchError
-from mteb_hybrid.training.batches.prompts import check_names, settle
+from mteb_hybrid.training.batches.prompts import before_texts, check_names, settle
 
 NONE = {"query": "", "document": ""}
 E5 = {"query": "query: ", "document": "passage: "}
@@ -149,3 +149,22 @@ def test_prompts_for_columns_and_data_sets_are_let_pass(prompts):
 def test_prompts_for_a_data_set_under_names_that_are_not_its_own_are_refused(prompts, said):
     with pytest.raises(HybridBatchError, match=said):
         check_names(prompts, {"parallel": PARALLEL, "sts": SCORED})
+
+
+@pytest.mark.parametrize(
+    ("prompts", "a", "b"),
+    [
+        (None, {}, {}),
+        ("q: ", {"query": "q: ", "passage": "q: "}, {"text": "q: "}),
+        ({"query": "q: ", "text": ""}, {"query": "q: "}, {}),
+        ({"a": "q: "}, {"query": "q: ", "passage": "q: "}, {}),
+        ({"b": {"text": "t: "}, "a": {"passage": "p: "}}, {"passage": "p: "}, {"text": "t: "}),
+    ],
+)
+def test_what_stands_before_texts_is_known_by_column(prompts, a, b):
+    data = {
+        "a": Dataset.from_dict({"query": ["x"], "passage": ["y"]}),
+        "b": Dataset.from_dict({"text": ["z"], "score": [1.0]}),
+    }
+    found = {"a": a, "b": b}
+    assert before_texts(prompts, data) == {name: own for name, own in found.items() if own}

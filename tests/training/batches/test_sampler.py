@@ -210,6 +210,20 @@ def test_corpora_mix_in_proportion_to_their_rows_or_by_weights():
     assert set(turns.values()) == {4}, "20 batches are four passes over 80 rows"
 
 
+def test_a_corpus_that_its_weight_gives_no_batch_is_refused():
+    corpora = [make_corpus(rows, ["en", "de"], name=name) for name, rows in (("a", 80), ("b", 40))]
+    with pytest.raises(ParallelDataError, match=r"b: its weight gives it none of 15 batches"):
+        sampler_of(ParallelDataset(corpora, {"a": 100, "b": 1}), 8)
+    few = sampler_of(ParallelDataset(corpora, {"a": 14, "b": 1}), 8)
+    assert sum(batch[0].row >= 80 for batch in batches(few)) == 1
+
+
+def test_weights_are_refused_by_the_plain_shuffle_which_has_none():
+    corpora = [make_corpus(80, ["en", "de"], name=name) for name in "ab"]
+    with pytest.raises(ParallelDataError, match=r"'a': 0.9.*leave the weights out .*`weight`"):
+        sampler_of(ParallelDataset(corpora, {"a": 9, "b": 1}), 8, method="shuffle")
+
+
 def test_english_only_and_one_language_per_example(whole):
     english = batches(sampler_of(whole, alpha=1.0, languages=("en",)))
     assert {(x, y) for batch in english for _, x, y in batch} == {(0, 0)}

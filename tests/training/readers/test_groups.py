@@ -363,6 +363,20 @@ def test_a_negative_never_has_the_score_of_another(label):
         assert len(corpus) == 2 and corpus.negative_texts("en", 0) == ["a", "b"]
 
 
+@pytest.mark.parametrize("label", [0.5, [0.5]])
+def test_a_margin_stays_with_its_negative(label):
+    rows = {
+        "query_en": ["one?", "two?"],
+        "passage_en": ["one", "two"],
+        "negatives_en": [["one", "b"], ["a", "two"]],
+        "label": [label] * 2,
+    }
+    corpus = from_dataset(Dataset.from_dict(rows), negatives=1)
+    assert len(corpus) == 1 and corpus.text("query", "en", 0) == "two?"
+    # A class is of the pair.
+    assert len(from_dataset(Dataset.from_dict({**rows, "label": [0, 1]}), negatives=1)) == 2
+
+
 # --- a text that many rows share
 
 

@@ -1,9 +1,10 @@
-"""What a recipe's model is when training begins: the offline encoder with its repair."""
+"""What a recipe is made of: the offline encoder with its repair, and data."""
 
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
+from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.models.offline import REPAIRED_NAME
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.repair.offline import shipped_repair
@@ -22,3 +23,11 @@ def test_the_repaired_offline_encoder_with_its_map_frozen():
     expected = shipped_repair()(plain.encode([f"query: {text}" for text in texts]))
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(model.encode_query(texts), expected, atol=1e-6)
+
+
+def test_a_recipe_with_weights_that_its_batches_do_not_have_is_refused():
+    shuffle = ["data.0.weight=2", "batches.method=shuffle"]
+    with pytest.raises(CardError, match=r"method = 'shuffle' .* remove weight from data"):
+        read_recipe("e5-small-offline-hybrid", shuffle)
+    for overrides in (shuffle[:1], shuffle[1:]):
+        read_recipe("e5-small-offline-hybrid", overrides)

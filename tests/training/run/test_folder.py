@@ -76,3 +76,17 @@ def test_a_checkpoint_that_was_being_written_does_not_count(run, state):
         folder.mkdir(parents=True)
         (folder / "trainer_state.json").write_text(content)
     assert run.last_checkpoint().name == "checkpoint-5"
+
+
+def test_a_checkpoint_that_lacks_what_another_process_writes_does_not_count(run):
+    attributes = {"_fingerprint": {"processes": 2}}
+    state = {"stateful_callbacks": {"HybridBatchCallback": {"attributes": attributes}}}
+    for step, processes in ((5, (0, 1)), (10, (0,))):
+        folder = run.checkpoints / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(json.dumps(state))
+        for number in processes:
+            (folder / f"rng_state_{number}.pth").touch()
+    assert run.last_checkpoint().name == "checkpoint-5"
+    (folder / "rng_state_1.pth").touch()
+    assert run.last_checkpoint().name == "checkpoint-10"

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
 
-from mteb_hybrid import ParallelDataset
+from mteb_hybrid import BatchPlan, HybridBatchSampler, ParallelDataset
 from training import training_script
-from training.conftest import make_corpus
+from training.conftest import make_corpus, tagged_corpus
 
 TESTS = Path(__file__).parents[2]
 SOAK = pytest.mark.soak
@@ -212,6 +213,41 @@ def test_each_difference_from_the_checkpoint_is_named(tiny_model, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("began", "goes_on", "said"),
+    [
+        (
+            {"multi_dataset_batch_sampler": "round_robin"},
+            {"multi_dataset_batch_sampler": "proportional"},
+            "args.multi_dataset_batch_sampler: 'round_robin' in the checkpoint, 'proportional' now",
+        ),
+        (
+            {"prompts": {"parallel": {"query": "q: "}, "sts": {"sentence1": "s: "}}},
+            {"prompts": {"parallel": {"query": "q: "}}},
+            "args.prompts: {'parallel': {'query': 'q: '}, 'sts': {'sentence1': 's: '}} in the",
+        ),
+    ],
+    ids=["order", "prompts"],
+)
+def test_another_order_or_other_prompts_of_several_data_sets_are_refused(
+    tiny_model, tmp_path, began, goes_on, said
+):
+    """But by checkpoints of a version that did not keep them, which go on."""
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+
+    training_script.train(tiny_model, tmp_path, stop_after=2, several={}, **began)
+    with pytest.raises(HybridBatchError) as caught:
+        training_script.train(tiny_model, tmp_path, resume=True, several={}, **goes_on)
+    assert said in str(caught.value)
+    state = tmp_path / "checkpoint-2" / "trainer_state.json"
+    content = json.loads(state.read_text())
+    kept = content["stateful_callbacks"]["HybridBatchCallback"]["attributes"]["_fingerprint"]
+    del kept["args.prompts"], kept["args.multi_dataset_batch_sampler"]
+    state.write_text(json.dumps(content))
+    training_script.train(tiny_model, tmp_path, resume=True, several={}, stop_after=3, **goes_on)
+    assert (tmp_path / "checkpoint-3").is_dir()
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         (
@@ -250,6 +286,33 @@ def test_a_checkpoint_of_an_earlier_version_is_refused_with_the_reason(tiny_mode
     state.write_text(json.dumps(content))
     with pytest.raises(HybridBatchError, match="another version of mteb-hybrid, which draws other"):
         training_script.train(tiny_model, tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_an_earlier_version_goes_on_where_it_drew_the_same_batches():
+    from mteb_hybrid.training.batches.callback import HybridBatchError
+    from mteb_hybrid.training.batches.fingerprint import check_resumable, fingerprint
+
+    def goes_on(data, size, **changes):
+        plan = BatchPlan(alpha=1.0)
+        sampler = HybridBatchSampler(data, size, drop_last=True, plan=plan)
+        now = fingerprint({"": sampler}, {"": data}, 1, 1, in_turn=False, prompts=None)
+        before = {"args": plan.settings(), "attributes": {"_fingerprint": {**now, **changes}}}
+        check_resumable(before, plan.settings(), now, data.languages)
+
+    apart = {"en": np.arange(22) < 11, "de": np.arange(22) >= 11}
+    left_over = ParallelDataset([tagged_corpus(apart)])
+    both = {code: np.ones(22, dtype=bool) for code in apart}
+    linked = ParallelDataset(
+        [tagged_corpus(both, negative_groups=[[row ^ 1] for row in range(22)])]
+    )
+    for data in (linked, linked.shuffle(seed=1)):
+        goes_on(data, 4, drawing=2)
+    for data in (left_over, linked.repeat(2)):
+        goes_on(data, 4)
+        with pytest.raises(HybridBatchError, match="another version of mteb-hybrid"):
+            goes_on(data, 4, drawing=2)
+        with pytest.raises(HybridBatchError, match="batch_size: 5 in the checkpoint, 4 now"):
+            goes_on(data, 4, drawing=2, batch_size=5)
 
 
 def test_a_checkpoint_without_hybrid_batches_is_refused(tiny_model, tmp_path):

@@ -148,14 +148,19 @@ class Assignment:
         self.to, self.batches, self._filled = before
         return False
 
-    def place_rest(self, size: int) -> None:
+    def place_rest(self, size: int, turn: int) -> None:
         """Put the rows that are left into one short batch, of the kind that most of them fit.
 
         It becomes a kind of its own, the last.
+
+        Args:
+            size: How many examples it has at most.
+            turn: Which of the kinds that equally many fit, counted round.
         """
         free = np.flatnonzero(self.to == FREE)
         fitting = [np.count_nonzero(self._fit(kind, free)) for kind in range(len(self.kinds))]
-        self.kinds.append(self.kinds[int(np.argmax(fitting))])
+        most = np.flatnonzero(np.array(fitting) == max(fitting))
+        self.kinds.append(self.kinds[most[turn % len(most)]])
         self.batches = np.append(self.batches, 1)
         self._sizes = np.append(self._sizes, size)
         self._filled = np.append(self._filled, 0)

@@ -129,12 +129,18 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
         self._parts = _parts(self._sampler)
         check_parts(args, self.plan, self._parts)
         check_evaluation(args, getattr(self._trainer, "eval_dataset", None))
-        self._settle_prompts(args, getattr(loader, "collate_fn", None), kwargs["model"])
+        collator = getattr(loader, "collate_fn", None)
+        self._settle_prompts(args, collator, kwargs["model"])
         per_step = args.gradient_accumulation_steps
-        self._fingerprint = {
-            **fingerprint(self._parts, _datasets(self._sampler), args.world_size, per_step),
-            "prompts": self._prompts,
-        }
+        found = fingerprint(
+            self._parts,
+            _datasets(self._sampler),
+            args.world_size,
+            per_step,
+            in_turn=getattr(self._sampler, "in_turn", False),
+            prompts=getattr(collator, "prompts", None),
+        )
+        self._fingerprint = {**found, "prompts": self._prompts}
         steps_per_epoch = max(1, math.ceil(len(loader) / per_step))
         self._epoch, done = divmod(state.global_step, steps_per_epoch)
         self._group = 0 if args.ignore_data_skip else done * per_step

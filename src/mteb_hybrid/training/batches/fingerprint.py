@@ -8,20 +8,30 @@ from typing import Any
 from datasets.fingerprint import Hasher
 
 from mteb_hybrid.training.batches.error import HybridBatchError
-from mteb_hybrid.training.batches.sampler import HybridBatchSampler
+from mteb_hybrid.training.batches.prompts import Prompts, before_texts
+from mteb_hybrid.training.batches.sampler import DRAWINGS, HybridBatchSampler
 from mteb_hybrid.training.digest import dataset_digest
 
 logger = logging.getLogger(__name__)
 
-DRAWING = 2
-"""Version of how batches are drawn: raised when the same data, settings and seed give others."""
-
 TRANSFORMS = "transforms"
+IN_TURN = "args.multi_dataset_batch_sampler"
+PROMPTS = "args.prompts"
 OTHERWISE = "load the checkpoint as the model and train without resume_from_checkpoint"
+OTHER_VERSION = (
+    "the checkpoint was written by another version of mteb-hybrid, which draws other batches from "
+    f"the same data and seed; finish the run with that version, or {OTHERWISE}"
+)
 
 
 def fingerprint(
-    samplers: Mapping[str, Any], datasets: Mapping[str, Any], processes: int, per_step: int
+    samplers: Mapping[str, Any],
+    datasets: Mapping[str, Any],
+    processes: int,
+    per_step: int,
+    *,
+    in_turn: bool,
+    prompts: Prompts,
 ) -> dict[str, Any]:
     """All but the settings of the plan that the batches of a run depend on, as plain values.
 
@@ -32,14 +42,18 @@ def fingerprint(
         datasets: The data sets, by the same names.
         processes: Number of processes.
         per_step: Batches of one process per optimizer step.
+        in_turn: Whether several data sets give a batch each in turn.
+        prompts: What the collator puts before texts.
     """
     found: dict[str, Any] = {
-        "drawing": DRAWING,
+        "drawing": max(getattr(sampler, "drawing", 0) for sampler in samplers.values()),
         "processes": processes,
         "batches_per_step": per_step,
+        PROMPTS: before_texts(prompts, datasets),
     }
     if len(samplers) > 1:
         found["datasets"] = list(samplers)
+        found[IN_TURN] = "round_robin" if in_turn else "proportional"
     transforms = {name: _transform(dataset) for name, dataset in datasets.items()}
     if any(transforms.values()):
         found[TRANSFORMS] = transforms
@@ -95,13 +109,12 @@ def check_resumable(
             f"the checkpoint was not trained with HybridBatchCallback; {OTHERWISE}"
         )
     before = stored["attributes"]["_fingerprint"]
-    if before.get("drawing") != DRAWING:
-        raise HybridBatchError(
-            "the checkpoint was written by another version of mteb-hybrid, which draws other "
-            f"batches from the same data and seed; finish the run with that version, or {OTHERWISE}"
-        )
+    if before.get("drawing") not in DRAWINGS:
+        raise HybridBatchError(OTHER_VERSION)
+    # Checkpoints of earlier versions do not say these.
+    unknown = {IN_TURN, PROMPTS} - before.keys()
     before = {**stored["args"], **before}
-    now = {**settings, **now}
+    now = {key: value for key, value in {**settings, **now}.items() if key not in unknown}
     for run in (before, now):
         run["languages"] = sorted(run["languages"] or languages)
     if before.pop(TRANSFORMS, None) != now.pop(TRANSFORMS, None):
@@ -112,10 +125,12 @@ def check_resumable(
     changed = [
         f"{key}: {before.get(key)!r} in the checkpoint, {now.get(key)!r} now"
         for key in dict.fromkeys([*now, *before])
-        if before.get(key) != now.get(key)
+        if before.get(key) != now.get(key) and key != "drawing"
     ]
     if changed:
         raise HybridBatchError(
             f"the checkpoint belongs to another run ({'; '.join(changed)}); set these as they "
             f"were, or {OTHERWISE}"
         )
+    if before["drawing"] != now["drawing"]:
+        raise HybridBatchError(OTHER_VERSION)

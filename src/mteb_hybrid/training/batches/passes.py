@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mteb_hybrid.files.lines import ParallelDataError
 from mteb_hybrid.recipes.plan import Floats
 from mteb_hybrid.training.batches.assignment import (
+    FREE,
     WAITING,
     Assignment,
     Rows,
@@ -22,6 +23,9 @@ from mteb_hybrid.training.batches.summary import BATCH_SIZE
 from mteb_hybrid.training.corpus import Ints
 
 logger = logging.getLogger(__name__)
+
+TRIED = 8
+"""Passes that are tried to find out whether all have as many batches as the first."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Passes:
 
     A pass gives every row at most one turn. Rows take turns in being left out: those that a pass
     has no place for come first in the next, and a group with more rows than there are batches
-    sends others each time.
+    sends others each time. Where languages leave rows over, these go round among the rows that
+    have the same languages and groups of their own.
 
     In several processes batches are of one size. One that hard negatives leave short there gives
     way to another batch of the pass, which comes twice. So that no pass can fail, one is planned
@@ -73,6 +78,8 @@ class Passes:
         planned: Shape (kinds,), batches that it has.
         waiting: How many rows wait in every pass because their groups are too big.
         short: Of the pass that is planned ahead, how many batches give way to others.
+        leaves_over: Whether passes leave rows over that would fill batches, or the short batch, if
+            they fitted the same kinds.
 
     Raises:
         ParallelDataError: If in several processes hard negatives leave most batches short.
@@ -91,9 +98,14 @@ class Passes:
         turns = self._turns(self._cap)
         self.waiting = count - turns
         self.wanted = self._first_wanted(alphas)
-        self.planned = self._first()[0].batches
+        first = self._first()[0]
+        self.planned = first.batches
         self.batches = int(self.planned.sum())
         self.rest = min(size, turns - self.batches * size) if keep_rest else 0
+        if self.rest:
+            first.place_rest(self.rest, 0)
+        self.leaves_over = bool((first.to == FREE).any()) or self._falls_short(alphas)
+        self._alike = self._rows_alike() if self.leaves_over else []
         self._reserve = Pass(self.wanted[:0], np.empty((0, size), dtype=np.int32))
         self.short = 0
         if serving.links is not None and not may_drop:
@@ -116,6 +128,30 @@ class Passes:
     def _turns(self, batches: int) -> int:
         """How many rows can have a turn in some batches: one of each group in each."""
         return int(np.minimum(self.serving.group_sizes, batches).sum())
+
+    def _falls_short(self, alphas: Floats) -> bool:
+        """Whether some passes cannot fill what the first can, and so leave over what it does."""
+        fits = (kind.allowed(*self.serving.languages(slice(None))) for kind in self.serving.kinds)
+        if self.batches * self.size + self.rest == len(self._cycle) or any(map(np.all, fits)):
+            return False
+        barred = np.zeros(len(self.serving.kinds), dtype=bool)
+        for number in range(TRIED):
+            random = np.random.default_rng([*self._seed, 4, number])
+            drawn = self.serving.draw(alphas[: self.batches], random)
+            wanted = np.bincount(drawn, minlength=len(barred))
+            found, _ = self._assign(wanted, number, number * self.batches, barred, random)
+            if found.batches.sum() < self.batches:
+                return True
+        return False
+
+    def _rows_alike(self) -> list[Rows]:
+        """Rows with groups of their own, apart by the languages that they have."""
+        serving = self.serving
+        alone = self._cycle[serving.group_sizes[serving.groups[self._cycle]] == 1]
+        _, places, counts = np.unique(
+            np.stack(serving.languages(alone)), axis=1, return_inverse=True, return_counts=True
+        )
+        return np.split(alone[np.argsort(places, kind="stable")], np.cumsum(counts)[:-1])
 
     def _first_wanted(self, alphas: Floats) -> Ints:
         drawn = self.serving.draw(alphas[: self.batches], np.random.default_rng([*self._seed, 1]))
@@ -216,7 +252,9 @@ class Passes:
             assignment, order = self._first()
             planned = random.multivariate_hypergeometric(assignment.batches, len(drawn))
         if self.rest:
-            assignment.place_rest(self.rest)
+            assignment.place_rest(self.rest, number if self.leaves_over else 0)
+        if self.leaves_over:
+            self._go_round(assignment.to, order, number)
         kinds = _change(drawn, planned, random)
         rows = np.empty((len(drawn), self.size), dtype=np.int32)
         for kind in np.flatnonzero(planned).tolist():
@@ -267,6 +305,18 @@ class Passes:
         ranks = rank_in_group(groups[crowded])
         turns[crowded] = (ranks - number * self._cap) % sizes < self._cap
         return turns
+
+    def _go_round(self, to: npt.NDArray[np.int16], order: Rows, number: int) -> None:
+        """Leave over others in each pass: in place of the rows that are, the next of their like."""
+        place = np.argsort(order)
+        for rows in self._alike:
+            own = place[rows]
+            left = to[own] < 0
+            count = np.count_nonzero(left)
+            due = np.zeros_like(left)
+            due[(number * count + np.arange(count)) % len(own)] = True
+            come, go = own[left & ~due], own[due & ~left]
+            to[come], to[go] = to[go], FREE
 
     def _part(self, table: Rows, kinds: Ints, spare: Rows, random: np.random.Generator) -> Ints:
         """Part examples that are hard negatives of each other, or leave them out.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from mteb_hybrid.training.batches.error import HybridBatchError
+from mteb_hybrid.training.labels import LABELS
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,24 @@ def check_names(prompts: Prompts, datasets: Mapping[str | None, Any]) -> None:
             )
         for column, own in prompt.items():
             _check_name(column, own, columns[name], columns[name], f"data set {name!r}")
+
+
+def before_texts(prompts: Prompts, datasets: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What stands before the texts of each data set, by column, where something does.
+
+    Args:
+        prompts: ``args.prompts``.
+        datasets: The data sets, by name; an empty name if there is but one.
+    """
+    found = {
+        name: {
+            column: prompt
+            for column in part.column_names or ()
+            if column not in LABELS and (prompt := _column(_of(prompts, name or None), column))
+        }
+        for name, part in datasets.items()
+    }
+    return {name: by_column for name, by_column in found.items() if by_column}
 
 
 def _check_name(

@@ -21,6 +21,9 @@ from mteb_hybrid.training.dataset import Example, ParallelDataset
 
 logger = logging.getLogger(__name__)
 
+DRAWINGS = (2, 3)
+"""Versions of how batches are drawn, each with others of some data than the one before."""
+
 
 class HybridBatchSampler(DefaultBatchSampler):
     """Batches for hybrid training (arXiv:2408.10536) and its baselines.
@@ -64,7 +67,8 @@ class HybridBatchSampler(DefaultBatchSampler):
 
     Raises:
         ParallelDataError: If the dataset is not parallel, no row fits the plan, a corpus has no
-            example for each process, or hard negatives leave no batch without a false negative.
+            example for each process or no batch by its weight, or hard negatives leave no batch
+            without a false negative.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class HybridBatchSampler(DefaultBatchSampler):
         self.examples: dict[int, list[Example]] = {}
         self.summary: tuple[CorpusSummary, ...] = ()
         self.clock: Callable[[Ints], Floats] | None = None
+        self._passes: list[Passes] = []
         unknown = set(self.plan.languages or ()) - set(dataset.languages)
         if unknown:
             raise ParallelDataError(
@@ -103,6 +108,21 @@ class HybridBatchSampler(DefaultBatchSampler):
         self._prepare()
         for sentence in self.sentences:
             logger.warning("%s", sentence)
+
+    @property
+    def drawing(self) -> int:
+        """The version of how these batches are drawn.
+
+        The last is only where it has other batches than the one before: where rows are left over,
+        and where rows with hard negatives are there several times.
+        """
+        return DRAWINGS[any(map(self._is_drawn_otherwise, self._passes))]
+
+    def _is_drawn_otherwise(self, passes: Passes) -> bool:
+        if passes.leaves_over or passes.serving.links is None:
+            return passes.leaves_over
+        rows = self.dataset.corpus_rows[passes.serving.rows]
+        return len(np.unique(rows)) < len(rows)
 
     @property
     def sentences(self) -> list[str]:
@@ -152,6 +172,12 @@ class HybridBatchSampler(DefaultBatchSampler):
             for place, (serving, size) in enumerate(zip(read, sizes, strict=True))
         ]
         self.summary = tuple(map(self._summary, self._passes))
+        if self.dataset.weights is not None and not self._counts.all():
+            raise ParallelDataError(
+                f"{self._passes[int(self._counts.argmin())].serving.name}: its weight gives it "
+                f"none of {self._counts.sum()} batches of an epoch; raise it, or leave the corpus "
+                "out"
+            )
 
     def _sizes(self, read: list[Serving]) -> list[int]:
         """How many examples the groups of batches of each corpus have.

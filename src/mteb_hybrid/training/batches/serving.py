@@ -183,17 +183,15 @@ def _links(corpus: Corpus, own: Any, numbers: pa.DictionaryArray) -> Links | Non
     if found is None:
         return None
     lengths, values = found
-    rows = np.repeat(np.arange(len(lengths)), lengths)
-    place = np.full(len(lengths), -1, dtype=np.int32)
-    place[own] = np.arange(len(numbers), dtype=np.int32)
     indices = pc.index_in(pa.array(values), value_set=numbers.dictionary)
-    groups = np.asarray(indices.fill_null(-1)).astype(np.int32)
-    serving = place[rows]
-    groups_of_rows = np.asarray(numbers.indices)
-    keep = (serving >= 0) & (groups >= 0)
-    keep[keep] = groups_of_rows[serving[keep]] != groups[keep]
+    of_corpus = Links(
+        np.concatenate([[0], np.cumsum(lengths)]),
+        np.asarray(indices.fill_null(-1)).astype(np.int32),
+    )
+    # By rows that serve, since a selection may have a row of the corpus several times.
+    serving, groups = of_corpus.of_all(np.arange(len(lengths), dtype=np.int32)[own])
+    keep = (groups >= 0) & (np.asarray(numbers.indices)[serving] != groups)
     if not keep.any():
         return None
-    order = np.argsort(serving[keep], kind="stable")
     counts = np.bincount(serving[keep], minlength=len(numbers))
-    return Links(np.concatenate([[0], np.cumsum(counts)]), groups[keep][order])
+    return Links(np.concatenate([[0], np.cumsum(counts)]), groups[keep])

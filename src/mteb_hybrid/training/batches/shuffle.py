@@ -19,6 +19,12 @@ class TranslationShuffleSampler(HybridBatchSampler):
 
     def _prepare(self) -> None:
         """Collect the examples: shape (examples, 2), row and language."""
+        if self.dataset.weights is not None:
+            raise ParallelDataError(
+                f"weights {self.dataset.weights}: method='shuffle' takes every translation once, "
+                "so corpora have their shares by their numbers of translations; leave the weights "
+                "out (in a recipe, `weight` of data), or use method='hybrid' or 'mixed'"
+            )
         found = []
         for serving in self._read():
             for language in range(len(self.dataset.languages)):

@@ -113,10 +113,17 @@ def judged(
 
 
 def _scored(table: pa.Table, negatives: int) -> bool:
-    """Whether labels are scores of the passage and its negatives, or the differences of these."""
+    """Whether labels are scores of the passage and its negatives, or the differences of these.
+
+    A single number with a fraction is the difference of a row with one negative: no loss that
+    takes negatives learns the score of a pair. Whole numbers are classes.
+    """
     for column in set(LABELS) & set(table.column_names):
         labels = table.column(column)
-        if label_depth(labels.type) == 1:
+        depth = label_depth(labels.type)
+        if depth == 0:
+            return negatives == 1 and pa.types.is_floating(labels.type)
+        if depth == 1:
             return pc.max(pc.list_value_length(labels)).as_py() in (negatives, 1 + negatives)
     return False
 

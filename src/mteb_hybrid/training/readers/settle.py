@@ -24,8 +24,8 @@ from mteb_hybrid.training.readers.negatives import (
     shortened,
 )
 
-VERSION = 3
-"""Part of the names of cached files; raise it when the same texts get other groups."""
+VERSION = 4
+"""Part of the names of cached files; raise it when the same texts get other groups or negatives."""
 
 Store: TypeAlias = Callable[[Callable[[], Batches]], Table]
 

@@ -54,11 +54,10 @@ class RunFolder:
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint, if there is one.
 
-        One that was being written when the run was interrupted does not count: the trainer writes
-        its state last.
+        One that was being written when the run was interrupted does not count.
         """
         states = self.checkpoints.glob("checkpoint-[0-9]*/trainer_state.json")
-        whole = [file.parent for file in states if _is_json(file)]
+        whole = [file.parent for file in states if _is_whole(file)]
         return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
     def check(self, recipe: Recipe, *, resume: bool) -> bool:
@@ -135,12 +134,19 @@ class RunFolder:
         write_text(self.path / "log.jsonl", text)
 
 
-def _is_json(file: Path) -> bool:
+def _is_whole(state: Path) -> bool:
+    """Whether all of a checkpoint is there.
+
+    The first process writes the state last, but waits for no other: each leaves a file of its own.
+    """
     try:
-        json_file(file)
+        callbacks = json_file(state, dict).get("stateful_callbacks", {})
     except DataError:
         return False
-    return True
+    kept = callbacks.get("HybridBatchCallback", {}).get("attributes", {})
+    processes = kept.get("_fingerprint", {}).get("processes", 1)
+    own = [state.with_name(f"rng_state_{number}.pth") for number in range(processes)]
+    return processes == 1 or all(file.is_file() for file in own)
 
 
 def _versions() -> dict[str, Any]:
