@@ -129,7 +129,7 @@ def test_ours_may_not(put, tmp_path, content, said):
         ({"test": [row(1) | {"hf_subset": ["en-en"]}]}, "subset .* is none of"),
         ({"test": [row([1])]}, r"subset 'en-en': map is '\[1\]'; expected a number or null"),
         ({"test": [row(1) | {"truncated_at": -1}]}, "subset 'en-en': truncated_at is -1"),
-        ({"test": [row(1) | {"peer_measured_on": 5}]}, "subset .en-en.: peer_measured_on is 5; .*share, 0 to 1"),
+        ({"test": [row(1) | {"peer_measured_on": 5}]}, r"subset 'en-en': .* is 5; .*share, 0 to 1"),
     ],
 )
 def test_a_table_refuses_what_a_report_refuses(put, tmp_path, scores, said):
