@@ -70,6 +70,7 @@ const clippedAt = async (hash) => {
 (async () => {
   found.overview = await clippedAt("");
   found.state = page.getElementById("state").textContent;
+  found.heading = texts("#kinds-title")[0];
   found.kinds = all("#kinds tbody tr").map(cells);
   found.examples = texts("#examples li").length;
   found.count = texts("#count")[0];
@@ -150,6 +151,7 @@ def test_kinds_are_counted_as_in_the_files(seen, hostile):
         for head, *cells in said["kinds"]
     }
     assert shown == expected and said["examples"] == 9
+    assert said["heading"] == "What goes wrong: test/hash"
     assert said["lostChinese"] == f"{expected['zh'][3]} of 156 queries"
 
 

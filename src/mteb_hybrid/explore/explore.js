@@ -118,6 +118,7 @@ function asCard(cell) {
 
 /** The kinds of failure: counts by language, and examples. */
 function drawKinds() {
+  if (about.models.length > 1) byId("kinds-title").textContent = `What goes wrong: ${about.models[state().a].name}`;
   const counts = about.languages.map(() => ({ all: 0, kinds: about.failures.map(() => 0) }));
   for (const row of rows) {
     if (row.kinds === null) continue;

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Literal
 
 from mteb_hybrid.files import safe_text
 
@@ -92,6 +93,8 @@ def write_csv(head: Sequence[str], body: Iterable[Sequence[str | float | None]])
     return out.getvalue().rstrip("\n")
 
 
+GAP = 3
+"""What stands between two columns; one less where there is little room."""
 FOLDED = 12
 """How wide a column of words is at least, before lines grow too long."""
 
@@ -100,40 +103,41 @@ def _text(
     head: Sequence[str], body: Sequence[Sequence[str]], width: int | None, labels: int
 ) -> str:
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
-    def _words(cell: str) -> Text:
-        return Text(safe_text.visible(cell))
-
-    def _table(narrow: bool) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, collapse_padding=narrow)
-        for title in head[:labels]:
-            table.add_column(_words(title), overflow="fold")
-        for title in head[labels:]:
-            # A number that goes on in the next line is read as two.
-            shown = Text("\n").join(map(_words, title.split())) if narrow else _words(title)
-            table.add_column(shown, justify="right", no_wrap=True)
-        for cells in body:
-            table.add_row(*map(_words, cells))
-        return table
-
-    out = io.StringIO()
-    console = Console(file=out, width=10_000, color_system=None)
-    table = _table(narrow=False)
-    if width and console.measure(table).maximum > width:
-        table = _table(narrow=True)
-        longest = [
-            Measurement.get(console, console.options, Text("\n").join(map(_words, column))).minimum
-            for column in zip(head, *body, strict=True)
+    shown = [[safe_text.visible(cell) for cell in cells] for cells in (head, *body)]
+    columns = list(zip(*shown, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    narrow = bool(width) and sum(widths) + GAP * len(widths) > (width or 0)
+    if width and narrow:
+        # A number that goes on in the next line is read as two, so it breaks at spaces alone.
+        least = [
+            max(cell_len(word) for cell in c for word in cell.split() or [""]) for c in columns
         ]
-        spare = sum(max(word - FOLDED, 0) for word in longest[:labels])
-        # Lines that are too long for a terminal are better than columns that it lacks.
-        console.width = max(width, console.measure(table).minimum - spare)
-    console.print(table)
+        least = [min(one, FOLDED) for one in least[:labels]] + least[labels:]
+        widths = _between(least, widths, width - (GAP - 1) * len(widths))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0 if narrow else 1))
+    for index, title in enumerate(shown[0]):
+        justify: Literal["left", "right"] = "left" if index < labels else "right"
+        table.add_column(Text(title), justify=justify, overflow="fold", width=widths[index])
+    for cells in shown[1:]:
+        table.add_row(*map(Text, cells))
+    out = io.StringIO()
+    # Lines that are too long for a terminal are better than columns that it lacks.
+    Console(file=out, width=sum(widths) + GAP * (len(widths) + 1), color_system=None).print(table)
     # Only now, since what keeps directions apart has no width.
     return "\n".join(safe_text.line(line.rstrip()) for line in out.getvalue().split("\n")).strip(
         "\n"
     )
+
+
+def _between(least: Sequence[int], most: Sequence[int], total: int) -> list[int]:
+    """Widths that sum to `total` if that can be: narrow columns are the first to be whole."""
+    widths = list(least)
+    while sum(widths) < total and any(map(int.__lt__, widths, most)):
+        grow = min((w, place) for place, w in enumerate(widths) if w < most[place])[1]
+        widths[grow] += 1
+    return widths
