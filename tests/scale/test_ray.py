@@ -205,6 +205,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
         RayEncoder("any/model")
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_nothing_is_left_of_a_run_that_is_stopped(ray, tiny_model, tmp_path):
     """Ctrl-C while workers encode: neither processes nor folders, and a word on how to go on."""
