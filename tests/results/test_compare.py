@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mteb_hybrid.languages.traits import By
+from mteb_hybrid.results.cells import limits
 from mteb_hybrid.results.compare import (
     CompareError,
     breakdown,
     compare,
     compare_by,
     compare_models,
-    limits,
     pair,
 )
 

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.results.compare import CUT, LEFT_OUT, SUBSETS, CompareError
+from mteb_hybrid.results.cells import CUT, LEFT_OUT, SUBSETS
+from mteb_hybrid.results.compare import CompareError
 from mteb_hybrid.results.compare_table import left_out, read_models, shared_data
 from mteb_hybrid.results.per_query import write_per_query
 from results.test_compare import ONE, TASK, TWO, frame

@@ -4,8 +4,8 @@ import polars as pl
 
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.report.tables import Table, number
-from mteb_hybrid.results.cells import NONE, short_revision
-from mteb_hybrid.results.compare import CUT, LEFT_OUT, SUBSETS, CompareError, compare, limits
+from mteb_hybrid.results.cells import CUT, LEFT_OUT, NONE, SUBSETS, limits, short_revision
+from mteb_hybrid.results.compare import CompareError, compare
 from mteb_hybrid.results.resample import holm
 from mteb_hybrid.results.results import COMPARED
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary

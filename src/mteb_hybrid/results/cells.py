@@ -1,8 +1,9 @@
 """The cells of tables of results, and the one rule by which scores become a mean."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mteb_hybrid.retrieval.views import Setting
 
@@ -55,6 +56,12 @@ NONE = "–"
 
 OTHER_DATA = "[other data]"
 """What stands behind a value that was measured on another revision of the data than today's."""
+
+
+SUBSETS = "(k/m): over the k of m subsets that both models have values per query of."
+CUT = "[top k]: rankings of one of the two were cut at k."
+LEFT_OUT = "[n/m queries]: over the n of m queries that both models have a value for."
+"""What the marks of `limits` mean."""
 
 
 def short_revision(revision: str) -> str:
@@ -136,3 +143,19 @@ def mean(values: Iterable[float], truncated_at: int | None = None) -> Cell | Non
     if not there:
         return None
     return Cell(sum(there) / len(there), len(there), len(expected), truncated_at)
+
+
+def limits(row: Mapping[str, Any]) -> str:
+    """What limits a row of `mteb_hybrid.results.compare`, in the words of tables.
+
+    Args:
+        row: With ``expected`` too, how many subsets the setting has, and ``truncated_at``, if a
+            model's rankings were cut.
+    """
+    queries, left_out, subsets = row["queries"], row["left_out"], row["subsets"]
+    expected, cut = row.get("expected") or subsets, row.get("truncated_at")
+    return (
+        (f" ({subsets}/{expected})" if subsets < expected else "")
+        + (f" [top {cut}]" if cut else "")
+        + (f" [{queries}/{queries + left_out} queries]" if left_out else "")
+    )

@@ -5,7 +5,6 @@ all its languages) and keeps all rows of a drawn group; it never draws single qu
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,10 +24,6 @@ KEY = ("task", "pool", "measure", "query_language", "query")
 
 _BOTH = pl.all_horizontal(pl.col("first", "second").is_not_nan()).alias("both")
 """Whether both models have a value for a query."""
-
-SUBSETS = "(k/m): over the k of m subsets that both models have values per query of."
-CUT = "[top k]: rankings of one of the two were cut at k."
-LEFT_OUT = "[n/m queries]: over the n of m queries that both models have a value for."
 
 
 class CompareError(ValueError):
@@ -232,22 +227,6 @@ def _tests(rows: pl.DataFrame, resamples: int, seed: int) -> dict[str, float]:
     effects = (sums / counts.sum(axis=0)).mean(axis=1)
     p = randomisation_p(effects, resamples, seed)
     return {"low": low, "high": high, "p": p, "groups": shape[0]}
-
-
-def limits(row: Mapping[str, Any]) -> str:
-    """What limits a row of `compare` or `compare_by`, in the words of tables.
-
-    Args:
-        row: With ``expected`` too, how many subsets the setting has, and ``truncated_at``, if a
-            model's rankings were cut.
-    """
-    queries, left_out, subsets = row["queries"], row["left_out"], row["subsets"]
-    expected, cut = row.get("expected") or subsets, row.get("truncated_at")
-    return (
-        (f" ({subsets}/{expected})" if subsets < expected else "")
-        + (f" [top {cut}]" if cut else "")
-        + (f" [{queries}/{queries + left_out} queries]" if left_out else "")
-    )
 
 
 def _with_holm(table: pl.DataFrame) -> pl.DataFrame:

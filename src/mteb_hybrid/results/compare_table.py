@@ -11,17 +11,16 @@ from mteb_hybrid.files import safe_text
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.languages.traits import By
-from mteb_hybrid.results.cells import COLUMNS, OTHER_DATA, short_revision
-from mteb_hybrid.results.compare import (
+from mteb_hybrid.results.cells import (
+    COLUMNS,
     CUT,
     LEFT_OUT,
+    OTHER_DATA,
     SUBSETS,
-    CompareError,
-    compare_by,
-    compare_models,
-    direction,
     limits,
+    short_revision,
 )
+from mteb_hybrid.results.compare import CompareError, compare_by, compare_models, direction
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import load_results

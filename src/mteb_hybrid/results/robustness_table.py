@@ -8,7 +8,8 @@ import polars as pl
 
 from mteb_hybrid.cards.rewritten import RewrittenCard, rewrite_provenance
 from mteb_hybrid.cards.tasks import tasks_by_name
-from mteb_hybrid.results.compare import LEFT_OUT, CompareError, compare_models, limits
+from mteb_hybrid.results.cells import LEFT_OUT, limits
+from mteb_hybrid.results.compare import CompareError, compare_models
 from mteb_hybrid.results.compare_table import model_folders, other_data
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.robustness import losses, robustness
