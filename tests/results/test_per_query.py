@@ -84,6 +84,11 @@ def test_values_of_another_evaluation_are_told_and_made_anew(
     for read in (read_per_query, lambda at: summarise(load_results(at))):
         with pytest.raises(PerQueryError, match=said):
             read(folder)
+    other = json.dumps(content | {"dataset_revision": "of other data"})
+    file.write_text(other)
+    assert set(read_per_query(folder, MULTILINGUAL)["pool"]) == {"en-multi", "th-multi"}
+    assert MULTILINGUAL not in set(load_results(folder).per_query["task"]), "left out, as before"
+    file.write_text(json.dumps(content))
     again = evaluate(encoder, {MULTILINGUAL: ["en-multi", "th-multi"]}, tmp_path)
     assert "values per query of th-multi are missing, damaged or of another" in caplog.text
     assert "en-multi" not in caplog.text

@@ -305,7 +305,10 @@ def read_per_query(folder: Path, task: str = "*", *, checksums: bool = False) ->
         _check_one_revision(of_task)
     found = pl.concat(frames)
     for (name,), values in found.group_by("task", maintain_order=True):
-        _, scores = _results(folder, str(name))
+        revision, scores = _results(folder, str(name))
+        on = set(revisions[folder / f"{name}.per_query"].values()) - {""}
+        if revision and on - {revision}:
+            continue  # of other data, and so of another evaluation: `data_revisions` tells
         for pool, measure, said, mean in _other_means(values, scores):
             raise PerQueryError(
                 f"{folder / str(name)}.json: the {measure} of {pool} is {said}, and the values per "
