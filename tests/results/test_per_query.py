@@ -78,7 +78,7 @@ def test_values_of_another_evaluation_are_told_and_made_anew(
     content = json.loads(file.read_bytes())
     (row,) = (row for row in content["scores"]["test"] if row["hf_subset"] == "th-multi")
     whole = row["map"]
-    row["map"] += 2e-5
+    row["map"] = row["main_score"] = whole + 2e-5
     file.write_text(json.dumps(content))
     said = "the map of th-multi is .*, and the values per query beside it have the mean"
     for read in (read_per_query, lambda at: summarise(load_results(at))):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from mteb_hybrid.commands.bias import bias
 from mteb_hybrid.commands.compare import compare
@@ -36,8 +36,24 @@ from mteb_hybrid.commands.translate import translate
 from mteb_hybrid.files.safe_text import line
 
 
+def _flags_alone(params: list[Any]) -> list[Any]:
+    """In help a flag takes no value, though newer versions of typer write <bool> after it."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, *args: Any) -> list[Any]:
+        return _flags_alone(super().get_params(*args))
+
+
 class _Commands(TyperGroup):
     """Commands whose usage errors quote what was given without its escapes."""
+
+    def get_params(self, *args: Any) -> list[Any]:
+        return _flags_alone(super().get_params(*args))
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         with _quoted_safely():
@@ -70,10 +86,10 @@ app = typer.Typer(
     "Begin with `mteb-hybrid demo`; then `mteb-hybrid run -m MODEL xquad-r`, and "
     "`mteb-hybrid report results`.",
 )
-app.add_typer(tasks_app, name="tasks")
-app.add_typer(models_app, name="models")
-app.add_typer(study_app, name="study")
-app.add_typer(store_app, name="store")
+app.add_typer(tasks_app, name="tasks", cls=_Commands)
+app.add_typer(models_app, name="models", cls=_Commands)
+app.add_typer(study_app, name="study", cls=_Commands)
+app.add_typer(store_app, name="store", cls=_Commands)
 
 
 def _version(wanted: bool) -> None:
@@ -115,6 +131,7 @@ for command in (
     app.command()(command)
 for group in (app, tasks_app, models_app, study_app, store_app):
     for info in group.registered_commands:
+        info.cls = _Command
         # Where a docstring breaks its lines, a terminal need not.
         paragraphs = inspect.getdoc(info.callback) or ""
         info.help = re.sub(r"(?<!\n)\n(?!\n)", " ", paragraphs)

@@ -38,6 +38,9 @@ def checked_folder(folder: Path) -> Path:
     return folder
 
 
+COMPUTING = "Computing"
+"""Where help shows what computes."""
+
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -61,9 +64,15 @@ RevisionOption = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option(help="Torch device, such as cuda:0; by default the GPU, where there is one."),
+    typer.Option(
+        help="Torch device, such as cuda:0; by default the GPU, where there is one.",
+        rich_help_panel=COMPUTING,
+    ),
 ]
-BatchSizeOption = Annotated[int, typer.Option(metavar="N", help="Texts per batch.", min=1)]
+BatchSizeOption = Annotated[
+    int,
+    typer.Option(metavar="N", help="Texts per batch.", min=1, rich_help_panel=COMPUTING),
+]
 SettingOption = Annotated[
     list[Setting] | None,
     typer.Option(

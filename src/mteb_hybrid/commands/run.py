@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mteb_hybrid.commands.options import (
+    COMPUTING,
     BatchSizeOption,
     DataOption,
     Engine,
@@ -35,6 +36,8 @@ from mteb_hybrid.models.encoding import Backend, EncodingPrecision, encoding_as
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
+
+STORING = "Stored vectors and memory"
 
 
 def run(
@@ -64,7 +67,8 @@ def run(
         str | None,
         typer.Option(
             help="Torch device, such as cuda:0, or several, such as cuda:0,cuda:1; by default the "
-            "GPU, where there is one. With --engine ray: cuda or cpu."
+            "GPU, where there is one. With --engine ray: cuda or cpu.",
+            rich_help_panel=COMPUTING,
         ),
     ] = None,
     batch_size: BatchSizeOption = 32,
@@ -72,6 +76,7 @@ def run(
         EncodingPrecision | None,
         typer.Option(
             metavar="PRECISION",
+            rich_help_panel=COMPUTING,
             help="Encode in float32, in bf16, or auto: in bf16 where the device computes it "
             "natively, else in float32. By default as the model was saved. Filed apart from that.",
         ),
@@ -80,6 +85,7 @@ def run(
         Backend,
         typer.Option(
             metavar="BACKEND",
+            rich_help_panel=COMPUTING,
             help="What computes: torch, onnx or openvino. The last two need extras of "
             "sentence-transformers, export the model first, and are filed apart.",
         ),
@@ -102,15 +108,17 @@ def run(
     store: Annotated[
         Path | None,
         typer.Option(
+            rich_help_panel=STORING,
             help="Keep vectors in this folder, and take what is there: for later runs, other "
             "settings, and after a kill. Else the folder that MTEB_HYBRID_STORE names, which "
-            "`mteb run` uses too."
+            "`mteb run` uses too.",
         ),
     ] = None,
     engine: Annotated[
         Engine,
         typer.Option(
             metavar="ENGINE",
+            rich_help_panel=COMPUTING,
             help="process encodes in this process; ray on workers of Ray, of which each has a GPU, "
             "or a CPU and a thread.",
         ),
@@ -119,6 +127,7 @@ def run(
         str | None,
         typer.Option(
             metavar="ADDRESS",
+            rich_help_panel=COMPUTING,
             help="A cluster of Ray: host:port, ray://host:port or auto; else what RAY_ADDRESS "
             "names. Without either, Ray is started on this machine.",
         ),
@@ -126,7 +135,10 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Workers of Ray; by default one for each GPU, else CPU."
+            metavar="N",
+            rich_help_panel=COMPUTING,
+            min=1,
+            help="Workers of Ray; by default one for each GPU, else CPU.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -140,15 +152,17 @@ def run(
     vectors: Annotated[
         VectorPrecision | None,
         typer.Option(
+            rich_help_panel=STORING,
             help="Keep vectors in --store so: float16 takes half of float32, int8 a quarter. What "
             "that changes is measured, and stands in the results as rounding_map and so on. Else "
-            "what MTEB_HYBRID_VECTORS says."
+            "what MTEB_HYBRID_VECTORS says.",
         ),
     ] = None,
     memory: Annotated[
         str | None,
         typer.Option(
             metavar="SIZE",
+            rich_help_panel=STORING,
             help="Memory for vectors and scores, as 4GB, beside what the model takes; pools that "
             "do not fit are ranked from --store, block by block, with the same scores. Else what "
             "MTEB_HYBRID_MEMORY says, which `mteb run` heeds too; else 4GiB for scores alone.",

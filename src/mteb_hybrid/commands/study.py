@@ -99,6 +99,7 @@ def run_study(
         typer.Option(
             "--jobs",
             "-j",
+            metavar="N",
             min=1,
             help="Runs side by side, in processes of one thread each; a single one uses all.",
         ),

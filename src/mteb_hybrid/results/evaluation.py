@@ -16,7 +16,7 @@ from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.files.lines import shown
 from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.results.cells import Cell, mean
-from mteb_hybrid.results.mteb_files import AGAIN, ResultError, ResultFile
+from mteb_hybrid.results.mteb_files import AGAIN, ROUNDED, ResultError, ResultFile
 from mteb_hybrid.results.run_settings import OURS, Made, made_with
 from mteb_hybrid.retrieval.views import Setting, View
 
@@ -209,8 +209,15 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
         row: Of a subset, as MTEB writes it.
 
     Raises:
-        ResultError: If a score is no number.
+        ResultError: If a score is no number, or the main score is not the map.
     """
+    main, measured = row.get("main_score"), row.get("map")
+    both = [value for value in (main, measured) if isinstance(value, int | float)]
+    if len(both) == 2 and not math.isclose(*both, abs_tol=ROUNDED):
+        raise ResultError(
+            f"{where}: main_score is {main}, and map {measured}; expected the same, as map is the "
+            f"main score. {AGAIN}"
+        )
     found = {}
     for name, value in row.items():
         infinite = isinstance(value, int | float) and abs(value) > sys.float_info.max

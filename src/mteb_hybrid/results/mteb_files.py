@@ -17,6 +17,8 @@ AGAIN = (
     "what can be read of it, and evaluates the rest."
 )
 """What helps where a result file is damaged: see `mteb_hybrid.evaluation.saving`."""
+ROUNDED = 1e-5
+"""How far two numbers that are the same may be from one another: MTEB's may have five decimals."""
 EXPERIMENTS = "experiments"
 """Where MTEB files what a model did with other options: MODEL/REVISION/experiments/NAME."""
 

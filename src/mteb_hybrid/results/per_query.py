@@ -22,6 +22,7 @@ from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import FOLDER_VARIABLE
 from mteb_hybrid.measures.ranking_consistency import ranking_consistency
 from mteb_hybrid.measures.view import COLUMNS, RANKINGS, TOP_PASSAGES
+from mteb_hybrid.results.mteb_files import ROUNDED
 from mteb_hybrid.results.value_files import AGAIN, PerQueryError, read_values, write_values
 
 KINDS: dict[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
@@ -32,8 +33,6 @@ KINDS: dict[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
 """What is kept of a task, in ``TASK.KIND``."""
 UNKNOWN = "unknown"
 """The revision of values of which neither their file nor the results beside it say one."""
-ROUNDED = 1e-5
-"""How far a mean of MTEB, which has five decimals, may be from that of the values per query."""
 
 
 def write_per_query(rows: pl.DataFrame, folder: Path, task: str, revision: str = "") -> Path:

@@ -15,8 +15,8 @@ from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.results.cells import short_revision
 from mteb_hybrid.results.evaluation import Evaluation
-from mteb_hybrid.results.mteb_files import ResultError, read_result_files
-from mteb_hybrid.results.per_query import ROUNDED, data_revisions, read_per_query
+from mteb_hybrid.results.mteb_files import ROUNDED, ResultError, read_result_files
+from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
