@@ -47,6 +47,26 @@ def test_answers_equals_and_prefaces(text, question, answers, said):
     assert reason == said if said is None else str(reason).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ('"Seit wann?"', "Seit wann?"),
+        ("“Who is “the” mason?", "“Who is “the” mason?"),
+        ('"Heroes" or "Villains"', '"Heroes" or "Villains"'),
+        ("„Helden“ oder „Schurken“", "„Helden“ oder „Schurken“"),
+        ("“Heroes” or “Villains”", "“Heroes” or “Villains”"),
+        ("「英雄」或「反派」", "「英雄」或「反派」"),
+        ("'英雄'或'反派'", "'英雄'或'反派'"),
+        ("'Heroes' or 'Villains'", "'Heroes' or 'Villains'"),
+        ("'What's the Villains' name?'", "'What's the Villains' name?'"),
+        ("'Qual è l'età?'", "Qual è l'età?"),
+        ("“Who played in ‘Heroes’?”", "Who played in ‘Heroes’?"),
+    ],
+)
+def test_quotation_marks_are_taken_off_where_they_are_around_all(answer, text):
+    assert tidy(answer) == text
+
+
 def test_long_runs_of_the_passage():
     passage = "The mason Idra Bellin directed the work for eleven years before she died"
     copied = "Is it true that Idra Bellin directed the work for eleven years?"

@@ -219,7 +219,7 @@ def test_answers_under_way_are_kept_when_another_fails(server, made, sample_card
         ("Und wie viele? " * 40, "far longer than the original"),
         ("ANSWER", "the answer occurs"),
         ("PASSAGE", "copies the passage"),
-        ("Wie viele Bögen", "cut by the limit of tokens"),
+        ("Wie viele Bögen", "cut short, as by the limit of tokens"),
     ],
 )
 def test_what_is_no_rewrite_is_asked_for_again_and_counted(
@@ -251,6 +251,40 @@ def test_what_is_no_rewrite_is_asked_for_again_and_counted(
     assert len(server.bodies) == 3, "these answers were kept, too"
     about = made(only=only | {"en:bridge-1-a"}, attempts=2)
     assert about.rejected == {"de": {reason: 1}} and set(about.languages) == {"en"}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    # Of OpenAI, of Together, of TGI, of gateways to Claude, of one that says how Cohere ended.
+    [None, "", "stop", "eos", "eos_token", "stop_sequence", "end", "end_turn", "COMPLETE"],
+)
+def test_what_a_model_ended_itself_is_whole(server, reason):
+    server.answer = lambda question, body: raw(completion("Wann?", reason))
+    assert Endpoint(server.url, "x", 0, 9).ask("Seit wann?", 0) == ("Wann?", False)
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "tool_calls", "model_length", {"a": 1}])
+def test_what_something_else_ended_is_cut_and_said_once(server, caplog, reason):
+    endpoint._is_cut.cache_clear()
+    server.answer = lambda question, body: raw(completion("Wann", reason))
+    for seed in range(2):
+        assert Endpoint(server.url, "x", 0, 9).ask("Seit wann?", seed) == ("Wann", True)
+    (said,) = caplog.messages
+    assert f"finish_reason {str(reason)!r}" in said
+
+
+def test_endpoints_on_one_host_do_not_share_their_answers(server, made):
+    host = server.url.removeprefix("http://").removesuffix("/v1")
+    only = {"de:bridge-1-a"}
+    for path, name in (
+        ("/v1", host),  # as versions before did: their answers are found again
+        ("/a/v1", f"{host}/a/v1"),
+        ("/b/v1/chat/completions", f"{host}/b/v1"),
+        ("/", f"{host}/"),
+    ):
+        server.url = f"http://{host}{path}"
+        assert made(only=only).options["endpoint"] == name
+    assert set(server.asked.values()) == {4}
 
 
 def test_thoughts_and_quotation_marks_are_taken_off(server, made):
@@ -337,6 +371,44 @@ def test_the_key_is_sent_and_nowhere_else(server, place, monkeypatch, tmp_path):
     assert all("Authorization" not in headers for headers in server.headers), "nor that of netrc"
 
 
+@pytest.mark.parametrize(
+    "key", ["sk-\nsecret", "sk-\r\nX: secret", "schlüssel-secret", "s\0secret"]
+)
+def test_what_is_no_key_is_refused_and_not_said(monkeypatch, key):
+    monkeypatch.setattr(os, "environ", os.environ | {"ACME_KEY": key})  # some a system refuses
+    with pytest.raises(RewriteError, match="ACME_KEY: holds no key; expected one line") as error:
+        Endpoint("https://h/v1", "x", 0, 9, "ACME_KEY")
+    assert "secret" not in str(error.value)
+
+
+def test_a_key_from_a_file_may_end_with_its_line(server, monkeypatch):
+    monkeypatch.setenv("ACME_KEY", " sk-secret\r\n")
+    Endpoint(server.url, "x", 0, 9, "ACME_KEY").ask("Seit wann?", 0)
+    assert server.headers[0]["Authorization"] == "Bearer sk-secret"
+
+
+def test_errors_of_headers_are_not_passed_on(server, monkeypatch):
+    monkeypatch.setenv("ACME_KEY", "sk-secret")
+    model = Endpoint(server.url, "x", 0, 9, "ACME_KEY")
+    for model._key in ("sk-\nsecret", "sk-sécrèt-secret-\u4e00"):
+        with pytest.raises(RewriteError, match="the question cannot be sent") as error:
+            model.ask("Seit wann?", 0)
+        assert "sk-" not in str(error.value) and error.value.__suppress_context__
+
+
+def test_no_proxy_sees_what_this_machine_is_asked(server, monkeypatch):
+    monkeypatch.setenv("ACME_KEY", "sk-secret")
+    monkeypatch.setenv("MTEB_HYBRID_ALLOW_HTTP", "1")
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        Endpoint(server.url, "x", 0, 9, "ACME_KEY").ask("Seit wann?", 0)
+        assert len(server.headers) == 1 and not proxy.headers
+        Endpoint("http://models.test/v1", "x", 0, 9, "ACME_KEY").ask("Seit wann?", 0)
+        assert proxy.path == "http://models.test/v1/chat/completions", "what is elsewhere"
+
+
 def test_redirects_are_not_followed(server, made):
     with serving() as other:
         server.answer = lambda question, body: status(307, location=f"{other.url}/x")
@@ -382,5 +454,8 @@ def test_a_prompt_of_ones_own(server, place, sample_card, tmp_path):
     assert first.startswith("Say it rudely in English: ") and "{braces}" in first
     about = json.loads((rewrites_folder("sample") / "provenance.json").read_text())
     assert about["kinds"]["rude"]["options"]["prompt"] == "rude.txt"
+    called = ["Rude" if one == "rude" else one for one in arguments]
+    assert "--kind: 'Rude' is no name of a kind; expected 40 char" in invoked(*called)
+    assert len(server.bodies) == 52, "nothing more was asked"
     file.write_text("Say it rudely")
     assert "says nowhere {question}" in invoked(*arguments)

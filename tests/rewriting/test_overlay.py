@@ -219,6 +219,38 @@ def test_kinds_called_original_or_as_another_collection_are_refused(sample_card,
         adopt(sample_card, "me", {})
 
 
+@pytest.mark.parametrize("kind", ["Para", "original", "two words", "x" * 41, ""])
+def test_kinds_that_cannot_be_called_so_are_refused_with_their_line(sample_card, written, kind):
+    folder = written([GERMAN[0], {"id": "bridge-1-b", kind: "?!"}])
+    place = re.escape(f"{folder / 'de.jsonl'}:2: {kind!r} ")
+    with pytest.raises(RewriteError, match=rf"^{place}.*; rename it$") as error:
+        adopt(sample_card, "me", {})
+    assert "pydantic" not in str(error.value)
+    assert rewrite_provenance(sample_card) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("EN", "; did you mean 'en'? It has "),
+        ("de_DE", "; did you mean 'de'? It has "),
+        ("german", "; did you mean 'de'? It has "),
+        ("fi", ". It has "),
+    ],
+)
+def test_files_of_no_language_of_the_card_are_refused(sample_card, written, name, said):
+    written()
+    folder = written(language=name)
+    (folder / "._de.jsonl").write_bytes(b"\0")  # what a Mac leaves beside a file
+    place = re.escape(
+        f"{folder / name}.jsonl: '{name}' is no language of {sample_card.title}{said}"
+    )
+    with pytest.raises(RewriteError, match=f"^{place}.*en, .*; rename the file, or move it away"):
+        adopt(sample_card, "me", {})
+    (folder / f"{name}.jsonl").unlink()
+    assert list(adopt(sample_card, "me", {}).original) == ["de"]
+
+
 def test_a_card_of_the_same_name_is_refused(beir_card, written):
     from cards.test_translations import TOY
     from conftest import write_beir_card

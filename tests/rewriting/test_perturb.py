@@ -177,6 +177,11 @@ def test_typos_need_a_keyboard(code):
         ("ell-Grek", "Πού είναι ο Ναός;", "Που ειναι ο Ναος;"),
         ("rus-Cyrl", "Чей ёж? Ёлка", "Чей еж? Елка"),
         ("ara-Arab", "أين آبَار", "اين ابار"),
+        ("arz-Arab", "\u0626", "\u064a"),  # Egyptian Arabic
+        ("fas-Arab", "مسئول خان\u06c0 آب", "مس\u06ccول خان\u0647 اب"),  # ye and he of Persian keys
+        ("urd-Arab", "گ\u0626ے", "گ\u06ccے"),
+        ("ckb-Arab", "ئەمە چیییە أ", "ئەمە چیییە ا"),  # hamza on ye is how a vowel begins
+        ("uig-Arab", "\u064a\u0654ۇ", "\u0626ۇ"),  # the same, written in two
         ("heb-Hebr", "שָׁלוֹם", "שלום"),
         ("eng-Latn", "Plain", "Plain"),
     ],

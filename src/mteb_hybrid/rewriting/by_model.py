@@ -95,7 +95,7 @@ def rewrite(
         for one in open_:
             text = tidy(answers[one.id].text)
             found = (
-                "cut by the limit of tokens"
+                "cut short, as by the limit of tokens"
                 if answers[one.id].cut
                 else fault(text, one, prompt.own_words(), check)
             )

@@ -14,6 +14,8 @@ _PREFACES = re.compile(
 )
 _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "'": "'", "`": "`"}
+_APOSTROPHE = re.compile(r"(?<=[A-Za-zÀ-ӿ])'(?=[A-Za-zÀ-ӿ])")
+"""Of scripts with spaces between words: elsewhere a quotation may end before a letter."""
 
 COPIED = 6
 """Consecutive words of the passage that are too many, unless the question has them."""
@@ -44,7 +46,9 @@ def tidy(answer: str) -> str:
     """What a model said, without its thoughts, and without quotation marks around all of it."""
     text = _THOUGHTS.sub("", answer).strip()
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
-        text = text[1:-1].strip()
+        inside = text[1:-1]
+        if not {text[0], text[-1]} & set(_APOSTROPHE.sub("", inside)):  # else of two quotations
+            text = inside.strip()
     return unicodedata.normalize("NFC", text)
 
 

@@ -7,9 +7,11 @@ request is not.
 """
 
 import email.utils
+import logging
 import os
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -39,6 +41,15 @@ _LARGEST = 2**20
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+_COMPLETIONS = "/chat/completions"
+
+_WHOLE = frozenset(
+    ("", "stop", "stop_sequence", "eos", "eos_token", "end", "end_turn", "complete", "completed")
+)
+"""How servers say that a model ended its answer itself; the protocol has ``stop``, or nothing."""
+
+logger = logging.getLogger(__name__)
+
 
 class _TryAgainError(Exception):
     """What may pass. Its message says what it was.
@@ -61,7 +72,8 @@ class Endpoint:
         temperature: Of the sampling, which is sent.
         max_tokens: Longest answer, which is sent.
         key_variable: The environment variable that holds the key; no key is sent if None. It is
-            never written or printed.
+            never written or printed. White space around it, as of a file's last line, is none of
+            it.
         requests_at_once: How many questions are asked at the same time.
 
     Attributes:
@@ -70,8 +82,8 @@ class Endpoint:
         at_once: As given.
 
     Raises:
-        RewriteError: If the address is none, the variable is not set, or the key would be sent
-            unencrypted over a network.
+        RewriteError: If the address is none, the variable is not set or holds no key, or the key
+            would be sent unencrypted over a network.
     """
 
     def __init__(
@@ -86,17 +98,21 @@ class Endpoint:
         self._url = _address(url)
         parts = urlsplit(self._url)
         self._host = parts.netloc
+        here = parts.scheme == "http" and parts.hostname in _LOOPBACK
+        # A proxy would read the key, and has a localhost of its own.
+        self._by_proxies = not here
         self._key = os.environ.get(key_variable, "").strip() if key_variable else ""
         if key_variable and not self._key:
             raise RewriteError(
                 f"--key-variable {key_variable}: not set; export it with the endpoint's key"
             )
-        if (
-            self._key
-            and parts.scheme == "http"
-            and parts.hostname not in _LOOPBACK
-            and os.environ.get(HTTP_VARIABLE) != "1"
-        ):
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise RewriteError(
+                f"--key-variable {key_variable}: holds no key; expected one line of printable "
+                "ASCII. Export it with the endpoint's key alone"
+            )
+        exposed = parts.scheme == "http" and not here
+        if self._key and exposed and os.environ.get(HTTP_VARIABLE) != "1":
             raise RewriteError(
                 f"--endpoint: the key would go to {self._host} unencrypted; use https://, or set "
                 f"{HTTP_VARIABLE}=1 if you trust the network"
@@ -104,7 +120,7 @@ class Endpoint:
         self._model = model
         self.by = model
         self.options: dict[str, str | int | float] = {
-            "endpoint": self._host,
+            "endpoint": _name(self._url),
             "temperature": temperature,
             "max_tokens": max_tokens,
         }
@@ -112,7 +128,7 @@ class Endpoint:
         self._stopped = Event()
 
     def ask(self, prompt: str, seed: int) -> Translated:
-        """What the model answers, and whether that was cut by the limit of tokens.
+        """What the model answers, and whether that was cut, by the limit of tokens or otherwise.
 
         May be called from several threads.
 
@@ -148,7 +164,7 @@ class Endpoint:
         self._stopped.set()
 
     def _asked(self, prompt: str, seed: int) -> Translated:
-        from requests import RequestException, post
+        from requests import RequestException, Session
         from urllib3.exceptions import HTTPError
 
         body = {
@@ -160,18 +176,24 @@ class Endpoint:
             "stream": False,
         }
         try:
-            with post(
-                self._url,
-                json=body,
-                headers={"Accept-Encoding": "identity"},
-                auth=self._authorised,  # else requests looks for a password in ~/.netrc
-                stream=True,
-                allow_redirects=False,
-                timeout=(_CONNECT, SECONDS),
-            ) as response:
-                raw = _body(response)
+            with Session() as session:
+                session.trust_env = self._by_proxies
+                with session.post(
+                    self._url,
+                    json=body,
+                    headers={"Accept-Encoding": "identity"},
+                    auth=self._authorised,  # else requests looks for a password in ~/.netrc
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(_CONNECT, SECONDS),
+                ) as response:
+                    raw = _body(response)
         except (RequestException, HTTPError, OSError) as error:
             raise _TryAgainError(_said(error)) from None
+        except ValueError as error:  # may quote the headers, and so the key
+            raise RewriteError(
+                f"{self._host}: the question cannot be sent ({type(error).__name__})"
+            ) from None
         self._check(response, raw)
         return _answer(raw)
 
@@ -228,7 +250,15 @@ def _address(url: str) -> str:
     if fault:
         raise RewriteError(f"--endpoint: the address {fault}")
     base = url.rstrip("/")
-    return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
+    return base if base.endswith(_COMPLETIONS) else f"{base}{_COMPLETIONS}"
+
+
+def _name(url: str) -> str:
+    """What an endpoint is called in provenances and caches: one host may have several."""
+    parts = urlsplit(url)
+    path = parts.path.removesuffix(_COMPLETIONS)
+    # The usual path goes without saying, as it always did: earlier answers are found again.
+    return parts.netloc if path == "/v1" else f"{parts.netloc}{path or '/'}"
 
 
 def _body(response: "Response") -> bytes:
@@ -248,7 +278,7 @@ def _answer(raw: bytes) -> Translated:
     """The text of a completion."""
     try:
         (choice, *_) = parse_json(raw)["choices"]
-        text, reason = choice["message"]["content"], choice.get("finish_reason")
+        text, reason = choice["message"]["content"], str(choice.get("finish_reason") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _TryAgainError(
             "the answer is not that of a chat completion (choices[0].message.content)"
@@ -257,7 +287,16 @@ def _answer(raw: bytes) -> Translated:
         text = ""
     if not isinstance(text, str):
         raise _TryAgainError("the answer's message.content is no text")
-    return Translated(text, reason == "length")
+    return Translated(text, _is_cut(reason[:40]))
+
+
+@lru_cache  # says it once
+def _is_cut(reason: str) -> bool:
+    """Whether an answer is not whole, by its ``finish_reason``."""
+    cut = reason.casefold() not in _WHOLE
+    if cut and reason != "length":
+        logger.warning("an answer ends with finish_reason %r, and is not taken as whole", reason)
+    return cut
 
 
 def _retry_after(value: str | None) -> float | None:

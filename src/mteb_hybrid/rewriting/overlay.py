@@ -6,10 +6,13 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.rewritten import (
+    ORIGINAL,
     InLanguage,
+    Kind,
     RewriteProvenance,
     Rewrites,
     checksum,
@@ -20,6 +23,7 @@ from mteb_hybrid.cards.translations import PROVENANCE
 from mteb_hybrid.files.lines import json_line, write_lines
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_text
+from mteb_hybrid.languages.near import did_you_mean_language
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.rewritten import Rows, of_kind, originals, read_rewrites, without
@@ -123,12 +127,14 @@ def adopt(
         What is said of all rewrites now.
 
     Raises:
-        RewriteError: If there are no files, a line does not exist, or nobody is named.
+        RewriteError: If there are no files, or one of no language of the card; if a kind cannot be
+            called so, a line does not exist, or nobody is named.
         DataError: If a file is malformed.
     """
     folder = rewrites_folder(card.file.stem)
     collection = load_collection(card)
     with lock(folder):
+        _check_names(folder, card)
         languages = [x for x in card.languages if (folder / f"{x}.jsonl").is_file()]
         if not languages:
             raise RewriteError(
@@ -138,6 +144,7 @@ def adopt(
             )
         about = rewrite_provenance(card) or RewriteProvenance(kinds={}, original={})
         rows = _rows(folder, collection, languages, languages)
+        _check_kinds(folder, rows)
         excluded = about.excluded | {
             language: [_id(folder, language, rows, number) for number in numbers]
             for language, numbers in excluded_lines.items()
@@ -160,6 +167,40 @@ def adopt(
         about = _said(kinds, excluded, rows, collection)
         _write(folder, about)
     return about
+
+
+def kind_fault(kind: str) -> str | None:
+    """Why no kind can be called so; None if one can."""
+    if kind == ORIGINAL:
+        return f"{ORIGINAL!r} stands for the queries themselves; rename it"
+    try:
+        TypeAdapter(Kind).validate_python(kind)
+    except ValidationError:
+        return (
+            f"{kind!r} is no name of a kind; expected 40 characters at most, small letters from a "
+            "to z, digits and hyphens between them, as in 'paraphrase'; rename it"
+        )
+    return None
+
+
+def _check_names(folder: Path, card: TaskCard) -> None:
+    """Refuse files that would be passed over."""
+    codes = {short: language.code for short, language in card.languages.items()}
+    for file in sorted(folder.glob("[!.]*.jsonl")):
+        if file.stem not in codes:
+            raise RewriteError(
+                f"{file}: {file.stem!r} is no language of {card.title}"
+                f"{did_you_mean_language(file.stem, codes)} It has {', '.join(codes)}; rename the "
+                "file, or move it away"
+            )
+
+
+def _check_kinds(folder: Path, rows: Mapping[str, Rows]) -> None:
+    for language, own in rows.items():
+        for number, row in enumerate(own.values(), 1):
+            for kind in row:
+                if fault := kind_fault(kind):
+                    raise RewriteError(f"{folder / language}.jsonl:{number}: {fault}")
 
 
 def _rows(

@@ -12,7 +12,7 @@ from pathlib import Path
 from mteb_hybrid.files.lines import content
 from mteb_hybrid.languages.codes import language_name
 from mteb_hybrid.languages.near import did_you_mean
-from mteb_hybrid.rewriting.overlay import RewriteError
+from mteb_hybrid.rewriting.overlay import RewriteError, kind_fault
 
 _FOLDER = Path(__file__).with_name("prompts")
 _PLACE = re.compile(r"\{(language|passage|question)\}")
@@ -65,7 +65,8 @@ def read_prompt(kind: str, file: Path | None = None) -> Prompt:
         file: A prompt of one's own.
 
     Raises:
-        RewriteError: If there is none, or it has no place for the question.
+        RewriteError: If there is none, it has no place for the question, or no kind can be called
+            so.
         TextError: If a file is not text.
     """
     if file is None:
@@ -76,6 +77,8 @@ def read_prompt(kind: str, file: Path | None = None) -> Prompt:
                 "--prompt FILE"
             )
         file = _FOLDER / f"{kind}.txt"
+    elif fault := kind_fault(kind):
+        raise RewriteError(f"--kind: {fault}")
     elif not file.is_file():
         raise RewriteError(f"--prompt {file}: no such file")
     try:
