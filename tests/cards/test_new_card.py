@@ -103,6 +103,10 @@ def test_several_files_below_the_folder(written):
     [
         ([row("en")], HOW, CardError, "at least two languages"),
         ([{"query": {"en": "q"}}], HOW, DataError, "'passage' is missing"),
+        (
+            [{"query": {"en": "q"}, "passage": {"de": "p"}}],
+            *(HOW, DataError, r"no row has a passage in 'en'.* Correct .*/cards/my-faq\.toml,"),
+        ),
         ([{"passage": {"xx": "x", "en": "e"}}], HOW, UnknownLanguageError, "--code xx="),
         ([row("en", "de")], About("by hand"), CardError, "sample_creation.*Input should be"),
         ([row("en", "de")], About("found", license="mine"), CardError, r"metadata\.license"),
@@ -117,6 +121,18 @@ def test_nothing_is_written_where_something_is_wrong(written, rows, about, error
         write_card([file], file.parent, about, try_card)
     assert only_texts(file)
     assert ".part" not in str(refused.value), "the card is named, not what it is written to first"
+
+
+def test_one_language_in_two_spellings(written, caplog):
+    both = {"pt": "um livro", "pt-BR": "um livro novo"}
+    file = written({"query": both, "passage": both}, name="both.jsonl")
+    write_card([file], file.parent, HOW, try_card)
+    assert "different languages" not in caplog.text, "variants, each with its own"
+    file = written({"query": {"pt": "um livro"}, "passage": both})
+    write_card([file], file.parent, HOW, try_card)
+    assert (
+        f"{file}: 'pt' (passages, queries) and 'pt-BR' (passages) have the code por-" in caplog.text
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Cards of corpora that are not parallel, as `mteb-hybrid tasks new` writes them: or nothing."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -90,6 +91,90 @@ def test_a_corpus_whose_files_are_in_a_language_each(folder):
     assert len(load_collection(card).qrels) == 2
 
 
+def by_language(folder):
+    """Files of the same names, in a folder for each language."""
+    for language in ("en", "ru"):
+        (folder / language).mkdir()
+        write(folder / language, corpus=corpus(language))
+    write(folder, topics=QUERIES[:1])
+    (folder / "a.qrels").write_text("q 0 en0 1\nq 0 ru1 3\n")
+    return [*(folder / x / "corpus.jsonl" for x in ("en", "ru")), "--to", folder, "--queries",
+            folder / "topics.jsonl", "--qrels", folder / "a.qrels"]  # fmt: skip
+
+
+def test_files_of_the_same_name_are_told_apart_by_their_paths(folder, monkeypatch):
+    options = by_language(folder)
+    monkeypatch.chdir(folder)
+    of_files = ("--file-language", "en/corpus.jsonl=en",
+                "--file-language", f"{folder}/ru/corpus.jsonl=ru")  # fmt: skip
+    done = new(*options, *of_files)
+    assert done.exit_code == 0, done.exception
+    card = read_card(folder / "en.toml")
+    assert [entry.language for entry in card.source.corpus] == ["en", "ru"]
+
+
+@pytest.mark.parametrize(
+    ("of_files", "said"),
+    [
+        (
+            ["corpus.jsonl=en"],
+            "en: several files have that name; expected one of .*en/corpus.jsonl,",
+        ),
+        (["en/corpus.jsonl=en", "./en/corpus.jsonl=ru"], "was said to be in 'en'; expected one"),
+    ],
+)
+def test_the_language_of_a_file_is_not_guessed(folder, monkeypatch, of_files, said):
+    options = by_language(folder)
+    monkeypatch.chdir(folder)
+    done = new(*options, *(word for one in of_files for word in ("--file-language", one)))
+    assert re.search(said, str(done.exception)), done.exception
+    assert not list(folder.glob("*.toml"))
+
+
+def test_the_language_of_a_file_is_called_as_in_its_rows(folder):
+    rows = [{"id": "row", "text": "um texto brasileiro", "language": "pt-br"}]
+    write(folder, rows=rows, whole=[{"id": "whole", "text": "um livro"}], topics=QUERIES[:1])
+    (folder / "a.qrels").write_text("q 0 row 1\nq 0 whole 1\n")
+    done = new(folder / "rows.jsonl", folder / "whole.jsonl", "--queries", folder / "topics.jsonl",
+               "--qrels", folder / "a.qrels", "--file-language", "whole.jsonl=pt-BR")  # fmt: skip
+    assert done.exit_code == 0, done.exception
+    card = read_card(folder / "rows.toml")
+    assert list(card.languages) == ["pt-br", "en"] and card.source.corpus[1].language == "pt-br"
+
+
+def test_variants_of_a_language_stay_two_however_they_are_written(folder):
+    passages = [{"id": x, "text": "um texto", "language": x} for x in ("POR", "pt-BR")]
+    write(folder, corpus=passages, queries=QUERIES[:1], qrels="q 0 POR 1\nq 0 pt-BR 1\n")
+    done = new(folder, "--to", folder)
+    assert done.exit_code == 0, done.exception
+    collection = load_collection(read_card(folder / "my-mix.toml"))
+    assert collection.passages["id"].to_list() == ["pt:POR", "pt-BR:pt-BR"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "warned"),
+    [
+        (["zh_TW"], ["zh-Hant"], "'zh-Hant' (passages) and 'zh-TW' (queries) have the code zho-H"),
+        (["zh_TW", "zh-Hant"], ["zh-Hant"], "'zh-Hant' (passages, queries) and 'zh-TW' (queries)"),
+        (["zh_TW", "zh-Hant"], ["zh-TW", "zh-Hant"], None),
+        (["zh-Hant"], ["zh-Hans"], None),
+    ],
+)
+def test_one_language_in_two_spellings(folder, caplog, asked, found, warned):
+    texts = dict.fromkeys(("zh_TW", "zh-TW", "zh-Hant"), "圖書館幾點開門") | {
+        "zh-Hans": "图书馆开门"
+    }
+    write(
+        folder,
+        corpus=[{"id": x, "text": texts[x], "language": x} for x in found],
+        queries=[{"id": f"q{x}", "text": texts[x], "language": x} for x in asked],
+        qrels="".join(f"q{x} 0 {y} 1\n" for x in asked for y in found),
+    )
+    done = new(folder, "--to", folder)
+    assert done.exit_code == 0, done.exception
+    assert warned in caplog.text if warned else "different languages" not in caplog.text
+
+
 def test_detected_languages_are_kept_and_said(folder, caplog):
     pytest.importorskip("lingua", reason="needs the extra detect")
     passages = [*corpus("en", "ru", "de"), {"_id": "number", "text": "1234"}]
@@ -136,7 +221,7 @@ def test_a_corpus_in_one_language_has_no_pool_of_all(folder):
             "my mix/corpus.jsonl: passages and queries are all in en; a collection judged across",
         ),
         ({}, ["--file-language", "corpus.jsonl"], "expected a file and its language"),
-        ({}, ["--file-language", "other=de"], "it is no file of texts"),
+        ({}, ["--file-language", "other=de"], "no file of passages or queries; expected one of"),
         ({}, ["--code", "zh=zho-Hans"], "no text in 'zh'"),
         ({}, ["--detect", "en"], "two languages or more"),
         ({}, ["--detect", "en,qu"], "does not know this language"),
@@ -151,6 +236,7 @@ def test_what_is_of_no_use_is_not_written(folder, files, options, said):
     before = sorted(folder.rglob("*"))
     done = new(folder, "--to", folder, *options)
     assert done.exit_code and said in str(done.exception), done.exception
+    assert ".part" not in str(done.exception), "the card is named, not what it is written to first"
     assert sorted(folder.rglob("*")) == before
 
 

@@ -33,7 +33,9 @@ def test_known_codes(code):
         ("english-Latn", "^unknown language 'english' in 'english-Latn'; .* 'en-Latn'\\?$"),
         ("english", r"^unknown language 'english'; did you mean 'en'\?$"),
         ("Ancient Greek (to 1453)", r"^unknown language 'Ancient Greek \(.*'grc'\?$"),
+        ("bangla", r"^unknown language 'bangla'; did you mean 'bn'\?$"),
         ("xxx-Latn", "^unknown language 'xxx' in 'xxx-Latn'; expected an ISO 639-3 code"),
+        ("i-klingon", "^unknown language 'i' in 'i-klingon'; expected an ISO 639-3 code"),
         ("xx", "^unknown language 'xx'; expected an ISO 639-3 code"),
         ("eng-foo", "unknown script 'foo'"),
         ("zh", "'zh' does not say its script, .* several, .*as in 'zho-Hans'"),
@@ -95,6 +97,10 @@ def test_finding_a_language():
         "ZH": "zh", "zh-hans": "zh", "zho_Hant": "zh-Hant", "PT_BR": "pt-br", "iw": "he"
     }.items():  # fmt: skip
         assert find_language(written, known) == short
+    variants = {"pt": "por-Latn", "pt-BR": "por-Latn"}
+    for written, short in {"POR": "pt", "por_Latn": "pt", "pt_br": "pt-BR"}.items():
+        assert find_language(written, variants) == short, "by the short code, if that tells"
+    assert find_language("por", {"pt-PT": "por-Latn", "pt-BR": "por-Latn"}) is None
     for other in ("zh_TW", "en", "xx", "", "Hebrew", "pt-PT"):
         assert find_language(other, known) is None
 

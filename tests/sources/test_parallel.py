@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from unicodedata import normalize
 
 import pytest
 
@@ -96,6 +97,17 @@ def test_groups_of_passages(made):
     assert len({group[id_] for id_ in linked}) == 1
     assert group["en:spare"] == group["de:spare"]
     assert len(set(group.values())) == 3
+
+
+def test_texts_that_differ_in_normalisation_only_are_one_passage(made):
+    """As the first is written: what is encoded is never changed."""
+    texts = [normalize(form, "un café") for form in ("NFD", "NFC")]
+    assert texts[0] != texts[1]
+    rows = [row(str(n), {"en": f"q{n}"}, en=f"p{n}", fr=text) for n, text in enumerate(texts)]
+    collection = load_collection(made(rows, languages=("en", "fr")))
+    french = collection.passages.filter(language="fr")
+    assert french.select("id", "text").rows() == [("fr:0", texts[0])]
+    assert judged(collection) == {"en:0": ["en:0", "fr:0"], "en:1": ["en:1", "fr:0"]}
 
 
 def test_views(made):

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
@@ -11,10 +14,13 @@ from pathlib import Path
 
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
 from mteb_hybrid.files.parallel_json import existing_files, read_rows
 from mteb_hybrid.files.whole import whole
 from mteb_hybrid.languages.guess import full_code
+
+logger = logging.getLogger(__name__)
 
 PROMPT = "Given a question, retrieve passages that answer it"
 _SAMPLE = 1000
@@ -114,13 +120,20 @@ def write_card(
         description=_DESCRIPTION.format(len(codes)),
         annotations='"derived"  # a row\'s passage answers its question, which nobody judged anew',
     )
-    with whole(target) as part:
+    with whole_card(target) as part:
         part.write_text(text, encoding="utf-8")
-        try:
-            check(read_card(part))
-        except CardError as error:
-            raise CardError(str(error).replace(str(part), str(target))) from None
+        check(read_card(part))
     return read_card(target)
+
+
+@contextmanager
+def whole_card(target: Path) -> Iterator[Path]:
+    """As `mteb_hybrid.files.whole.whole`; errors name the card, not what it is written to first."""
+    with whole(target) as part:
+        try:
+            yield part
+        except (CardError, DataError) as error:
+            raise type(error)(str(error).replace(part.name, target.name)) from None
 
 
 def place_of_card(first: Path, folder: Path, about: About) -> tuple[Path, str]:
@@ -170,13 +183,16 @@ def place_in(file: Path, folder: Path) -> str:
 def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Codes of all languages, in the order of their first appearance, and the empty subsets."""
     texts: dict[str, list[str]] = {}
+    sides: defaultdict[str, set[str]] = defaultdict(set)
     pairs: set[tuple[str, str]] = set()
     for row in read_rows(files, questions=False):
         pairs.update(product(row.query, (*row.passage, "multi")))
-        for language, text in (*row.query.items(), *row.passage.items()):
-            sample = texts.setdefault(language, [])
-            if len(sample) < _SAMPLE:
-                sample.append(text)
+        for side, of_side in (("queries", row.query), ("passages", row.passage)):
+            for language, text in of_side.items():
+                sides[language].add(side)
+                sample = texts.setdefault(language, [])
+                if len(sample) < _SAMPLE:
+                    sample.append(text)
     if unknown := [language for language in given if language not in texts]:
         raise CardError(
             f"{files[0]}: no text in {unknown[0]!r}, of which a code was given; found "
@@ -186,7 +202,34 @@ def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[st
         language: given.get(language) or full_code(language, sample)
         for language, sample in texts.items()
     }
+    warn_of_spellings(files[0], codes, sides)
     return codes, [f"{x}-{y}" for x, y in product(texts, (*texts, "multi")) if (x, y) not in pairs]
+
+
+def warn_of_spellings(first: Path, codes: Mapping[str, str], sides: Mapping[str, Set[str]]) -> None:
+    """Tell of languages that look like one, which is spelled in several ways.
+
+    Variants such as ``pt`` and ``pt-BR`` have one full code too. But where one has queries and the
+    other has none, or so with passages, the two may be one language, and what counts as
+    cross-lingual is not.
+
+    Args:
+        first: The file that is named.
+        codes: Full codes by short code.
+        sides: What there is in each language: ``queries``, ``passages``, or both.
+    """
+    for code in dict.fromkeys(codes.values()):
+        alike = [short for short in codes if codes[short] == code]
+        if len({frozenset(sides[short]) for short in alike}) > 1:
+            has = (f"{short!r} ({', '.join(sorted(sides[short]))})" for short in alike)
+            logger.warning(
+                "%s: %s have the code %s, and count as different languages. If they are one, "
+                "remove the card, and give all rows the same short code; --file-language gives it "
+                "to a whole file of a corpus that is not parallel",
+                first,
+                " and ".join(has),
+                code,
+            )
 
 
 def file_table(key: str, file: Path, place: str, further: str = "") -> str:

@@ -1,7 +1,7 @@
 """A task card for a user's own corpus in several languages that is judged across them."""
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,12 +15,14 @@ from mteb_hybrid.cards.new_card import (
     place_in,
     place_of_card,
     toml,
+    warn_of_spellings,
+    whole_card,
 )
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_line, shown, write_lines
 from mteb_hybrid.files.mixed_json import rows, value
 from mteb_hybrid.files.whole import whole
-from mteb_hybrid.languages.codes import language_tag, short_code
+from mteb_hybrid.languages.codes import find_language, language_tag, short_code
 from mteb_hybrid.languages.detect import detector
 from mteb_hybrid.languages.guess import full_code
 
@@ -41,7 +43,7 @@ class Mixed:
         qrels: Files of judgments.
         language: Key of the rows that names their language.
         topic: Key of queries that is the same in all translations of one.
-        of_files: Short codes of the languages of whole files, by name.
+        of_files: Short codes of the languages of whole files.
         detect: Short codes of the languages to be told apart where nothing names them.
     """
 
@@ -50,7 +52,7 @@ class Mixed:
     qrels: Sequence[Path]
     language: str = "language"
     topic: str | None = None
-    of_files: Mapping[str, str] = field(default_factory=dict)
+    of_files: Mapping[Path, str] = field(default_factory=dict)
     detect: Sequence[str] = ()
 
     def texts(self) -> Iterator[tuple[str, Path]]:
@@ -88,8 +90,6 @@ def write_mixed_card(
     for file in listed:
         if not file.is_file():
             raise DataError(f"{file}: no such file; expected passages, queries and judgments")
-    if unknown := sorted({*mixed.of_files} - {file.name for _, file in mixed.texts()}):
-        raise CardError(f"{unknown[0]}: a language was given of it, and it is no file of texts")
     first = mixed.corpus[0]
     called = first.parent if first.name.partition(".")[0] == "corpus" else first
     target, name = place_of_card(called.resolve(), folder, about)
@@ -115,17 +115,14 @@ def write_mixed_card(
                 about,
                 codes,
                 format="mixed",
-                source=_source(mixed, places, empty) + table,
+                source=_source(mixed, places, codes, empty) + table,
                 description=_DESCRIPTION.format(len(codes)),
                 annotations='"derived"  # (*) who judged, such as "expert-annotated"',
             )
 
-        with whole(target) as part:
+        with whole_card(target) as part:
             part.write_text(text(), encoding="utf-8")
-            try:
-                empty += check(read_card(part))
-            except CardError as error:
-                raise CardError(str(error).replace(str(part), str(target))) from None
+            empty += check(read_card(part))
             part.write_text(text(), encoding="utf-8")
     except BaseException:
         if mixed.detect:
@@ -134,9 +131,11 @@ def write_mixed_card(
     return read_card(target)
 
 
-def _source(mixed: Mixed, places: Mapping[Path, str], empty: list[str]) -> str:
+def _source(
+    mixed: Mixed, places: Mapping[Path, str], codes: Mapping[str, str], empty: list[str]
+) -> str:
     lines = []
-    named = all(file.name in mixed.of_files for _, file in mixed.texts())
+    named = all(file in mixed.of_files for _, file in mixed.texts())
     if not mixed.detect and not named:
         lines.append(f"language = {toml(mixed.language)}  # the key of a row that names it\n")
     if mixed.topic:
@@ -145,8 +144,9 @@ def _source(mixed: Mixed, places: Mapping[Path, str], empty: list[str]) -> str:
         lines.append(f"empty_subsets = {toml(empty)}  # no query has an answer there\n")
     for key in ("corpus", "queries", "qrels"):
         for file in getattr(mixed, key):
-            known = mixed.of_files.get(file.name) if key != "qrels" else None
-            further = f'language = "{known}"\n' if known else ""
+            known = mixed.of_files.get(file) if key != "qrels" else None
+            # As the card calls it: rows may write the same language in another way.
+            further = f'language = "{find_language(known, codes)}"\n' if known else ""
             lines.append(file_table(key, file, places[file], further))
     return "".join(lines)
 
@@ -157,7 +157,7 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
     texts = (
         (kind, id_, text)
         for kind, file in mixed.texts()
-        if file.name not in mixed.of_files
+        if file not in mixed.of_files
         for _, id_, text, _ in rows(file, kind)
     )
     found: list[tuple[str, str, str | None, float]] = []
@@ -205,21 +205,23 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
 def _codes(mixed: Mixed, given: Mapping[str, str], told: Languages | None) -> dict[str, str]:
     """Codes of all languages by short code, in the order of their first appearance."""
     samples: dict[str, list[str]] = {}
+    sides: defaultdict[str, set[str]] = defaultdict(set)
     names: dict[str, str] = {}
     for kind, file in mixed.texts():
         for where, id_, text, row in rows(file, kind):
-            written = mixed.of_files.get(file.name) or (
+            written = mixed.of_files.get(file) or (
                 value(row, mixed.language) if told is None else told[kind, id_]
             )
             if not isinstance(written, str) or not language_tag(written):
                 raise DataError(
                     f"{where}: key {mixed.language!r} is {shown(written)}; expected the language "
                     "of the row, such as 'de'. Name the key with --language-key, the language of "
-                    f"a whole file with --file-language {file.name}=de, or have languages told "
+                    f"a whole file with --file-language {file}=de, or have languages told "
                     "apart with --detect de,en."
                 )
             tag = str(language_tag(written))
             short = names.setdefault(tag, short_code(written) if "-" in tag else tag)
+            sides[short].add("queries" if kind == "query" else "passages")
             sample = samples.setdefault(short, [])
             if len(sample) < _SAMPLE:
                 sample.append(text)
@@ -228,7 +230,9 @@ def _codes(mixed: Mixed, given: Mapping[str, str], told: Languages | None) -> di
             f"{mixed.corpus[0]}: no text in {unknown[0]!r}, of which a code was given; found "
             f"{', '.join(samples)}"
         )
-    return {
+    codes = {
         language: given.get(language) or full_code(language, sample)
         for language, sample in samples.items()
     }
+    warn_of_spellings(mixed.corpus[0], codes, sides)
+    return codes

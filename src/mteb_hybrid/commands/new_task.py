@@ -110,7 +110,8 @@ def new(
         list[str] | None,
         typer.Option(
             metavar="FILE=XX",
-            help="The language of a whole file, as in fas.jsonl=fa; may be repeated.",
+            help="The language of a whole file, as in fas.jsonl=fa, or fa/corpus.jsonl=fa where "
+            "several have that name; may be repeated.",
         ),
     ] = None,
     detect: Annotated[
@@ -164,11 +165,15 @@ def new(
     )
     _check_license(license)
     if queries or qrels or beir:
+        listed = _beir(beir, queries, qrels) if beir else _given(files, queries, qrels)
+        corpus, queries, qrels = listed
         mixed = Mixed(
-            *(_beir(beir, queries, qrels) if beir else _given(files, queries, qrels)),
+            corpus,
+            queries,
+            qrels,
             language=language_key,
             topic=topic_key,
-            of_files=_of_files(file_language or []),
+            of_files=_of_files(file_language or [], [*corpus, *queries]),
             detect=[short_code(x) for x in detect.split(",")] if detect else (),
         )
         card = write_mixed_card(mixed, folder, about, try_mixed_card)
@@ -243,15 +248,28 @@ def _beir(folder: Path, queries: list[Path] | None, qrels: list[Path] | None) ->
     return texts("corpus"), queries or texts("queries"), qrels or [judged]
 
 
-def _of_files(given: list[str]) -> dict[str, str]:
-    found = {}
+def _of_files(given: list[str], files: list[Path]) -> dict[Path, str]:
+    """The languages of whole files, each named by its path, or by its name if no other has it."""
+    found: dict[Path, str] = {}
     for pair in given:
-        file, equals, short = pair.rpartition("=")
+        named, equals, short = pair.rpartition("=")
         if not equals:
             raise ValueError(
                 f"--file-language {pair}: expected a file and its language, as in fas.jsonl=fa"
             )
-        found[file] = short_code(short)
+        meant = [file for file in files if file.resolve() == Path(named).resolve()]
+        meant = meant or [file for file in files if file.name == named]
+        if len({file.resolve() for file in meant}) != 1:
+            fault = "several files have that name" if meant else "no file of passages or queries"
+            expected = ", ".join(map(str, dict.fromkeys(meant or files)))
+            raise ValueError(f"--file-language {pair}: {fault}; expected one of {expected}")
+        language = short_code(short)
+        for file in meant:
+            if found.setdefault(file, language) != language:
+                raise ValueError(
+                    f"--file-language {pair}: {file} was said to be in {found[file]!r}; expected "
+                    "one language for a file. Remove one, or have its rows name their languages"
+                )
     return found
 
 

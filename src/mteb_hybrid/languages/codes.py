@@ -107,11 +107,14 @@ def code_by_name(name: str) -> str | None:
     """The shortest code of a language that is called by its English name, in any case."""
     import pycountry
 
-    try:
-        entry: Any = pycountry.languages.lookup(name.strip())
-    except LookupError:
-        return None
-    return str(getattr(entry, "alpha_2", entry.alpha_3))
+    # Not pycountry's lookup: to it "i" is any language whose scope is I, for individual.
+    wanted = name.strip().casefold()
+    entry: Any
+    for entry in pycountry.languages:
+        names = (getattr(entry, key, "") for key in ("name", "inverted_name", "common_name"))
+        if wanted and wanted in map(str.casefold, names):
+            return str(getattr(entry, "alpha_2", entry.alpha_3))
+    return None
 
 
 def _unknown(code: str, expected: str) -> str:
@@ -202,14 +205,12 @@ def find_language(text: str, known: Mapping[str, str]) -> str | None:
     """
     if text in known:
         return text
-    tag = language_tag(text)
-    found = {short for short, code in known.items() if tag in _tags(short, code)} if tag else set()
-    return _said(text, found.pop()) if len(found) == 1 else None
-
-
-@cache
-def _tags(short: str, code: str) -> set[str | None]:
-    return {language_tag(short), language_tag(code)} - {None}
+    if (tag := language_tag(text)) is None:
+        return None
+    # Short codes before full ones, which are the same for pt and pt-BR.
+    found = [short for short in known if language_tag(short) == tag]
+    found = found or [short for short, code in known.items() if language_tag(code) == tag]
+    return _said(text, found[0]) if len(found) == 1 else None
 
 
 def one_name_each(names: Iterable[str]) -> dict[str, str]:

@@ -9,10 +9,15 @@ answers the questions of all its rows: nothing would tell it apart from a wrong 
 answers ("yes", "1998") can be passages. Each question still has one relevant passage per language.
 Question texts that repeat stay apart, as each is judged by its own row.
 
+Passage texts that differ in Unicode normalisation only (an é may be one character, or two) look the
+same, and count as one text, which is encoded as the first is written.
+
 Queries are grouped by row, passages by the rows that they answer. The ``group`` of a row, which
 keeps rows of one page out of one training batch, plays no part: other rows of a page are the hard
 distractors.
 """
+
+from unicodedata import normalize
 
 import polars as pl
 
@@ -39,7 +44,7 @@ def read(card: TaskCard) -> Collection:
     """
     files = [locate_file(card, entry) for entry in card.source.further_files()]
     queries: list[tuple[str, str, str, str]] = []
-    passages: dict[tuple[str, str], str] = {}
+    passages: dict[tuple[str, str], tuple[str, str]] = {}
     rows: dict[str, list[str]] = {}
     first: dict[str, str] = {}
     for row in read_rows(files, tuple(card.languages), questions=False):
@@ -51,7 +56,7 @@ def read(card: TaskCard) -> Collection:
             )
         first[id_] = row.where
         rows[id_] = [
-            passages.setdefault((language, text), f"{language}:{id_}")
+            passages.setdefault((language, normalize("NFC", text)), (f"{language}:{id_}", text))[0]
             for language, text in row.passage.items()
         ]
         queries += [
@@ -64,7 +69,7 @@ def read(card: TaskCard) -> Collection:
             f"{', '.join(sorted(found)) or 'none'}. Correct {card.file}, or add such texts."
         )
     groups = passage_groups(rows)
-    texts = [(id_, text, language, groups[id_]) for (language, text), id_ in passages.items()]
+    texts = [(id_, text, language, groups[id_]) for (language, _), (id_, text) in passages.items()]
     qrels = [(query, passage, 1) for query, _, _, id_ in queries for passage in rows[id_]]
     order = pl.col("language").cast(pl.Enum(list(card.languages)))
     try:
