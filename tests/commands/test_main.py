@@ -295,6 +295,20 @@ app.app = write
     assert not list(tmp_path.iterdir())
 
 
+def test_a_second_signal_amid_the_end_is_quiet():
+    code = """
+import atexit, os, signal, time
+from mteb_hybrid.commands import app
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+atexit.register(end)
+app.app = lambda: os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = process(code)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
 def test_a_signal_that_is_ignored_stays_ignored():
     code = """
 import os, signal

@@ -230,6 +230,13 @@ def test_groups_add_translations_and_the_parallel_measures():
     assert values(table)["rank_distance"] == 1
 
 
+def test_a_translation_that_is_judged_keeps_its_grade(caplog):
+    judged = {"q1": {"d2": 1, "d1": 0}}
+    table = bias_of_run(RUN, judged, LANGUAGES, groups={"d1": "g", "d2": "g"})
+    assert values(table)["map"] == 0.5, "d1 stands above d2, and is no answer"
+    assert "returned" not in caplog.text, "as q1 is in the run"
+
+
 def test_the_same_as_the_task_on_its_own_predictions(tmp_path, sample_card):
     """MTEB predictions of a whole pool, read back, give the task's own bias measures."""
     name, subset = "HybridSampleCrosslingualRetrieval", "en-de"

@@ -36,6 +36,7 @@ def test_a_good_one():
         ({"qrels": [("en:x", "en:1", 1)]}, "an unknown query_id"),
         ({"qrels": [("en:q", "en:7", 1)]}, "an unknown passage_id"),
         ({"qrels": [("en:q", "en:1", -1)]}, "a relevance below 0"),
+        ({"qrels": [("en:q", "en:1", 10**6)]}, "a relevance above 999999"),
         ({"queries": []}, "queries is empty"),
     ],
 )

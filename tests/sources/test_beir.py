@@ -126,6 +126,7 @@ def test_documents_without_a_word_are_left_out(beir_card, caplog):
         ("qrels", "q1\td1\t2", "q1\t0\td1\t2", r"tsv:2: .*expected query id, document id"),
         ("qrels", "q1\td1\t2", "q1 d1 2", r"tsv:2: \['q1 d1 2'\]; expected query id"),
         ("qrels", "q1\td1\t2", "q1\td1\t2.0", r"tsv:2: .*and an integer"),
+        ("qrels", "q1\td1\t2", "q1\td1\t1000000", r"tsv:2: .*an integer of up to six digits"),
         ("qrels", "q1\td2", "q1\td1", r"tsv:3: judges .* otherwise than line 2"),
         ("qrels", "q1\td1", b"q\xff\td1", r"tsv:2: not UTF-8"),
         ("qrels", QRELS, HEAD, r"no judgments"),

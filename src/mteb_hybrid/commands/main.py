@@ -67,6 +67,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
         frame = frame.f_back
     if number == signal.SIGINT:
         raise KeyboardInterrupt
+    signal.signal(number, signal.SIG_IGN)  # `timeout` sends it twice, the second amid the end
     sys.exit(128 + number)
 
 

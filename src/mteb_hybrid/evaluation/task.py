@@ -171,7 +171,7 @@ class CardTask(ToldOnce):
             )
 
         view = self._views[hf_subset]
-        self._texts.begin(hf_subset, [self._views[x] for x in self.left or self.hf_subsets])
+        self._texts.begin(hf_subset, [self._views[x] for x in self.left or self.hf_subsets], timer)
         evaluation = Evaluation(model, self.metadata, hf_split, hf_subset, encode_kwargs, num_proc)
         queries, corpus = data_split["queries"], data_split["corpus"]
         with timer("Encoding queries", split=hf_split, subset=hf_subset):

@@ -98,22 +98,24 @@ class TaskTexts:
         }
         self._vectors: dict[tuple[str, ...], TextVectors | None] = {}
         self._evaluated: set[str] = set()
+        self._call: object = None
         self._left: Sequence[View] = ()
 
     def count(self) -> list[int]:
         """How many distinct queries and passages there are."""
         return [sum(map(len, by_language.values())) for by_language in self._units.values()]
 
-    def begin(self, subset: str, left: Sequence[View]) -> None:
-        """A subset is evaluated: if it was before, by what may be another model since.
+    def begin(self, subset: str, left: Sequence[View], call: object) -> None:
+        """A subset is evaluated: in another call, or once more, by what may be another model since.
 
         Args:
             subset: The subset.
             left: What will be evaluated, in this order: a model that makes several calls at a time
                 encodes the texts already.
+            call: One object for all subsets of a call of ``mteb.evaluate``, such as its timer.
         """
-        if subset in self._evaluated:
-            self._vectors, self._evaluated = {}, set()
+        if subset in self._evaluated or call is not self._call:
+            self._vectors, self._evaluated, self._call = {}, set(), call
         self._evaluated.add(subset)
         self._left = left
 
@@ -139,7 +141,8 @@ class TaskTexts:
         shared = self._shared(evaluation, prompt_type)
         if shared is None:
             name = evaluation.model.mteb_model_meta.name
-            return TextVectors(name, memory=memory_limit()).get(texts, [own], encode), None
+            alone = TextVectors(name, memory=memory_limit(), texts_per_call=len(own))
+            return alone.get(texts, [own], encode), None
         encoded = shared.get(
             texts, [own] if self._paired else self._units_of([view], prompt_type), encode
         )

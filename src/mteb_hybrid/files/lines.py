@@ -57,7 +57,7 @@ RATIO = 50
 
 _LITTLE, _PIECE = 2**24, 2**20
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[+-]?0*[0-9]{1,6}")
 _BLANKS = re.compile(r"[ \t\r\v\f]+")
 
 
@@ -257,8 +257,8 @@ def beir_columns(line: str) -> list[str]:
         return [line]
 
 
-def whole_number(text: str) -> int | None:
-    """The integer that a text is, in plain digits; None if it is none, or beyond 18 digits."""
+def grade_of(text: str) -> int | None:
+    """The grade that a text is: an integer in plain digits, up to six; None if it is none."""
     return int(text) if _INTEGER.fullmatch(text) else None
 
 

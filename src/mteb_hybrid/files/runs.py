@@ -23,11 +23,11 @@ from mteb_hybrid.files.lines import (
     beir_columns,
     columns,
     decoded,
+    grade_of,
     json_file,
     lines,
     shown,
     text_of,
-    whole_number,
 )
 
 T = TypeVar("T")
@@ -252,7 +252,7 @@ def _grade(value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError
-    found = whole_number(str(value))
+    found = grade_of(str(value))
     if found is None:
         raise ValueError
     return found
@@ -274,7 +274,7 @@ def _table(
             try:
                 found[query][document] = number(value)
             except ValueError as error:
-                expected = "a number" if what == "score" else "an integer"
+                expected = "a number" if what == "score" else "an integer of up to six digits"
                 raise RunError(
                     f"{place}: query {query!r}, document {document!r}: the {what} "
                     f"{error if str(error) else f'is {shown(value)}'}; expected {expected}. "

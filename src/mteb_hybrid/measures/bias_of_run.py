@@ -36,7 +36,8 @@ def bias_of_run(
         languages: The language of every document of the pool.
         query_languages: The language of every query, if known.
         groups: The content that each document translates. Documents of the group of a relevant
-            one are then relevant too, and the measures for parallel pools are added.
+            one that are not judged themselves are then relevant too, and the measures for parallel
+            pools are added.
         ignore_identical_ids: Whether to leave the document with a query's id out of its ranking,
             as if it were not in the pool (MTEB's name for it): where queries are documents.
 
@@ -147,24 +148,28 @@ def _check_queries(run: Scores, judged: Mapping[str, object]) -> None:
             f"such as {shown(min(judged))}; expected those of the same queries, under the same "
             "ids, but no query is in both"
         )
-    if shared < max(len(judged), len(run)):
+    if shared < len(judged):
         logger.warning(
-            "%d of %d judged queries are in the run; for the others nothing was returned. %d of "
-            "the run's %d queries have no relevant document and are left out.",
-            shared,
-            len(judged),
-            len(run) - shared,
-            len(run),
+            "%d of %d judged queries are in the run; for the others nothing was returned.",
+            *(shared, len(judged)),
+        )
+    if shared < len(run):
+        logger.warning(
+            "%d of the run's %d queries have no relevant document and are left out.",
+            *(len(run) - shared, len(run)),
         )
 
 
 def _with_translations(
     rows: Mapping[str, int], groups: Mapping[str, str], own: str | None
 ) -> dict[str, int]:
-    """Judgments, and those of the other documents of a group, but for a query's own."""
+    """Judgments, and those of the other documents of a group, but for a query's own.
+
+    What is judged keeps its grade: a translation may be a wrong one.
+    """
     grades: dict[str, int] = {}
     for document, grade in rows.items():
         if grade > 0 and document in groups:
             grades[groups[document]] = max(grade, grades.get(groups[document], 0))
     translations = {d: grades[g] for d, g in groups.items() if g in grades and d != own}
-    return {**rows, **translations}
+    return {**translations, **rows}

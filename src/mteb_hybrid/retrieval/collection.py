@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 TEXTS = {"id": pl.String, "text": pl.String, "language": pl.String, "group": pl.String}
+HIGHEST_GRADE = 999_999
+"""Of a judgment: trec_eval makes a table as long as that, and goes wrong if it is too long."""
 QRELS = {"query_id": pl.String, "passage_id": pl.String, "relevance": pl.Int64}
 
 
@@ -70,6 +72,8 @@ class Collection:
             known = pl.col(column).is_in(table["id"].implode())
             self._refuse("qrels", self.qrels.filter(~known), f"an unknown {column}")
         self._refuse("qrels", self.qrels.filter(pl.col("relevance") < 0), "a relevance below 0")
+        high = pl.col("relevance") > HIGHEST_GRADE
+        self._refuse("qrels", self.qrels.filter(high), f"a relevance above {HIGHEST_GRADE}")
 
     def judged(self, queries: pl.DataFrame, passages: pl.DataFrame) -> pl.DataFrame:
         """The judgments of some queries on some passages.

@@ -48,6 +48,7 @@ class TextVectors:
             they are: by them it is measured what rounding changes.
         memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
             into one array, whatever its size.
+        texts_per_call: Into calls of as many texts a unit is cut; `TEXTS_PER_CALL` if None.
     """
 
     model: str | None = None
@@ -55,6 +56,7 @@ class TextVectors:
     exact: Keep | None = None
     memory: int | None = None
     executor: Executor | None = None
+    texts_per_call: int | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
     _first: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
     _begun: dict[tuple[str, ...], list[Future[_Call]]] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class TextVectors:
             if unit not in self._units and unit not in self._begun:
                 self._begun[unit] = [
                     self.executor.submit(self._call, texts, encode, not place)
-                    for place, texts in enumerate(_calls(unit))
+                    for place, texts in enumerate(self._calls(unit))
                 ]
 
     def get(
@@ -113,7 +115,7 @@ class TextVectors:
     def _encoded(self, unit: tuple[str, ...], encode: Encode) -> Vectors:
         found: list[Vectors] = []
         try:
-            for place, texts in enumerate(_calls(unit)):
+            for place, texts in enumerate(self._calls(unit)):
                 if self.executor is None:
                     vectors, exact = self._call(texts, encode, not place)
                 else:
@@ -130,6 +132,10 @@ class TextVectors:
             raise
         self._begun.pop(unit, None)
         return found[0] if len(found) == 1 else self._joined(Parts(found, np.arange(len(unit))))
+
+    def _calls(self, unit: tuple[str, ...]) -> list[tuple[str, ...]]:
+        size = self.texts_per_call or TEXTS_PER_CALL
+        return [unit[start : start + size] for start in range(0, len(unit), size)]
 
     def _call(self, texts: tuple[str, ...], encode: Encode, first: bool) -> _Call:
         new = partial(_encode, encode, texts, self.model)
@@ -172,12 +178,20 @@ class TextVectors:
             )
 
 
+def _depends_on_others(
+    encode: Encode, probe: tuple[str, ...], vectors: Vectors, model: str | None
+) -> bool:
+    if len(probe) == 1:
+        return False
+    try:
+        fewer = _encode(encode, probe[1:], model)
+    except EncoderError:  # a range of nothing, say
+        return True
+    return _distance(vectors[1:], fewer) > NOISE
+
+
 def _given(vectors: Vectors) -> Vectors:
     return vectors
-
-
-def _calls(unit: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return [unit[start : start + TEXTS_PER_CALL] for start in range(0, len(unit), TEXTS_PER_CALL)]
 
 
 @dataclass
@@ -226,6 +240,10 @@ def shared_vectors(
     they are encoded once more, the model is one that never answers twice alike (some that are
     reached over the network), and the first check allows as much.
 
+    Some of the probe texts are then encoded without the others. Vectors that change by more than
+    `NOISE` depend on what is encoded with them, as those that are scaled to integers by the range
+    of a batch do: language by language, that would take the bias between languages out.
+
     Args:
         key: What identifies the model, then what identifies prompt type and options. Only the
             last model's vectors are kept.
@@ -241,7 +259,7 @@ def shared_vectors(
         exact_keeper: The same as `keeper`, for `TextVectors.exact`.
 
     Returns:
-        The vectors to share, or None if the model reads ``hf_subset``.
+        The vectors to share, or None if the model reads ``hf_subset``, or all texts of a batch.
     """
     for other in [other for other in _shared if other[0] != key[0]]:
         _shared.pop(other, None)  # another thread may have been faster
@@ -253,6 +271,8 @@ def shared_vectors(
         tolerated = NOISE
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
+        if _depends_on_others(encode, probe, here, model):
+            return None
         keep = keeper(probe, here) if keeper and not tolerated else None
         exact = exact_keeper(probe, here) if exact_keeper and keep else None
         known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep, exact))

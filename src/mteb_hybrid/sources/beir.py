@@ -23,7 +23,7 @@ from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.files.archives import unpack
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import inside
-from mteb_hybrid.files.lines import beir_columns, decoded, lines, some, text_of, whole_number
+from mteb_hybrid.files.lines import beir_columns, decoded, grade_of, lines, some, text_of
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import beside, locate_file
@@ -190,11 +190,11 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
                     "Add it."
                 )
             continue
-        relevance = whole_number(columns[2]) if len(columns) == 3 else None
+        relevance = grade_of(columns[2]) if len(columns) == 3 else None
         if relevance is None:
             raise DataError(
-                f"{where}: {some(columns)}; expected query id, document id and an integer, "
-                "separated by tabs. Correct that line."
+                f"{where}: {some(columns)}; expected query id, document id and an integer "
+                "of up to six digits, separated by tabs. Correct that line."
             )
         pair = (columns[0], columns[1])
         if rows.setdefault(pair, (relevance, number))[0] != relevance:

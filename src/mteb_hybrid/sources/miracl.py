@@ -26,9 +26,9 @@ from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.hub import snapshot
 from mteb_hybrid.files.inside import inside
-from mteb_hybrid.files.lines import lines, some, text_of, whole_number
+from mteb_hybrid.files.lines import grade_of, lines, some, text_of
 from mteb_hybrid.files.places import DATA_VARIABLE
-from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.retrieval.collection import HIGHEST_GRADE, QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import beside
 from mteb_hybrid.sources.miracl_passages import read_passages
 
@@ -184,11 +184,11 @@ def _judgments(file: Path, left_out: LeftOut) -> pl.DataFrame:
     for number, (query, _, passage, relevance) in _lines(
         file, ("query id", "Q0", "passage id", "relevance")
     ):
-        grade = whole_number(relevance)
+        grade = grade_of(relevance)
         if grade is None or grade < 0:
             raise DataError(
-                f"{file}: line {number}: relevance {relevance!r}; expected 0 or a higher integer. "
-                "Correct that line."
+                f"{file}: line {number}: relevance {relevance!r}; expected an integer from 0 "
+                f"to {HIGHEST_GRADE}. Correct that line."
             )
         if (query, passage) in seen:
             if left_out("judged_twice", [f"{file}:{number}"]):
