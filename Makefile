@@ -2,7 +2,8 @@
 PYTHON ?= python3
 PYTHONS ?= 3.11 3.12 3.13 3.14
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --constraint constraints.txt
+# Without bytecode for all that is installed: what is imported gets its own, sooner.
+PIP := $(BIN)/python -m pip install --no-compile --constraint constraints.txt
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: demo test soak lint versions bench docs clean

@@ -70,6 +70,7 @@ def same(shown: str, found: str) -> bool:
     )
 
 
+@pytest.mark.soak
 def test_the_commands_show_what_the_page_shows(outputs):
     shown = [(i, text) for i, (language, text) in enumerate(BLOCKS) if language == "text"]
     assert len(shown) == 4

@@ -139,7 +139,8 @@ def test_three_tasks_share_the_vectors(evaluate, encoder):
         evaluate(encoder, f"HybridSample{setting}Retrieval")
     distinct = set(encoder.encoded)
     assert len(distinct) == 11 * 52 + 11 * 96
-    # Each task encodes 5 probe texts in 2 subsets, for queries and for passages; the first, 4 apart.
+    # Each task encodes 5 probe texts in 2 subsets, for queries and for passages; the first, 4 of
+    # them without the fifth.
     assert len(encoder.encoded) == len(distinct) + 3 * 5 * 2 * 2 + 4 * 2
 
 

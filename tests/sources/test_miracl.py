@@ -128,7 +128,11 @@ def load_fresh(root):
         (QRELS, b"", "is empty; expected lines of query id, Q0, passage id and relevance"),
         (QRELS, b"0 Q0 7#0 1\n", r"line 1: \['0 Q0 7#0 1'\]; expected .* separated by tabs"),
         (QRELS, b"0\tQ0\t7#0\n", r"line 1: \['0', 'Q0', '7#0'\]; expected"),
-        (QRELS, b"0\tQ0\t7#0\t1\n0\tQ0\t7#1\t-1\n", "line 2: relevance '-1'; expected an integer from 0"),
+        (
+            QRELS,
+            b"0\tQ0\t7#0\t1\n0\tQ0\t7#1\t-1\n",
+            "line 2: relevance '-1'; expected an integer from 0",
+        ),
         (QRELS, b"0\tQ0\t7#0\tyes\n", "line 1: relevance 'yes'"),
         (
             QRELS,

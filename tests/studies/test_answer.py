@@ -13,6 +13,7 @@ from scipy import stats
 
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.results.compare import CompareError
+from mteb_hybrid.results.mteb_files import ResultError
 from mteb_hybrid.results.per_query import write_per_query
 from mteb_hybrid.studies.answer import Verdict, answers, verdict_of
 from mteb_hybrid.studies.evidence import find
@@ -311,6 +312,16 @@ def test_a_language_is_seen_if_a_condition_trains_on_it(store):
         assert {*seen, *unseen.effect.languages} == {"de", "en", "ru"}
 
 
+def test_a_language_without_a_text_in_training_is_not_seen(tmp_path):
+    """MLQA-R has none in Russian, whatever the recipe lists."""
+    listed = {"set": ["evaluation=", "languages.ru=rus-Cyrl"], **POOL_ONLY}
+    claim = HYBRID | {"by": "seen", "values": ["seen"]}
+    study = study_of(listed, claims=[claim])
+    write_runs(tmp_path, study, only=lambda run: run.condition in ("alpha 0.5", "alpha 1.0"))
+    assert "ru" in runs(study, "small")[-1].recipe.languages
+    assert set(one(tmp_path, claim, budget=listed).effect.languages) == {"de", "en"}
+
+
 @pytest.mark.parametrize(
     ("questions", "seeds", "theirs", "said"),
     [
@@ -330,18 +341,22 @@ def test_agreement_is_that_of_directions_that_are_settled(store, questions, seed
     assert agreement(alone, figure) == "open"
 
 
-@pytest.mark.parametrize("wrong", [0, 0.1])
-def test_accuracy_of_pairs_is_known_from_map(tmp_path, wrong):
+@pytest.mark.parametrize("answers_each", [1, 2])
+def test_accuracy_of_pairs_is_known_from_map(tmp_path, answers_each):
     """With one right passage a query; if the means are others, there are several."""
 
     def value(run, task, view, measure, question):
-        return 1 / (1 + (question + (run.condition == "alpha 1.0")) % (2 + run.seed))
+        place = 1 + (question + (run.condition == "alpha 1.0")) % (2 + run.seed)
+        return sum(number / (place + number - 1) for number in range(1, answers_each + 1)) / (
+            answers_each
+        )
 
     claim = HYBRID | {"measure": "hit_rate_at_1"}
-    write_runs(tmp_path, study_of(POOL_ONLY, claims=[claim]), value=value, wrong_hits=wrong,
+    write_runs(tmp_path, study_of(POOL_ONLY, claims=[claim]), value=value,
+               wrong_hits=0.1 * (answers_each > 1),
                only=lambda run: run.condition in ("alpha 0.5", "alpha 1.0"))  # fmt: skip
     found = one(tmp_path, claim)
-    if wrong:
+    if answers_each > 1:
         assert found.verdict is Verdict.NOT_TESTABLE
     else:
         ranks = np.arange(QUESTIONS)
@@ -349,6 +364,18 @@ def test_accuracy_of_pairs_is_known_from_map(tmp_path, wrong):
         others = [np.mean((ranks + 1) % (2 + seed) == 0) for seed in (1, 2, 3)]
         assert found.effect.by_seed == pytest.approx(np.subtract(hits, others), abs=1e-12)
         assert found.effect.condition == pytest.approx(np.mean(hits))
+
+
+def test_accuracy_that_values_per_query_refute_is_refused(tmp_path):
+    """Also where the other condition is not there yet: tables have it all the same."""
+    claim = HYBRID | {"measure": "hit_rate_at_1"}
+    study = study_of(POOL_ONLY, claims=[claim])
+    write_runs(tmp_path, study, value=lambda *_: 0.5, wrong_hits=0.99,
+               only=lambda run: run.condition == "alpha 0.5")  # fmt: skip
+    said = rf"{MUL}\.json: the hit_rate_at_1 of de-multi is 0\.99, .* 0\.00000 .* Remove that file"
+    with pytest.raises(ResultError, match=said):
+        one(tmp_path, claim)
+    assert one(tmp_path, HYBRID).verdict is Verdict.NOT_RUN, "nothing shows it"
 
 
 def test_runs_that_were_asked_other_questions_are_refused(tmp_path):

@@ -12,12 +12,14 @@ from mteb_hybrid.repair.apply import Said
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.studies import one_run
 from mteb_hybrid.studies.catalogue import read_study
+from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.one_run import perform
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.progress import unfinished
 from mteb_hybrid.studies.status import states
-from mteb_hybrid.studies.store import Store, StudyError
+from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store, StudyError
+from mteb_hybrid.training.run.train import train
 
 TASK = "HybridSampleMonolingualRetrieval"
 
@@ -118,9 +120,11 @@ def test_damaged_results_are_made_again(store, whole):
     assert store.missing(run) == {}
 
 
-def test_removed_weights_are_trained_again_for_another_test(store, whole):
+def test_removed_weights_are_trained_again_for_another_test(store, whole, study_folder):
     run = whole[1]["hybrid"]
     before = (store.model(run.key) / "model.safetensors").read_bytes()
+    elsewhere = (store.run(run.key) / VERSIONS).read_text().replace('"fp32"', '"bf16"')
+    (store.run(run.key) / VERSIONS).write_text(elsewhere)
     store.remove_weights(run.key)
     assert store.is_removed(run) and not store.has_model(run) and store.missing(run) == {}
     perform(run, store, pytest.fail)  # its results are all there
@@ -130,6 +134,30 @@ def test_removed_weights_are_trained_again_for_another_test(store, whole):
     perform(more, store, said.append)
     assert said == ["training", TASK] and store.missing(more) == {}
     assert (store.model(run.key) / "model.safetensors").read_bytes() == before
+    # The report says it of both trainings.
+    assert (store.run(run.key) / EARLIER).read_text() == elsewhere
+    study = read_study(study_folder / "tiny-study.toml")
+    assert "bf16 then fp32" in find(study, "tiny-study", "smoke", store.path).precisions
+
+
+def test_what_changes_meanwhile_is_not_filed_under_what_it_was(study_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "studies"
+    shutil.copytree(study_folder, folder)
+    found = runs(read_study(folder / "tiny-study.toml"), "smoke")
+    by_condition = {run.condition: run for run in found if run.seed in (None, 1)}
+    assert len({run.key for run in by_condition.values()}) == 4
+    store, file = Store(tmp_path / "store"), next((folder / "tiny").glob("**/config.json"))
+
+    def train_and_change(*args, **options):
+        train(*args, **options)
+        file.write_text(file.read_text() + "\n")
+
+    monkeypatch.setattr("mteb_hybrid.training.run.train.train", train_and_change)
+    for condition in ("hybrid", "untrained", "repaired"):  # the first one changes it
+        with pytest.raises(StudyError, match="changed since the study began"):
+            perform(by_condition[condition], store, pytest.fail)
+        assert not store.has_model(by_condition[condition])
+    assert not store.results.exists()
 
 
 def test_where_no_repair_is_needed_the_model_itself_is_evaluated(store, whole, monkeypatch):

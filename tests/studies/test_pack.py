@@ -81,6 +81,18 @@ def test_the_same_results_have_the_same_bytes(store, packed, tmp_path):
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
+def test_what_made_a_run_is_packed_whatever_the_store_says(store, packed, tmp_path):
+    shutil.copytree(store.path, tmp_path / "copy")
+    there = Store(tmp_path / "copy")
+    gone, damaged, *_ = (there.path / "made").iterdir()
+    gone.unlink()
+    damaged.write_text("{}", encoding="utf-8")
+    pack(runs(study_of(), "small"), there, tmp_path / "again", MEASURES)
+    for file in packed.iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+    assert len(unpack(tmp_path / "again", Store(tmp_path / "new"))) == len(list(packed.iterdir()))
+
+
 def test_only_some_measures_are_packed(store, tmp_path):
     """A claim about another is answered once that is evaluated again, and `study run` does so."""
     pack(runs(study_of(), "small"), store, tmp_path / "packed", ("map",))

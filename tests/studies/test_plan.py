@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mteb_hybrid.studies import plan
+from mteb_hybrid.recipes.data import Data
+from mteb_hybrid.studies import content, plan
 from mteb_hybrid.studies.catalogue import read_study
 from mteb_hybrid.studies.order import works
 from mteb_hybrid.studies.plan import runs
@@ -56,6 +57,31 @@ def test_files_make_a_run_by_their_content(key, study_folder, tmp_path):
     (tmp_path / "a").rename(tmp_path / "elsewhere" / "a")
     moved = data[1].replace("/a", "/elsewhere/a")
     assert key("hybrid", recipe=(data[0], moved)) == second
+
+
+def test_a_linked_folder_makes_a_run_by_its_content(key, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "there")
+    found = []
+    for text in ("a", "b"):
+        (tmp_path / "there" / "file").write_text(text)
+        found.append(content.data_content(Data(name="x", format="mmarco", path=f"{tmp_path}/data")))
+    assert found[0] != found[1]
+
+
+def test_a_card_of_ones_own_makes_a_run_by_its_checksums(sample_card, tmp_path, monkeypatch):
+    own = sample_card.model_copy()
+    german = own.languages["de"].model_copy(update={"sha256": "0" * 64})
+    other = own.model_copy(update={"languages": {**own.languages, "de": german}})
+    found = []
+    for place in (sample_card.file.parent, tmp_path):
+        for card in (own, other):
+            card._file = place / "sample.toml"
+            monkeypatch.setattr(content, "collections", lambda card=card: {"sample": card})
+            found.append(content.collection_content("sample"))
+    assert found[0] == found[1], "whoever changes a shipped card raises its revision"
+    assert len(set(found)) == 3
 
 
 def test_what_checkpoints_are_chosen_on_makes_a_run(key, monkeypatch):

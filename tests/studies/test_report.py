@@ -26,6 +26,7 @@ from mteb_hybrid.studies.evidence import find, results_folder
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
 from mteb_hybrid.studies.report_figures import curves, forest, trade_off
+from mteb_hybrid.studies.report_words import published, tally
 from mteb_hybrid.studies.store import Store
 from studies.made_results import MULTILINGUAL, STUDY, study_of, write_run, write_runs
 
@@ -135,7 +136,8 @@ def test_sentences_table_and_csv_say_the_same(report):
         "| test | sample (not a benchmark) | HybridSampleMultilingualRetrieval | 3 of 11: " in page
     )
     assert "questions in 3 languages" in page and "questions in 2 languages" in page
-    assert "No published figure." in page
+    assert "The card names no published figure." in page
+    assert second[head.index("published")] == "none in the card"
 
 
 def test_two_seeds_are_both_shown_and_one_rests_on_itself(store, tmp_path):
@@ -151,7 +153,39 @@ def test_two_seeds_are_both_shown_and_one_rests_on_itself(store, tmp_path):
         assert re.fullmatch(shown, row[2])
         assert claims[1][2] == verdict or len(seeds) == 2
     assert "it rests on one seed (2)" in page
-    assert "3 answers: 3 undecided; 3 with one seed, which settles nothing." in page
+    assert "3 answers: 3 undecided (3 with one seed, which settles nothing)." in page
+
+
+def test_tests_that_are_trained_or_repaired_on_are_told(store, tmp_path):
+    """As at `smoke`, where there is but the sample; at other budgets such cards are refused."""
+    told = []
+    trained = {"texts": "ntrex", "set": ["evaluation=", "data.0.path=sample"]}
+    for more in ({}, {"texts": "ntrex"}, trained):
+        study = study_of(more)
+        write_runs(tmp_path, study, only=lambda run: run.condition == "untrained")
+        page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report")
+        text = page.read_text("utf-8")
+        told.append(re.findall(r"Tests are not unseen: (.*)\. So the answers say little", text))
+    assert told[:2] == [["some model repairs on sample, which it is tested on"], []]
+    assert told[2] == ["some model trains on sample, which it is tested on"]
+
+
+def test_words_on_one_seed_stand_with_what_is_undecided(tmp_path):
+    study = study_of({"seeds": [2]})
+    write_runs(tmp_path, study, only=lambda run: run.condition != "untrained")
+    assert tally(answers(find(study, "alpha", "small", tmp_path), 100)) == (
+        "3 answers: 2 undecided (2 with one seed, which settles nothing), 1 not run"
+    )
+
+
+def test_published_figures_may_be_named_by_task(store):
+    task = "HybridSampleMultilingualRetrieval"
+    hybrid = STUDY["claims"][0]
+    by_task = [figure | {"collection": task} for figure in hybrid["published"][:2]]
+    tests = {"tests": [MULTILINGUAL | {"tasks": [task]}]}
+    study = study_of(tests, claims=[hybrid | {"published": by_task}])
+    (found,) = answers(find(study, "alpha", "small", store), 100)
+    assert published(found) == "XLM-R +0.0500: agrees; LaBSE -0.1000: disagrees"
 
 
 def test_the_same_results_give_the_same_bytes(report, tmp_path):
@@ -358,6 +392,15 @@ def test_figures_have_every_seed(store):
             == [0.0] * 3 + [0.5] * 3 + [1.0] * 3
         )
         assert {line.get_label() for line in axes.lines} >= {"alpha", "untrained", "repaired"}
+
+
+def test_intervals_are_drawn_as_wide_as_they_are(store):
+    """And not by half the width of the line wider at either end, as lines are by default."""
+    evidence = find(study_of(), "alpha", "small", store)
+    (axes, *_) = forest(answers(evidence, 100)).axes
+    bars = [line for line in axes.lines if line.get_linewidth() in (1.2, 5)]
+    assert len(bars) > 4
+    assert {line.get_solid_capstyle() for line in bars} == {"butt"}
 
 
 def test_what_was_not_run_is_no_solid_line_and_no_shade(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.status import states, table
 from mteb_hybrid.studies.store import Store, StudyError
@@ -63,3 +64,45 @@ def test_a_store_that_is_not_there_is_told(tmp_path):
     assert f"{tmp_path / 'sotre'}: there is no store here yet; another is named by" in said
     assert "Begin: mteb-hybrid study run" in said and "Read the answer" not in said
     assert not (tmp_path / "sotre").exists()
+
+
+def test_how_to_go_on_is_the_whole_command(tmp_path, monkeypatch):
+    """With what `status` itself was asked of, so that pasted it does no other runs."""
+    monkeypatch.setenv(DATA_VARIABLE, "")  # as the command sets it
+    chosen = ("--condition", "plain shuffle", "--condition", "hybrid", "--seed", "1")
+    asked = ("mbert-xquad", "--budget", "smoke", "--data", str(tmp_path), "--store", "s")
+    said = CliRunner().invoke(app, ["study", "status", *asked, *chosen]).output
+    assert (
+        "Begin: mteb-hybrid study run mbert-xquad --budget smoke --store s "
+        f"--data {tmp_path} '--condition=plain shuffle' --condition=hybrid --seed=1\n"
+    ) in said
+
+
+def test_what_a_study_has_is_asked_once_more_without_writing(tmp_path, monkeypatch):
+    """As in a store that may only be read, where no lock can be had."""
+    store, planned = Store(tmp_path), runs(study_of(), "small")
+    store.ask("alpha", "small", planned)
+
+    def refuse(path):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr("mteb_hybrid.studies.store.lock", refuse)
+    store.ask("alpha", "small", planned[:2])
+    assert {*store.asked("alpha", "small")} == {run.key for run in planned}
+    with pytest.raises(OSError, match="Read-only"):
+        store.ask("other", "small", planned)
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_damaged_notes_of_what_was_asked_may_be_removed(tmp_path, content):
+    store, planned = Store(tmp_path), runs(study_of(), "small")
+    file = tmp_path / "studies" / "alpha.small.json"
+    file.parent.mkdir()
+    file.write_text(content, encoding="utf-8")
+    for told in (
+        lambda: store.asked("alpha", "small"),
+        lambda: store.ask("alpha", "small", planned),
+    ):
+        with pytest.raises(StudyError, match=r"small\.json: is damaged: .*Remove it: ") as raised:
+            told()
+        assert str(raised.value).count(str(file)) == 1

@@ -18,6 +18,7 @@ def test_shipped_studies_are_whole(name):
     assert "untrained" in names and any(one.repair for one in study.conditions)
 
 
+FIGURE = '{{ source = "a", model = "XLM-R", collection = "sample", condition = {}, than = {} }}'
 TWIN = '[[conditions]]\nname = "twin"\ntrained = true\nset = ["batches.alpha=0.50"]\n\n[[claims]]'
 REPLACED = {
     'condition = "twin"': [("[[claims]]", TWIN), ('than = "untrained"', 'than = "hybrid"')],
@@ -63,6 +64,31 @@ REPLACED = {
         ),
         (
             'name = "hybrid"',
+            'name = "hybrid"\nset = ["data.00.path=sample", "data.0.path=xquad-r"]',
+            "'hybrid': data.0.path is set twice; give it once",
+        ),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nset = ["training={learning_rate=1e-2, max_steps=3, seed=77}"]',
+            "'hybrid': training.seed is set by the budget",
+        ),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nset = ["batches.alpha=0.5", "batches={size=8, alpha=1.0}"]',
+            "'hybrid': sets batches, and batches.alpha, which is in it; set its keys one by one",
+        ),
+        (
+            'name = "hybrid"',
+            'name = "hybrid"\nset = ["batches={size=8}"]\nvary = { "batches.alpha" = [0.5] }',
+            "budgets.smoke with condition 'hybrid': sets batches, and batches.alpha, which",
+        ),
+        (
+            "seeds = [1, 2]",
+            'seeds = [1, 2]\nset = ["data.0={name=\'x\'}", "data.0.path=sample"]',
+            "budgets.smoke with condition 'untrained': sets data.0, and data.0.path, which",
+        ),
+        (
+            'name = "hybrid"',
             'name = "hybrid"\neach_language = true\nset = ["languages.de="]',
             "a model for de beside en: the recipe does not train on de; it has en",
         ),
@@ -104,6 +130,21 @@ REPLACED = {
         ),
         (
             'than = "untrained"',
+            'than = "untrained"\nby = "query-language"\nvalues = ["de", "xx"]',
+            "key 'claims.0': .*'xx'",
+        ),
+        (
+            'than = "untrained"',
+            f'than = "untrained"\npublished = [{FIGURE.format(0.5927, 54.79)}]',
+            "published for 'XLM-R': 54.79; expected map from 0 to 1: give it in these units",
+        ),
+        (
+            'than = "untrained"',
+            f'than = "untrained"\nmeasure = "accuracy"\npublished = [{FIGURE.format(-0.1, 0.5)}]',
+            "published for 'XLM-R': -0.1; expected accuracy from 0 to 1",
+        ),
+        (
+            'than = "untrained"',
             'than = "untrained"\nmeasure = "rank_distance"',
             "in the setting monolingual no query has a value of rank_distance of its own. There ar",
         ),
@@ -134,6 +175,19 @@ def test_bad_cards(study_file, old, new, said):
     with pytest.raises(CardError, match=said) as raised:
         read_study(file, "smoke")
     assert str(file) in str(raised.value)
+
+
+def test_a_condition_does_not_replace_the_table_of_a_key_of_the_budget(study_file):
+    file = study_file("seeds = [1, 2]", 'seeds = [1, 2]\nset = ["training.max_steps=2"]')
+    table = 'name = "hybrid"\nset = ["training={learning_rate=1e-2, max_steps=7}"]'
+    file.write_text(file.read_text().replace('name = "hybrid"', table))
+    said = "budgets.smoke with condition 'hybrid': sets training, and training.max_steps"
+    with pytest.raises(CardError, match=said):
+        read_study(file)
+    key = 'name = "hybrid"\nset = ["training.max_steps=7"]'
+    file.write_text(file.read_text().replace(table, key))
+    trained = [run for run in runs(read_study(file), "smoke") if run.condition == "hybrid"]
+    assert {run.recipe.training.max_steps for run in trained} == {7}, "it comes later"
 
 
 def test_whole_numbers_vary(study_file):

@@ -166,7 +166,7 @@ def run_study(
         if models is Models.REMOVE:
             for work in all_works:
                 kept.remove_weights(work.run.key)
-    say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+    say(f"Read the answer: {_command('report', study, budget, store, data)} -o REPORT")
 
 
 @study_app.command("status")
@@ -204,9 +204,12 @@ def study_status(
     if not store.exists():
         say(f"{store}: there is no store here yet; another is named by --store.")
     if missing:
-        say(f"{'Go on' if store.exists() else 'Begin'}: {_command('run', study, budget, store)}")
+        chosen = [f"--condition={name}" for name in condition or ()]
+        chosen += [f"--seed={number}" for number in seed or ()]
+        go_on = _command("run", study, budget, store, data, *chosen)
+        say(f"{'Go on' if store.exists() else 'Begin'}: {go_on}")
     if any(kept.results_of(run).is_dir() for run in runs):
-        say(f"Read the answer: {_command('report', study, budget, store)} -o REPORT")
+        say(f"Read the answer: {_command('report', study, budget, store, data)} -o REPORT")
 
 
 @study_app.command("report")
@@ -302,11 +305,15 @@ def _name(study: str) -> str:
     return Path(study).stem
 
 
-def _command(name: str, study: str, budget: BudgetName, store: Path) -> str:
+def _command(
+    name: str, study: str, budget: BudgetName, store: Path, data: Path | None, *chosen: str
+) -> str:
     words = ["mteb-hybrid", "study", name, study, "--budget", budget.value]
     if store != STORE:
         words += ["--store", str(store)]
-    return shlex.join(words)
+    if data:
+        words += ["--data", str(data)]
+    return shlex.join([*words, *chosen])
 
 
 def _runs(

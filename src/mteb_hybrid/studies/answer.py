@@ -117,7 +117,7 @@ def _of_claim(evidence: Evidence, number: int, claim: Claim, resamples: int) -> 
 
 
 def _is_about(claim: Claim, test: Tested) -> bool:
-    named = not claim.collections or {test.task, test.card.file.stem} & set(claim.collections)
+    named = not claim.collections or {*test.names} & set(claim.collections)
     return test.setting is claim.setting and bool(named)
 
 
@@ -178,7 +178,7 @@ def _base(evidence: Evidence, claim: Claim, test: Tested) -> Tested | None:
     found = [
         other
         for other in evidence.tests.values()
-        if claim.change_from in (other.task, other.card.file.stem) and other.setting is test.setting
+        if claim.change_from in other.names and other.setting is test.setting
     ]
     return found[0] if found else None
 

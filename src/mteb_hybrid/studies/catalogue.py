@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collections, find_card, shipped
-from mteb_hybrid.cards.tasks import collection_tasks, same_texts, tasks_by_name
 from mteb_hybrid.evaluation.select import NotAtHandError, SelectionError
 from mteb_hybrid.files.documents import read_toml
 from mteb_hybrid.files.errors import DataError
@@ -22,7 +21,8 @@ from mteb_hybrid.recipes.explain import explain
 from mteb_hybrid.recipes.toml import shipped_recipes
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
-from mteb_hybrid.studies.study import HITS, Budget, Study
+from mteb_hybrid.studies.seen import seen_texts
+from mteb_hybrid.studies.study import HITS, Budget, Claim, Study
 
 
 def shipped_studies() -> dict[str, Path]:
@@ -115,6 +115,22 @@ def _check_claims(study: Study, file: Path) -> None:
                 f"{file}: claim {claim.text!r}: in the setting {claim.setting} no query has a "
                 f"value of {claim.measure} of its own. There are {', '.join(kept)}"
             )
+        _check_published(claim, file)
+
+
+def _check_published(claim: Claim, file: Path) -> None:
+    """Refuse published figures that the measure cannot have, as where they are per cent."""
+    ranges = {measure.name: (measure.lowest, measure.highest) for measure in MEASURES}
+    low, high = ranges.get(claim.measure, (0.0, 1.0))
+    if claim.change_from:
+        low, high = low - high, high - low
+    for figure in claim.published:
+        for value in (figure.condition, figure.than):
+            if not low <= value <= high:
+                raise CardError(
+                    f"{file}: claim {claim.text!r}: published for {figure.model!r}: {value:g}; "
+                    f"expected {claim.measure} from {low:g} to {high:g}: give it in these units"
+                )
 
 
 def _beside(content: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -162,7 +178,8 @@ def _check(study: Study, name: Any, budget: Budget, where: str, *, planned: bool
                 if run.language not in selected:
                     selected[run.language] = _selected(run)
                 if name != "smoke":  # which has but the sample
-                    _check_unseen(run, selected[run.language])
+                    for said in seen_texts(run, selected[run.language]):
+                        raise CardError(f"{said}; choose another of the two")
                 found.append(run)
         except SelectionError as error:
             raise CardError(f"{where}.tests: {error}") from None
@@ -202,25 +219,3 @@ def _check_same(study: Study, found: Sequence[Run], where: str) -> None:
                 f"{where}: claim {claim.text!r}: {claim.condition!r} and {claim.than!r} are the "
                 "same models, trained and repaired alike; set what makes them differ"
             )
-
-
-def _check_unseen(run: Run, selected: Mapping[str, object]) -> None:
-    tasks = tasks_by_name()
-    tested = {tasks[task][0].file.stem for task in selected}
-    seen = {f"trains on {d.path}": d.path for d in run.recipe.data if d.format == "collection"}
-    watched = run.recipe.evaluation
-    if watched and watched.patience:
-        seen[f"chooses its checkpoint on {watched.collection}"] = watched.collection
-    seen = seen if run.trained else {}
-    if run.repair and run.repair.texts in collections():
-        seen[f"repairs on {run.repair.texts}"] = run.repair.texts
-    for said, name in seen.items():
-        if any(same_texts(collections()[name], collections()[other]) for other in tested):
-            raise CardError(f"{said}, which it is tested on; choose another of the two")
-    for data in run.recipe.data if run.trained else ():
-        for other in sorted(tested):
-            if shared := {*(data.tasks() or ())} & {*collection_tasks(other)}:
-                raise CardError(
-                    f"trains on {data.path}, which has the texts of {min(shared)}, and is tested "
-                    f"on {other}, which has them too; choose another of the two"
-                )

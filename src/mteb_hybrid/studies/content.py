@@ -4,13 +4,15 @@ Of what is not at hand, `ABSENT` stands: a plan can be made of it, and nothing r
 """
 
 import hashlib
-from collections.abc import Iterable
+import json
+import os
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.catalogue import card_folder, collections
 from mteb_hybrid.cards.rewritten import RewrittenCard
 from mteb_hybrid.files import places
 from mteb_hybrid.files.named import is_name
@@ -36,7 +38,7 @@ def data_content(data: Data) -> str:
         path = data_path(data.path)
     except CardError:
         return ABSENT
-    return _of_files(path, path.rglob("*") if path.is_dir() else [path])
+    return _of_files(path, _below(path) if path.is_dir() else [path])
 
 
 def texts_content(name: str) -> str:
@@ -68,7 +70,17 @@ def collection_content(name: str) -> str:
     """Of a collection, as this process reads it."""
     card = collections()[name]
     rewritten = f"+{card.digest}" if isinstance(card, RewrittenCard) else ""
-    return f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
+    said = f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
+    if card.file.parent == card_folder():
+        return said
+    # Nobody but its author raises the revision of a card of one's own.
+    own = json.dumps(card.model_dump(mode="json", include={"source", "languages"}), sort_keys=True)
+    return f"{said}+{hashlib.sha256(own.encode()).hexdigest()[:12]}"
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder, followlinks=True):
+        yield from (Path(place, name) for name in names)
 
 
 def _of_files(root: Path, files: Iterable[Path]) -> str:

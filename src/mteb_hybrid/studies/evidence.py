@@ -11,8 +11,10 @@ from typing import Any
 
 import polars as pl
 
+from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.measures.view import COLUMNS
+from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.results.cells import short_revision
 from mteb_hybrid.results.evaluation import Evaluation
 from mteb_hybrid.results.mteb_files import ROUNDED, ResultError, read_result_files
@@ -20,7 +22,7 @@ from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
-from mteb_hybrid.studies.store import Store
+from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store
 from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
 
@@ -153,13 +155,16 @@ class Evidence:
         return pl.concat(frames).with_columns(pl.col("value").fill_null(float("nan")))
 
     def trained_on(self, start: str) -> list[str]:
-        """Codes of the languages that any condition trains a starting model on.
+        """Codes of the languages with texts that any condition trains a starting model on.
 
         One set for tables and claims, so that a language is seen or unseen in all of a report.
         """
-        of_start = (run for trial in self.trials if trial.start == start for run in trial.runs)
-        codes = (run.recipe.languages.values() for run in of_start if run.trained)
-        return list(dict.fromkeys(code for found in codes for code in found))
+        found: dict[str, None] = {}
+        for trial in self.trials:
+            for run in trial.runs:
+                if trial.start == start and run.trained:
+                    found |= dict.fromkeys(_with_texts(run.recipe))
+        return list(found)
 
 
 def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
@@ -181,6 +186,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
     found = _evaluations(planned, store)
     evaluations: dict[tuple[str, str], Evaluation] = {}
     gaps = []
+    hits = [measure for measure in HITS if any(c.measure == measure for c in study.claims)]
     revisions: dict[Path, dict[str, str]] = {}
     for run in planned:
         for task, asked in subsets[run.language].items():
@@ -190,7 +196,8 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             if why := _why_not(evaluation, asked, revisions):
                 gaps.append(Gap(run, task, why))
             elif evaluation and (run.key, task) not in evaluations:
-                read_per_query(evaluation.folder, evaluation.task, checksums=True)
+                kept = read_per_query(evaluation.folder, evaluation.task, checksums=True)
+                _check_hits(kept, evaluation, hits)
                 evaluations[run.key, task] = evaluation
     if not evaluations:
         said = f" ({gaps[0].task} of {gaps[0].run.condition}: {gaps[0].why})" if found else ""
@@ -253,9 +260,45 @@ def _hits(
     return found if same else found.clear()
 
 
+def _with_texts(recipe: Recipe) -> list[str]:
+    """Codes of a recipe's languages, but for those of which its collections have no text."""
+    found: set[str] = set()
+    for data in recipe.data:
+        if data.format == "collection":
+            found |= {*collection_card(data.path).languages}
+        else:
+            found |= {*(data.languages or recipe.languages)}
+    return [code for short, code in recipe.languages.items() if short in found]
+
+
+def _check_hits(kept: pl.DataFrame, evaluation: Evaluation, measures: Sequence[str]) -> None:
+    """Refuse hits that are not those of the values per query, where each query has one answer.
+
+    There, map is 1, 1/2, 1/3, …; with several answers it is not, for all queries of a pool.
+    """
+    rank = 1 / pl.col("value")
+    pools = kept.filter(measure="map").group_by("pool", maintain_order=True)
+    shares = pools.agg(
+        first=(pl.col("value") == 1).mean(),
+        one_answer=((rank - rank.round()).abs() < 1e-9 * rank).fill_null(value=False).all(),
+    )
+    for pool, first in shares.filter("one_answer").select("pool", "first").iter_rows():
+        for measure in measures:
+            said = evaluation.scores.get(pool, {}).get(measure, first)
+            if not abs(said - first) < ROUNDED:
+                file = evaluation.folder / f"{evaluation.task}.json"
+                raise ResultError(
+                    f"{file}: the {measure} of {pool} is {said}, and by the values per query "
+                    f"beside it {first:.5f} of the queries have their answer first: it was edited, "
+                    "or is of another evaluation. Remove that file: the same `mteb-hybrid study "
+                    "run` evaluates it again."
+                )
+
+
 def _training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any]]]:
     """What each training run says of itself, each time that it began or went on."""
-    files = [Store(store).run(key) / "versions.json" for key in keys]
+    folders = [Store(store).run(key) for key in keys]
+    files = [folder / name for folder in folders for name in (EARLIER, VERSIONS)]
     found = {file: json_file(file, list) for file in files if file.is_file()}
     for file, parts in found.items():
         if not all(map(_is_part, parts)):
@@ -264,7 +307,8 @@ def _training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any
                 "precision, of each part of a training. Remove it: then they are not known, and "
                 "the report lacks them."
             )
-    return list(found.values())
+    of_runs = ((found.get(folder / name, []) for name in (EARLIER, VERSIONS)) for folder in folders)
+    return [parts for of_run in of_runs if (parts := list(chain.from_iterable(of_run)))]
 
 
 def _is_part(part: object) -> bool:

@@ -16,7 +16,7 @@ from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.results.per_query import remove_per_query
 from mteb_hybrid.studies.plan import OF_UNTRAINED, Run
-from mteb_hybrid.studies.store import FINISHED, REPAIRED, Store, StudyError
+from mteb_hybrid.studies.store import EARLIER, FINISHED, REPAIRED, VERSIONS, Store, StudyError
 
 if TYPE_CHECKING:
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
@@ -35,10 +35,12 @@ def perform(run: Run, store: Store, tell: Callable[[str], None]) -> None:
 
     Raises:
         LockedError: If another process is at work on it.
-        StudyError: If what is kept of it was edited.
+        StudyError: If what is kept of it was edited, or what makes it has changed since the study
+            began.
         ValueError, OSError: As training, repair and evaluation raise them.
     """
     with lock(store.run(run.key), wait=False):
+        _check_as_planned(run)
         store.begin(run)
         missing = store.missing(run)
         if not missing and run.tests:
@@ -81,8 +83,14 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
     try:
         if RunFolder(folder).check(recipe, resume=True):
             check_places(recipe)
+            _keep_versions(run, store)
             with store.costed(run.key, "training"):
                 train(recipe, folder, resume=True)
+            try:
+                _check_as_planned(run)
+            except StudyError:
+                (folder / FINISHED).unlink()
+                raise
             tell("training")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # larger than the model
     except RunFolderError as error:
@@ -91,6 +99,22 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
             "again"
         ) from None
     _check(store.model(run.key), json_file(folder / FINISHED, dict).get("revision"), folder)
+
+
+def _keep_versions(run: Run, store: Store) -> None:
+    """Of a model that was evaluated and removed, or unpacked without its weights."""
+    versions, earlier = (store.run(run.key) / name for name in (VERSIONS, EARLIER))
+    if store.is_removed(run) and versions.is_file() and not earlier.is_file():
+        versions.rename(earlier)
+
+
+def _check_as_planned(run: Run) -> None:
+    """Refuse data, texts and models that are no longer those that a run is kept by."""
+    if (key := replace(run).key) != run.key:
+        raise StudyError(
+            f"run {run.key}: the data, texts or model that make it changed since the study began, "
+            f"and make {key} now; give the command again"
+        )
 
 
 def as_kept(run: Run) -> Recipe:
@@ -140,6 +164,7 @@ def _repaired(
                 name=run.key,
                 overwrite=True,
             )
+            _check_as_planned(run)
             found = folder_hash(model) if said.folder else None
             write_json(outcome, {"hash": found, "said": said.text, "warnings": said.warnings})
         print(said.text, flush=True)

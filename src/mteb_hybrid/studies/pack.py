@@ -6,6 +6,7 @@ what made it, its costs, the recipe and log of its training, MTEB's result files
 """
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,13 +19,14 @@ from mteb_hybrid.files.archives import opened
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
 from mteb_hybrid.files.lines import json_file, json_text, text_of
+from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, whole_folder, write_text
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.results.per_query import data_revisions, read_per_query, write_per_query
 from mteb_hybrid.studies.plan import Run, key_of
-from mteb_hybrid.studies.store import Store, StudyError
+from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store, StudyError
 
-TRAINING = ("recipe.toml", "versions.json", "log.jsonl")
+TRAINING = ("recipe.toml", VERSIONS, EARLIER, "log.jsonl")
 """What stays of a training run once its weights are removed."""
 RESULTS = "results/"
 """Where result files are in an archive."""
@@ -94,10 +96,10 @@ def pack(runs: Iterable[Run], store: Store, folder: Path, measures: Collection[s
 def _content(
     run: Run, store: Store, measures: Collection[str], archive: Path
 ) -> Iterator[tuple[str, bytes]]:
-    made, costs = store.made_file(run.key), store.costs_file(run.key)
-    for name, file in (("made.json", made), ("costs.json", costs)):
-        if file.is_file():
-            yield name, file.read_bytes()
+    # Not the store's file: it may be gone, and its key has to be the archive's name.
+    yield "made.json", f"{json.dumps(run.made, indent=1, ensure_ascii=False)}\n".encode()
+    if (costs := store.costs_file(run.key)).is_file():
+        yield "costs.json", costs.read_bytes()
     for name in TRAINING:
         if (file := store.run(run.key) / name).is_file():
             yield f"training/{name}", file.read_bytes()
@@ -159,6 +161,7 @@ def unpack(folder: Path, store: Store) -> list[str]:
 
     Raises:
         DataError: If there are no archives, or one is damaged.
+        LockedError: If another process is at work on a run.
         StudyError: If an archive is of something else than its name says, or has other content
             than `pack` writes.
     """
@@ -174,13 +177,23 @@ def unpack(folder: Path, store: Store) -> list[str]:
 def _take_in(archive: Path, store: Store) -> bool:
     key, packed = archive.stem, _read(archive)
     results = store.results / packed.model.replace("/", "__") / key
-    if results.exists():
-        return False
-    places = {"made.json": store.made_file(key), "costs.json": store.costs_file(key)}
-    places |= {f"training/{name}": store.run(key) / name for name in TRAINING}
-    for name, to in places.items():
-        if name in packed.files:
-            write_text(to, packed.files[name].decode())
+    with lock(store.run(key), wait=False):
+        if results.exists():
+            return False
+        places = {"made.json": store.made_file(key)}
+        if store.has_weights(key):  # of a training here, which these results are not of
+            places[f"training/{VERSIONS}"] = store.run(key) / EARLIER
+        else:
+            places["costs.json"] = store.costs_file(key)
+            places |= {f"training/{name}": store.run(key) / name for name in TRAINING}
+        for name, to in places.items():
+            if name in packed.files:
+                write_text(to, packed.files[name].decode())
+        _write_results(results, packed)
+    return True
+
+
+def _write_results(results: Path, packed: _Packed) -> None:
     with whole_folder(results) as part:  # last, as what is there is not taken in again
         for name, raw in packed.files.items():
             if name.startswith(RESULTS):
@@ -188,7 +201,6 @@ def _take_in(archive: Path, store: Store) -> bool:
         for task, (values, revision) in packed.values.items():
             for rows in values.partition_by("pool", maintain_order=True):
                 write_per_query(rows, part, task, revision)
-    return True
 
 
 def _read(archive: Path) -> _Packed:

@@ -23,6 +23,7 @@ from mteb_hybrid.studies.report_made import (
     data,
     model_runs,
     not_run,
+    seen,
     starts,
     versions,
 )
@@ -88,6 +89,7 @@ def _page(evidence: Evidence, name: str, found: list[Answer], folder: Path) -> s
         budget=evidence.budget,
         models=list(dict.fromkeys(row[1] for row in starts(evidence)[1])),
         tally=tally(found),
+        seen=seen(evidence),
         claims=[
             (claim, [_told(answer) for answer in found if answer.number == number])
             for number, claim in enumerate(evidence.study.claims, 1)

@@ -27,6 +27,8 @@ WIDTH = 4.2
 
 Values = dict[str, list[float]]
 
+# A line that ended in a cap would reach beyond the interval.
+BAR: dict[str, Any] = {"linewidth": 5, "alpha": 0.45, "solid_capstyle": "butt"}
 BAND: dict[str, Any] = {"color": MUTED, "alpha": 0.15, "lw": 0}
 
 COLOUR = {
@@ -219,9 +221,10 @@ def _claims(
     labels = []
     for row, (answer, effect) in enumerate(found):
         colour = COLOUR[answer.verdict]
-        axes.plot(effect.over_questions, [row, row], color=colour, linewidth=5, alpha=0.45)
+        axes.plot(effect.over_questions, [row, row], color=colour, **BAR)
         if effect.over_seeds:
-            axes.plot(effect.over_seeds, [row, row], "|-", color=colour, linewidth=1.2)
+            style: dict[str, Any] = {"linewidth": 1.2, "solid_capstyle": "butt"}
+            axes.plot(effect.over_seeds, [row, row], "|-", color=colour, **style)
         axes.plot(effect.difference, row, "o", color=colour, markersize=5)
         theirs = [figure.condition - figure.than for figure in figures(answer)]
         axes.plot(theirs, [row + 0.25] * len(theirs), "D", color=INK, markerfacecolor=PAPER, ms=4)
@@ -246,7 +249,7 @@ def _key(figure: Figure, axes: Axes, found: Sequence[tuple[Answer, Effect]]) -> 
     """What marks and colours mean."""
     marks: list[Artist] = [
         *(axes.plot([], [], "o", color=INK, label="ours")),
-        *(axes.plot([], [], color=INK, linewidth=5, alpha=0.45, label="95% over questions")),
+        *(axes.plot([], [], color=INK, **BAR, label="95% over questions")),
         *(axes.plot([], [], "|-", color=INK, label="95% over seeds")),
         *(axes.plot([], [], "D", color=INK, markerfacecolor=PAPER, label="published")),
     ]

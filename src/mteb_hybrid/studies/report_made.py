@@ -12,6 +12,7 @@ from mteb_hybrid.results.cells import NONE, short_revision
 from mteb_hybrid.studies.answer import Answer, Verdict
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.plan import Run
+from mteb_hybrid.studies.seen import seen_texts
 from mteb_hybrid.studies.study import Budget
 from mteb_hybrid.studies.tested import Tested
 
@@ -82,6 +83,18 @@ def _asked(test: Tested) -> str:
     asked = test.query_languages
     which = f": {', '.join(asked)}" if len(asked) < len(every) else ""
     return f"{len(asked)} of {len(every)}{which}"
+
+
+def seen(evidence: Evidence) -> str:
+    """Which texts of its tests a study trains, chooses or repairs on; empty if none."""
+    alike = {(trial.start, trial.condition): trial for trial in evidence.trials}.values()
+    runs = [run for trial in alike for run in trial.runs]  # seeds differ in nothing of it
+    found = dict.fromkeys(
+        said for run in runs for said in seen_texts(run, evidence.subsets[run.language])
+    )
+    each = "; ".join(f"some model {said}" for said in found)
+    said = f"Tests are not unseen: {each}. So the answers say little of other texts."
+    return said if found else ""
 
 
 def versions(evidence: Evidence) -> str:

@@ -24,9 +24,11 @@ LEGEND = (
     "differences of single seeds, paired. p: randomisation over the same questions, two-sided, of "
     "no difference; none for a claim with a margin. Holm p: corrected for all that have a p; the "
     "intervals, and what follows from them, are not. Confirmed: both intervals lie on the claimed "
-    "side (for = ± m, within m; for > … - m, above -m); contradicted: both lie on the other; "
-    "undecided: all else, and what rests on one seed. Published: the difference there, and whether "
-    "its direction agrees with ours, which is open where an interval has 0 in it, or theirs is 0."
+    "side (for = ± m, within m; for > … - m, above -m); contradicted: both lie on the other; where "
+    "neither condition is trained, that over questions alone; undecided: all else, and what rests "
+    "on one seed. Published: the difference there, if the card names one, and whether its "
+    "direction agrees with ours, which is open with one seed, where an interval has 0 in it, and "
+    "where theirs is 0."
 )
 TABLE_LEGEND = (
     "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
@@ -93,9 +95,9 @@ def verdict(answer: Answer) -> str:
 
 
 def figures(answer: Answer) -> list[Published]:
-    """The published figures on the collection of an answer."""
-    stem = answer.test.card.file.stem if answer.test else ""
-    return [figure for figure in answer.claim.published if figure.collection == stem]
+    """The published figures on the collection of an answer, which may be named by its task."""
+    names = answer.test.names if answer.test else ()
+    return [figure for figure in answer.claim.published if figure.collection in names]
 
 
 def agreement(effect: Effect, figure: Published) -> str:
@@ -113,7 +115,7 @@ def published(answer: Answer, separator: str = "; ") -> str:
         theirs = number(figure.condition - figure.than, measure)
         agrees = f": {agreement(answer.effect, figure)}" if answer.effect else ""
         said.append(f"{figure.model} {theirs}{agrees}")
-    return separator.join(said) or "no published figure"
+    return separator.join(said) or "none in the card"
 
 
 def sentence(answer: Answer) -> str:
@@ -142,7 +144,7 @@ def sentence(answer: Answer) -> str:
         said.append(f"Still missing: {'; '.join(answer.missing)}.")
     known = figures(answer)
     said += [_literature(claim, effect, figure) for figure in known]
-    return " ".join(said) + ("" if known else " No published figure.")
+    return " ".join(said) + ("" if known else " The card names no published figure.")
 
 
 def _mean(value: float, answer: Answer) -> str:
@@ -182,9 +184,9 @@ def _p(value: float | None) -> str:
 def tally(found: Sequence[Answer]) -> str:
     """How many answers have which verdict, in words."""
     counts = Counter(answer.verdict for answer in found)
-    parts = [f"{counts[one]} {one}" for one in Verdict if counts[one]]
-    if ones := sum(bool(a.effect and a.effect.rests_on_one_seed) for a in found):
-        parts[-1] += f"; {ones} with one seed, which settles nothing"
+    ones = sum(bool(a.effect and a.effect.rests_on_one_seed) for a in found)
+    alone = {Verdict.UNDECIDED: f" ({ones} with one seed, which settles nothing)" if ones else ""}
+    parts = [f"{counts[one]} {one}{alone.get(one, '')}" for one in Verdict if counts[one]]
     every = f"{len(found)} answers" if len(found) > 1 else "1 answer"
     return f"{every}: {', '.join(parts)}"
 

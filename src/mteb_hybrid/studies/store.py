@@ -26,6 +26,9 @@ from mteb_hybrid.studies.plan import Run
 FINISHED = "model_meta.json"
 """What a training run writes last."""
 
+VERSIONS, EARLIER = "versions.json", "versions-earlier.json"
+"""What a training ran with; and what the first one did, of a model that was trained once more."""
+
 COSTS = ("seconds", "cpu_seconds")
 """What is known of a step: how long it took, and that of all cores."""
 
@@ -172,26 +175,37 @@ class Store:
         return self.results / run.model_name.replace("/", "__") / run.key
 
     def asked(self, study: str, budget: str) -> dict[str, dict[str, Any]]:
-        """The runs that a study has had, by key, those of its earlier versions too."""
+        """The runs that a study has had, by key, those of its earlier versions too.
+
+        Raises:
+            StudyError: If the file that says so is damaged.
+        """
         file = self._asked(study, budget)
-        return json_file(file, dict) if file.is_file() else {}
+        try:
+            return json_file(file, dict) if file.is_file() else {}
+        except DataError as error:
+            said = str(error).removeprefix(f"{file}").removeprefix(": ")
+        raise StudyError(
+            f"{file}: is damaged: {said}. Remove it: then it is not known which runs an earlier "
+            "version of the study had, and all else stays as it is"
+        )
 
     def ask(self, study: str, budget: str, runs: Iterable[Run]) -> None:
-        """Note which runs a study has, for `asked`."""
+        """Note which runs a study has, for `asked`; where all are noted, nothing is written."""
         file = self._asked(study, budget)
-        with lock(file):
-            known = self.asked(study, budget)
-            now = known | {
-                run.key: {
-                    "start": run.start,
-                    "condition": run.condition,
-                    "seed": run.seed,
-                    "language": run.language,
-                }
-                for run in runs
+        now = {
+            run.key: {
+                "start": run.start,
+                "condition": run.condition,
+                "seed": run.seed,
+                "language": run.language,
             }
-            if now != known:
-                write_json(file, now)
+            for run in runs
+        }
+        if (known := self.asked(study, budget)) | now == known:
+            return
+        with lock(file):
+            write_json(file, self.asked(study, budget) | now)
 
     def _asked(self, study: str, budget: str) -> Path:
         return self.path / "studies" / f"{study}.{budget}.json"

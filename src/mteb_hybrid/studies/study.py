@@ -3,11 +3,13 @@
 A card holds no code, and nothing here imports torch or mteb, so that listing studies stays fast.
 """
 
+import tomllib
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
+from mteb_hybrid.languages.codes import iso_language
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.recipes.table import ShortCode, Table
@@ -66,11 +68,37 @@ class Condition(Table):
 
 def _check_keys(overrides: Iterable[str], where: str) -> None:
     """Refuse overrides of which one would silently win over another, or lose to a seed."""
-    keys = [override.partition("=")[0].strip() for override in overrides]
-    if "training.seed" in keys:
+    given = list(overrides)
+    keys = [_key(override) for override in given]
+    if "training.seed" in keys or any(map(_has_seed, given)):
         raise ValueError(f"{where}: training.seed is set by the budget: give it seeds")
     if repeated := [key for key in keys if keys.count(key) > 1]:
         raise ValueError(f"{where}: {repeated[0]} is set twice; give it once")
+
+
+def _check_tables(overrides: Iterable[str], where: str) -> None:
+    """Refuse a table beside a key of it: whichever comes later would silently win."""
+    keys = [_key(override) for override in overrides]
+    for table in keys:
+        if within := [key for key in keys if key.startswith(f"{table}.")]:
+            raise ValueError(
+                f"{where}: sets {table}, and {within[0]}, which is in it; set its keys one by one, "
+                "or all of them in the table"
+            )
+
+
+def _key(override: str) -> str:
+    """The key of an override, with numbers as recipes have them."""
+    parts = override.partition("=")[0].strip().split(".")
+    return ".".join(str(int(part)) if part.isdecimal() else part for part in parts)
+
+
+def _has_seed(override: str) -> bool:
+    try:
+        training = tomllib.loads(override).get("training")
+    except (ValueError, RecursionError):  # what is no TOML is a string
+        return False
+    return isinstance(training, dict) and "seed" in training
 
 
 HITS = ("hit_rate_at_1", "accuracy")
@@ -138,6 +166,8 @@ class Claim(Table):
             raise ValueError("by and values go together: a property and which of its values")
         if len(set(self.values)) < len(self.values):
             raise ValueError(f"values are {', '.join(self.values)}: give each once")
+        for code in self.values if self.by is By.QUERY_LANGUAGE else ():
+            iso_language(code)
         return self
 
 
@@ -215,6 +245,10 @@ class Study(Table):
         names = [name for condition in self.conditions for name in condition.names]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two conditions are called {repeated[0]!r}; rename one")
+        for of, budget in self.budgets.items():
+            for condition in self.conditions:
+                where = f"budgets.{of} with condition {condition.name!r}"
+                _check_tables([*budget.set, *condition.set, *condition.vary], where)
         for claim in self.claims:
             if claim.condition == claim.than:
                 raise ValueError(

@@ -29,6 +29,11 @@ class Tested:
     views: Mapping[str, View]
 
     @property
+    def names(self) -> tuple[str, str]:
+        """What a card may call it: its task, or its collection."""
+        return self.task, self.card.file.stem
+
+    @property
     def query_languages(self) -> list[str]:
         """Short codes, in the order of the subsets."""
         return list(dict.fromkeys(view.query_language for view in self.views.values()))

@@ -137,7 +137,7 @@ def test_killed_after_its_last_step_a_run_makes_no_other(recipe_file, tmp_path):
     assert all((first[name] == second[name]).all() for name in first)
 
 
-def test_a_run_and_a_resumed_one(recipe_file, tmp_path):
+def test_a_run_and_a_resumed_one(recipe_file, tmp_path, curves):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     recipe = read_recipe(recipe_file)
     assert train(recipe, whole)
