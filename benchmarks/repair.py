@@ -2,8 +2,8 @@
 
 Vectors are encoded once and kept in --cache; each row of the results is written when it is there,
 and rows that are there already are skipped, so that the command can be stopped and given again.
-`repair_table.py` makes docs/results/repair.md's tables of them. A model that `hybrid_effect.py`
-trained is given as --parameters; its vectors and rows need folders of their own.
+`repair_table.py` makes docs/results/repair.md's tables of them. Each model needs folders of its own
+for its vectors and rows.
 """
 
 import argparse
@@ -17,7 +17,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import polars as pl
-import torch
 
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.models.load import load_model
@@ -91,20 +90,13 @@ class UniversalSentenceEncoder:
 class Vectors:
     """Vectors of texts, encoded once per collection, role and language."""
 
-    def __init__(self, name: str, parameters: Path | None, bf16: bool, cache: Path) -> None:
-        self.name, self.parameters, self.bf16, self.cache = name, parameters, bf16, cache
+    def __init__(self, name: str, cache: Path) -> None:
+        self.name, self.cache = name, cache
         self.model = None
 
     def load(self):
-        """The model, with trained parameters in it if there are any."""
-        model = UniversalSentenceEncoder() if self.name == "use" else load_model(self.name).model
-        if self.parameters is not None:
-            from safetensors.torch import load_file
-
-            trained = load_file(self.parameters)
-            if unexpected := model.load_state_dict(trained, strict=False).unexpected_keys:
-                raise ValueError(f"{self.parameters}: the model has no {unexpected[0]}")
-        return model
+        """The model."""
+        return UniversalSentenceEncoder() if self.name == "use" else load_model(self.name).model
 
     def get(self, where: str, role: str, language: str, texts: list[str]) -> np.ndarray:
         """Shape (texts, D)."""
@@ -115,8 +107,7 @@ class Vectors:
             encode = self.model.encode_query if role == "query" else self.model.encode_document
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part.npy")
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-                np.save(part, np.asarray(encode(texts, show_progress_bar=False), np.float32))
+            np.save(part, np.asarray(encode(texts, show_progress_bar=False), np.float32))
             part.replace(file)
         found = np.load(file)
         if len(found) != len(texts):
@@ -243,8 +234,6 @@ def main() -> None:
     """Evaluate what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=MODEL_NAME, help="that MTEB knows, a folder, or `use`")
-    parser.add_argument("--parameters", type=Path, help="of hybrid_effect.py, put into the model")
-    parser.add_argument("--bf16", action="store_true", help="encode as hybrid_effect.py does")
     parser.add_argument("--collections", nargs="+", default=["xquad-r", "mlqa-r"])
     parser.add_argument("--languages", nargs="+", help="of the collection; by default all")
     parser.add_argument("--skewed", action="store_true", help="the pools of repair_pools.skewed")
@@ -252,7 +241,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="folder for the vectors")
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     options = parser.parse_args()
-    vectors = Vectors(options.model, options.parameters, options.bf16, options.cache)
+    vectors = Vectors(options.model, options.cache)
     for name in options.collections:
         evaluation = None
         languages = tuple(options.languages or collections()[name].languages)
