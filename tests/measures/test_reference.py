@@ -139,7 +139,7 @@ def with_translations(judged, groups):
     for d, grade in judged.items():
         if grade > 0:
             graded[groups[d]] = max(grade, graded.get(groups[d], 0))
-    return judged | {d: graded[g] for d, g in groups.items() if g in graded}
+    return {d: graded[g] for d, g in groups.items() if g in graded} | judged
 
 
 def written(run, qrels, kind, folder):
