@@ -235,6 +235,7 @@ def test_a_translation_that_is_judged_keeps_its_grade(caplog):
     table = bias_of_run(RUN, judged, LANGUAGES, groups={"d1": "g", "d2": "g"})
     assert values(table)["map"] == 0.5, "d1 stands above d2, and is no answer"
     assert "returned" not in caplog.text, "as q1 is in the run"
+    assert "1 translations of relevant documents are judged not relevant" in caplog.text
 
 
 def test_the_same_as_the_task_on_its_own_predictions(tmp_path, sample_card):

@@ -1,5 +1,6 @@
 """The texts of a task, and their vectors: each is encoded once for all subsets."""
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mteb import TaskMetadata
     from mteb.models import EncoderProtocol
     from mteb.types import EncodeKwargs
+
+logger = logging.getLogger(__name__)
 
 _PREPARING = Lock()
 """As datasets are not made for several threads."""
@@ -170,6 +173,12 @@ class TaskTexts:
             executor=getattr(model, "executor", None),
             exact_keeper=keeper(meta, key) if rounded else None,
         )
+        if found is None:
+            logger.warning(
+                "%s: %s: the vectors of a text depend on the subset, or on what is encoded with "
+                "it; each subset encodes all of its texts, and none are kept",
+                *(evaluation.task.name, meta.name),
+            )
         if found and not self._paired:
             found.begin(self._units_of(self._left, prompt_type), here)
         return found

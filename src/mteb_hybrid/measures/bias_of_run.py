@@ -66,6 +66,10 @@ def bias_of_run(
     names = one_name_each((*languages.values(), *(query_languages or {}).values()))
     languages = {id_: names[language] for id_, language in languages.items()}
     if groups:
+        if wrong := sum(_judged_otherwise(rows, groups) for rows in judged.values()):
+            logger.warning(
+                "%d translations of relevant documents are judged not relevant, and stay so", wrong
+            )
         judged = {
             query: _with_translations(rows, groups, query if ignore_identical_ids else None)
             for query, rows in judged.items()
@@ -158,6 +162,14 @@ def _check_queries(run: Scores, judged: Mapping[str, object]) -> None:
             "%d of the run's %d queries have no relevant document and are left out.",
             *(len(run) - shared, len(run)),
         )
+
+
+def _judged_otherwise(rows: Mapping[str, int], groups: Mapping[str, str]) -> int:
+    """How many documents are judged not relevant, and another one of their group is relevant."""
+    right = {
+        groups[document] for document, grade in rows.items() if grade > 0 and document in groups
+    }
+    return sum(grade <= 0 and groups.get(document) in right for document, grade in rows.items())
 
 
 def _with_translations(

@@ -211,9 +211,11 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
     Raises:
         ResultError: If a score is no number, or the main score is not the map.
     """
-    main, measured = row.get("main_score"), row.get("map")
-    both = [value for value in (main, measured) if isinstance(value, int | float)]
-    if len(both) == 2 and not math.isclose(*both, abs_tol=ROUNDED):
+    main, measured = row.get("main_score", row.get("map")), row.get("map")
+    both = [math.nan if value is None else value for value in (main, measured)]
+    numbers = [value for value in both if isinstance(value, int | float)]
+    same = [math.isnan(value) for value in numbers] == [True, True]
+    if len(numbers) == 2 and not (same or math.isclose(*numbers, abs_tol=ROUNDED)):
         raise ResultError(
             f"{where}: main_score is {main}, and map {measured}; expected the same, as map is the "
             f"main score. {AGAIN}"

@@ -25,6 +25,13 @@ Keep: TypeAlias = Callable[[tuple[str, ...], Callable[[], Vectors]], Vectors]
 _Call: TypeAlias = tuple[Vectors, Vectors | None]
 """The vectors of a call, as they are kept, and before they were rounded if they are."""
 
+DEPENDENT = 0.4
+"""Relative distance of two vectors of one text from which on the other texts of a call decide.
+
+Padding moves vectors of bfloat16 by .01, single bits of binary ones by .1, and those of dynamic
+int8 by .2; scaling integers by the range of two texts, and not five, by .6 and more.
+"""
+
 TEXTS_PER_CALL = 8192
 """Of a unit; what is under way when a run that keeps its vectors is killed is lost."""
 
@@ -171,23 +178,26 @@ class TextVectors:
         held = sum(len(unit) for unit in self._units)
         needed = (held + count) * int(first[:1].nbytes)
         if needed > memory // 2:
+            alone = self.texts_per_call is not None  # which no store keeps
+            keep = "A" if alone else "Keep them on disk, by --store or MTEB_HYBRID_STORE, or a"
             raise EncoderError(
                 f"the vectors of {held + count:,} texts take {needed / 1e9:.1f} GB, more than half "
-                f"of the {memory / 1e9:.1f} GB that may be taken. Keep them on disk, by --store or "
-                "MTEB_HYBRID_STORE, or allow more by --memory or MTEB_HYBRID_MEMORY"
+                f"of the {memory / 1e9:.1f} GB that may be taken. {keep}llow more by --memory or "
+                "MTEB_HYBRID_MEMORY"
             )
 
 
 def _depends_on_others(
     encode: Encode, probe: tuple[str, ...], vectors: Vectors, model: str | None
 ) -> bool:
-    if len(probe) == 1:
+    left = min(2, len(probe) - 1)
+    if not left:
         return False
     try:
-        fewer = _encode(encode, probe[1:], model)
+        fewer = _encode(encode, probe[-left:], model)
     except EncoderError:  # a range of nothing, say
         return True
-    return _distance(vectors[1:], fewer) > NOISE
+    return _distance(vectors[-left:], fewer) > DEPENDENT
 
 
 def _given(vectors: Vectors) -> Vectors:
@@ -240,9 +250,9 @@ def shared_vectors(
     they are encoded once more, the model is one that never answers twice alike (some that are
     reached over the network), and the first check allows as much.
 
-    Some of the probe texts are then encoded without the others. Vectors that change by more than
-    `NOISE` depend on what is encoded with them, as those that are scaled to integers by the range
-    of a batch do: language by language, that would take the bias between languages out.
+    Two of the probe texts are then encoded without the others. Vectors that change by more than
+    `DEPENDENT` depend on what is encoded with them, as those that are scaled to integers by the
+    range of a call do: language by language, that would take the bias between languages out.
 
     Args:
         key: What identifies the model, then what identifies prompt type and options. Only the
@@ -259,7 +269,7 @@ def shared_vectors(
         exact_keeper: The same as `keeper`, for `TextVectors.exact`.
 
     Returns:
-        The vectors to share, or None if the model reads ``hf_subset``, or all texts of a batch.
+        The vectors to share, or None if the model reads ``hf_subset``, or all texts of a call.
     """
     for other in [other for other in _shared if other[0] != key[0]]:
         _shared.pop(other, None)  # another thread may have been faster

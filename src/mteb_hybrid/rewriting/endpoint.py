@@ -44,7 +44,10 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _COMPLETIONS = "/chat/completions"
 
 _WHOLE = frozenset(
-    ("", "stop", "stop_sequence", "eos", "eos_token", "end", "end_turn", "complete", "completed")
+    (
+        *("", "stop", "stop_sequence", "stop_token", "eos", "eos_token", "end", "end_turn"),
+        *("complete", "completed", "done", "finish", "finished"),
+    )
 )
 """How servers say that a model ended its answer itself; the protocol has ``stop``, or nothing."""
 
@@ -293,7 +296,7 @@ def _answer(raw: bytes) -> Translated:
 @lru_cache  # says it once
 def _is_cut(reason: str) -> bool:
     """Whether an answer is not whole, by its ``finish_reason``."""
-    cut = reason.casefold() not in _WHOLE
+    cut = reason.rpartition(".")[2].casefold() not in _WHOLE  # FinishReason.STOP, too
     if cut and reason != "length":
         logger.warning("an answer ends with finish_reason %r, and is not taken as whole", reason)
     return cut

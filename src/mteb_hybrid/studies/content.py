@@ -70,12 +70,13 @@ def collection_content(name: str) -> str:
     """Of a collection, as this process reads it."""
     card = collections()[name]
     rewritten = f"+{card.digest}" if isinstance(card, RewrittenCard) else ""
-    said = f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
+    revision = f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
     if card.file.parent == card_folder():
-        return said
+        return revision
     # Nobody but its author raises the revision of a card of one's own.
-    own = json.dumps(card.model_dump(mode="json", include={"source", "languages"}), sort_keys=True)
-    return f"{said}+{hashlib.sha256(own.encode()).hexdigest()[:12]}"
+    said = card.model_dump(mode="json", include={"source", "languages"}, exclude_defaults=True)
+    own = json.dumps(said, sort_keys=True)
+    return f"{revision}+{hashlib.sha256(own.encode()).hexdigest()[:12]}"
 
 
 def _below(folder: Path) -> Iterator[Path]:

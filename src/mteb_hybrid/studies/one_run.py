@@ -88,8 +88,9 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
                 train(recipe, folder, resume=True)
             try:
                 _check_as_planned(run)
-            except StudyError:
+            except BaseException:
                 (folder / FINISHED).unlink()
+                shutil.rmtree(folder / "checkpoints", ignore_errors=True)
                 raise
             tell("training")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # larger than the model

@@ -182,7 +182,8 @@ def _take_in(archive: Path, store: Store) -> bool:
             return False
         places = {"made.json": store.made_file(key)}
         if store.has_weights(key):  # of a training here, which these results are not of
-            places[f"training/{VERSIONS}"] = store.run(key) / EARLIER
+            if not (earlier := store.run(key) / EARLIER).is_file():
+                places[f"training/{VERSIONS}"] = earlier
         else:
             places["costs.json"] = store.costs_file(key)
             places |= {f"training/{name}": store.run(key) / name for name in TRAINING}
