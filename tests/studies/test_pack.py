@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.lock import LockedError, lock
 from mteb_hybrid.results.per_query import read_per_query
 from mteb_hybrid.studies.answer import answers
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.pack import pack, unpack
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
-from mteb_hybrid.studies.store import Store, StudyError
+from mteb_hybrid.studies.store import EARLIER, Store, StudyError
 from studies.made_results import MULTILINGUAL, STUDY, study_of, write_runs
 
 MEASURES = ("map", "rank_distance")
@@ -71,6 +72,23 @@ def test_what_is_there_stays(packed, tmp_path):
     file.write_text("mine", encoding="utf-8")
     assert unpack(packed, there) == []
     assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_model_that_was_trained_here_keeps_its_own_words(store, packed, tmp_path):
+    there, key = Store(tmp_path / "there"), runs(study_of(), "small")[0].key
+    shutil.copytree(store.run(key), there.run(key))
+    (there.run(key) / "versions.json").write_text("mine", encoding="utf-8")
+    with there.costed(key, "mine"):
+        pass
+    assert key in unpack(packed, there)
+    assert (there.run(key) / "versions.json").read_text(encoding="utf-8") == "mine"
+    assert (there.run(key) / EARLIER).read_text(encoding="utf-8") == "[]"
+    assert {*there.costs(key)} == {"mine"} and there.has_weights(key)
+    with lock(there.run(key)):
+        assert unpack(packed, there) == []
+        shutil.rmtree(there.results)
+        with pytest.raises(LockedError):
+            unpack(packed, there)
 
 
 def test_the_same_results_have_the_same_bytes(store, packed, tmp_path):

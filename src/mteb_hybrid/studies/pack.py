@@ -177,8 +177,10 @@ def unpack(folder: Path, store: Store) -> list[str]:
 def _take_in(archive: Path, store: Store) -> bool:
     key, packed = archive.stem, _read(archive)
     results = store.results / packed.model.replace("/", "__") / key
+    if results.exists():
+        return False
     with lock(store.run(key), wait=False):
-        if results.exists():
+        if results.exists():  # by a run that held the lock until now
             return False
         places = {"made.json": store.made_file(key)}
         if store.has_weights(key):  # of a training here, which these results are not of
