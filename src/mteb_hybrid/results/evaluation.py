@@ -211,15 +211,6 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
     Raises:
         ResultError: If a score is no number, or the main score is not the map.
     """
-    main, measured = row.get("main_score", row.get("map")), row.get("map")
-    both = [math.nan if value is None else value for value in (main, measured)]
-    numbers = [value for value in both if isinstance(value, int | float)]
-    same = [math.isnan(value) for value in numbers] == [True, True]
-    if len(numbers) == 2 and not (same or math.isclose(*numbers, abs_tol=ROUNDED)):
-        raise ResultError(
-            f"{where}: main_score is {main}, and map {measured}; expected the same, as map is the "
-            f"main score. {AGAIN}"
-        )
     found = {}
     for name, value in row.items():
         infinite = isinstance(value, int | float) and abs(value) > sys.float_info.max
@@ -227,7 +218,7 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
             raise ResultError(
                 f"{where}: {name} is {shown(value)}; expected a number or null. {AGAIN}"
             )
-        if not _is_score(value) or name == "main_score":
+        if not _is_score(value):
             continue
         number = math.nan if value is None else float(value)
         if name.endswith(MEASURED_ON) and not math.isnan(number) and not 0 <= number <= 1:
@@ -235,6 +226,13 @@ def scores_of(where: str, row: dict[str, Any]) -> dict[str, float]:
         if name == "truncated_at" and number < 1:
             raise ResultError(f"{where}: {name} is {value}; expected 1 or more. {AGAIN}")
         found[name] = number
+    main = found.pop("main_score", None)
+    measured = found.get("map", main)
+    if main is not None and not np.isclose(main, measured, 0, ROUNDED, equal_nan=True):
+        raise ResultError(
+            f"{where}: main_score is {main}, and map {measured}; expected the same, as map is the "
+            f"main score. {AGAIN}"
+        )
     return found
 
 

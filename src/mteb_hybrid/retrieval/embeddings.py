@@ -178,12 +178,12 @@ class TextVectors:
         held = sum(len(unit) for unit in self._units)
         needed = (held + count) * int(first[:1].nbytes)
         if needed > memory // 2:
-            alone = self.texts_per_call is not None  # which no store keeps
-            keep = "A" if alone else "Keep them on disk, by --store or MTEB_HYBRID_STORE, or a"
+            remedy = "Allow more by --memory or MTEB_HYBRID_MEMORY"
+            if self.texts_per_call is None:  # else no store keeps them
+                remedy += ", or keep them on disk, by --store or MTEB_HYBRID_STORE"
             raise EncoderError(
                 f"the vectors of {held + count:,} texts take {needed / 1e9:.1f} GB, more than half "
-                f"of the {memory / 1e9:.1f} GB that may be taken. {keep}llow more by --memory or "
-                "MTEB_HYBRID_MEMORY"
+                f"of the {memory / 1e9:.1f} GB that may be taken. {remedy}"
             )
 
 
