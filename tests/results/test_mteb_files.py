@@ -128,7 +128,7 @@ def test_ours_may_not(put, tmp_path, content, said):
         ({"dev": [row(1)]}, "split 'dev' is none of .*'test' alone"),
         ({"test": [row(1) | {"hf_subset": ["en-en"]}]}, "subset .* is none of"),
         ({"test": [row([1])]}, r"subset 'en-en': map is '\[1\]'; expected a number or null"),
-        ({"test": [row(1) | {"main_score": 0.9}]}, "main_score is 0.9, and map 1.0;"),
+        ({"test": [row(1) | {"main_score": 0.9}]}, "subset .*main_score is 0.9, and map 1.0;"),
         ({"test": [row(1) | {"main_score": None}]}, "subset 'en-en': main_score is nan, and map"),
         ({"test": [row(1) | {"truncated_at": -1}]}, "subset 'en-en': truncated_at is -1"),
         ({"test": [row(1) | {"peer_measured_on": 5}]}, r"subset 'en-en': .* is 5; .*share, 0 to 1"),
