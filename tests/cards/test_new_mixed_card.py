@@ -131,6 +131,14 @@ def test_the_language_of_a_file_is_not_guessed(folder, monkeypatch, of_files, sa
     assert not list(folder.glob("*.toml"))
 
 
+def test_what_names_the_languages_of_a_corpus_is_refused_for_a_parallel_file(folder):
+    rows = [{"question": {"en": f"{n}?"}, "passage": {"en": f"{n}."}} for n in range(3)]
+    write(folder, faq=rows)
+    done = new(folder / "faq.jsonl", "--file-language", "faq.jsonl=en", "--topic-key", "topic")
+    assert "--file-language, --topic-key: for a corpus with --queries" in str(done.exception)
+    assert not list(folder.glob("*.toml"))
+
+
 def test_the_language_of_a_file_is_called_as_in_its_rows(folder):
     rows = [{"id": "row", "text": "um texto brasileiro", "language": "pt-br"}]
     write(folder, rows=rows, whole=[{"id": "whole", "text": "um livro"}], topics=QUERIES[:1])

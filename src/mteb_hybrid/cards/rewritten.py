@@ -24,7 +24,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from mteb_hybrid.cards.card import CardError, TaskCard
 from mteb_hybrid.cards.tables import Sha256, ShortCode, Strict
 from mteb_hybrid.cards.translations import PROVENANCE, overlays
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.retrieval.views import View
 
@@ -164,9 +164,7 @@ def rewrite_provenance(card: TaskCard) -> RewriteProvenance | None:
     try:
         found = RewriteProvenance.model_validate(json_file(file))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise DataError(f"{file}: key {key!r}: {first['msg']}. {remedy}") from None
+        raise DataError(f"{file}: {in_words(error.errors()[0])}. {remedy}") from None
     languages = (kind.languages for kind in found.kinds.values())
     for language in chain(found.original, found.excluded, *languages):
         if language not in card.languages:

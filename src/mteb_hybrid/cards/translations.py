@@ -29,7 +29,7 @@ from mteb_hybrid.cards.tables import (
     ShortCode,
     Strict,
 )
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import DATA_VARIABLE, data_folder
 
@@ -104,11 +104,9 @@ def provenance(card: TaskCard) -> Provenance | None:
     try:
         found = Provenance.model_validate(json_file(file))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
         raise DataError(
-            f"{file}: key {key!r}: {first['msg']}. Correct it, or remove the folder and translate "
-            "anew with `mteb-hybrid translate`."
+            f"{file}: {in_words(error.errors()[0])}. Correct it, or remove the folder and "
+            "translate anew with `mteb-hybrid translate`."
         ) from None
     if fault := provenance_fault(found, card):
         raise DataError(f"{file}: {fault}. Correct or remove that entry.")

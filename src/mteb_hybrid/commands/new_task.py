@@ -104,8 +104,9 @@ def new(
         typer.Option(help="Its judgments, across languages: TREC's, BEIR's or JSON."),
     ] = None,
     language_key: Annotated[
-        str, typer.Option(help="Key of its rows that names their language.")
-    ] = "language",
+        str | None,
+        typer.Option(help="Key of its rows that names their language; by default language."),
+    ] = None,
     file_language: Annotated[
         list[str] | None,
         typer.Option(
@@ -171,13 +172,20 @@ def new(
             corpus,
             queries,
             qrels,
-            language=language_key,
+            language=language_key or "language",
             topic=topic_key,
             of_files=_of_files(file_language or [], [*corpus, *queries]),
             detect=[short_code(x) for x in detect.split(",")] if detect else (),
         )
         card = write_mixed_card(mixed, folder, about, try_mixed_card)
     else:
+        apart = {
+            "--language-key": language_key,
+            "--file-language": file_language,
+            "--detect": detect,
+            "--topic-key": topic_key,
+        }
+        _check_parallel([option for option, value in apart.items() if value])
         card = write_card(files, folder, about, try_card)
 
     from mteb_hybrid.sources import load_collection
@@ -232,6 +240,14 @@ def _given(files: list[Path], queries: list[Path] | None, qrels: list[Path] | No
         missing = "--qrels" if queries else "--queries"
         raise ValueError(f"{missing} is missing: a corpus that is not parallel needs both")
     return files, queries, qrels
+
+
+def _check_parallel(given: list[str]) -> None:
+    if given:
+        raise ValueError(
+            f"{', '.join(given)}: for a corpus with --queries and --qrels; the rows of a parallel "
+            "collection name their languages themselves (--code says what their codes mean)"
+        )
 
 
 def _beir(folder: Path, queries: list[Path] | None, qrels: list[Path] | None) -> Files:

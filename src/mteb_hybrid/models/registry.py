@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mteb_hybrid.files.errors import in_words
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
@@ -177,7 +178,7 @@ def describe(folder: Path, fields: Mapping[str, Any]) -> "ModelMeta":
     try:
         return mteb.models.ModelMeta.model_validate(described)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(map(in_words, error.errors()))
         raise ModelError(
             f"{described.get('name')}: MTEB does not accept its metadata: {problems}"
         ) from None
@@ -251,8 +252,7 @@ def read_entry(name: str) -> Entry:
     except Exception as error:  # MTEB's validators raise anything, and one entry hides no other
         said = str(error).removeprefix(f"{file}: ")
         if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            said = f"{'.'.join(map(str, first['loc'])) or '(whole file)'}: {first['msg']}"
+            said = in_words(error.errors()[0])
         raise ModelError(
             f"{file}: not the entry of a model ({said}); remove it with `mteb-hybrid models "
             f"remove {name}` and add the model again"

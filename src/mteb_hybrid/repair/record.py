@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from mteb_hybrid.files.errors import in_words
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.models.contents import CARD_FOLDER, REPAIR_RECORD
 from mteb_hybrid.repair.sample import RepairError
@@ -117,10 +118,7 @@ def record_in(file: Path) -> Record:
     try:
         return Record.model_validate(found)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        said = f"{key}: {first['msg']}" if key else first["msg"].removeprefix("Value error, ")
         raise RepairError(
-            f"{file}: {said}; expected what `mteb-hybrid repair` of this version "
-            "writes. Repair the model again"
+            f"{file}: {in_words(error.errors()[0])}; expected what `mteb-hybrid repair` of "
+            "this version writes. Repair the model again"
         ) from None

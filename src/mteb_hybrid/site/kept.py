@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mteb_hybrid.files.errors import in_words
 from mteb_hybrid.files.lines import TextError, json_file
 from mteb_hybrid.results.cells import Cell
 from mteb_hybrid.results.results import COMPARED
@@ -265,9 +266,8 @@ def read_site(folder: Path) -> Site | None:
     try:
         return Site.model_validate(content)
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) or "(all)"
         raise SiteError(
-            f"{file}: key {where!r}: {error.errors()[0]['msg']}. It is damaged, or was written by "
+            f"{file}: {in_words(error.errors()[0])}. It is damaged, or was written by "
             "another version. Move the folder away, and give all results again."
         ) from None
 

@@ -21,7 +21,7 @@ from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.formats.beir import BeirSource
 from mteb_hybrid.cards.known_faults import LeftOut
 from mteb_hybrid.files.archives import unpack
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.inside import inside
 from mteb_hybrid.files.lines import beir_columns, decoded, grade_of, lines, some, text_of
 from mteb_hybrid.files.places import cache_folder
@@ -141,12 +141,10 @@ def _texts(file: Path, kind: type[_Query], left_out: LeftOut) -> pl.DataFrame:
         try:
             row = kind.model_validate(decoded(where, line))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = f"key {first['loc'][0]!r}: " if first["loc"] else ""
             keys = [field.alias or name for name, field in kind.model_fields.items()]
             raise DataError(
-                f"{where}: {key}{first['msg']}; expected an object with the strings {keys}. "
-                "Correct that line."
+                f"{where}: {in_words(error.errors()[0])}; expected an object with the strings "
+                f"{keys}. Correct that line."
             ) from None
         ids.append(row.id)
         texts.append(row.whole)

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import BaseModel, Field, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 from mteb_hybrid.sources.locate import locate
@@ -118,11 +118,9 @@ def _parse(file: Path) -> _File:
     try:
         return _File.model_validate(json_file(file))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
         raise DataError(
-            f"{file}: not LAReQA's JSON: at {key}: {first['msg']}. Expected SQuAD-style JSON in "
-            "which every paragraph has 'context', 'sentences', 'sentence_breaks' and 'qas'."
+            f"{file}: not LAReQA's JSON: {in_words(error.errors()[0])}. Expected SQuAD-style JSON "
+            "in which every paragraph has 'context', 'sentences', 'sentence_breaks' and 'qas'."
         ) from None
 
 

@@ -18,7 +18,7 @@ from pyarrow import json as arrow_json
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mteb_hybrid.cards.known_faults import NOTHING, LeftOut
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import check_ratio
 
 BLOCK = 2**24
@@ -198,8 +198,7 @@ def _fault_of(line: bytes) -> str | None:
     except UnicodeDecodeError as error:
         return f"not UTF-8 ({error.reason})"
     except ValidationError as error:
-        first = error.errors()[0]
-        return f"key {first['loc'][0]!r}: {first['msg']}" if first["loc"] else first["msg"]
+        return in_words(error.errors()[0])
     except pa.ArrowInvalid as error:
         return str(error)
     return None

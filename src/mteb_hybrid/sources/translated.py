@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.translations import PROVENANCE, Translation, overlay_folder, provenance
-from mteb_hybrid.files.errors import DataError
+from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import TextError, decoded, lines
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
 
@@ -82,7 +82,7 @@ def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[t
         except TextError as error:
             raise DataError(f"{error} {remedy}") from None
         except ValidationError as error:
-            problem = error.errors()[0]["msg"]
+            problem = in_words(error.errors()[0])
             raise DataError(
                 f'{file}: line {number}: {problem}; expected {{"id": …, "text": …}}. {remedy}'
             ) from None

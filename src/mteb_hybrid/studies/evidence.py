@@ -1,18 +1,14 @@
 """What a store has of a study: evaluations on today's data, and what is missing or set apart."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from mteb_hybrid.cards.catalogue import collection_card
-from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.results.cells import short_revision
@@ -22,9 +18,10 @@ from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.plan import Run, runs
-from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store
+from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
+from mteb_hybrid.studies.trained_with import packages, precisions, training_parts
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             f"{store}: no results of the study {name} at the budget {budget}{said}. Make them with "
             f"`mteb-hybrid study run {name} --budget {budget} --store {store}`."
         )
-    parts = _training_parts(store, dict.fromkeys(key for key, _ in evaluations))
+    parts = training_parts(store, dict.fromkeys(key for key, _ in evaluations))
     return Evidence(
         study=study,
         budget=budget,
@@ -215,10 +212,8 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         subsets=subsets,
         evaluations=evaluations,
         gaps=tuple(gaps),
-        packages=_packages(parts),
-        precisions=Counter(
-            " then ".join(dict.fromkeys(part["precision"] for part in of)) for of in parts
-        ),
+        packages=packages(parts),
+        precisions=precisions(parts),
     )
 
 
@@ -293,41 +288,6 @@ def _check_hits(kept: pl.DataFrame, evaluation: Evaluation, measures: Sequence[s
                     "or is of another evaluation. Remove that file: the same `mteb-hybrid study "
                     "run` evaluates it again."
                 )
-
-
-def _training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any]]]:
-    """What each training run says of itself, each time that it began or went on."""
-    folders = [Store(store).run(key) for key in keys]
-    files = [folder / name for folder in folders for name in (EARLIER, VERSIONS)]
-    found = {file: json_file(file, list) for file in files if file.is_file()}
-    for file, parts in found.items():
-        if not all(map(_is_part, parts)):
-            raise ResultError(
-                f"{file}: is damaged: expected the versions of python and packages, and the "
-                "precision, of each part of a training. Remove it: then they are not known, and "
-                "the report lacks them."
-            )
-    of_runs = ((found.get(folder / name, []) for name in (EARLIER, VERSIONS)) for folder in folders)
-    return [parts for of_run in of_runs if (parts := list(chain.from_iterable(of_run)))]
-
-
-def _is_part(part: object) -> bool:
-    return (
-        isinstance(part, dict)
-        and isinstance(part.get("packages"), dict)
-        and all(
-            isinstance(text, str)
-            for text in (part.get("python"), part.get("precision"), *part["packages"].values())
-        )
-    )
-
-
-def _packages(parts: Iterable[Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for part in chain.from_iterable(parts):
-        for package, version in {"python": part["python"], **part["packages"]}.items():
-            found.setdefault(package, set()).add(version)
-    return {package: sorted(found[package]) for package in sorted(found)}
 
 
 def _why_not(
