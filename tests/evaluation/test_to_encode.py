@@ -5,7 +5,9 @@ from importlib.resources import files
 
 import pytest
 
+from evaluation.test_task_pairs import numbered, pairs_card
 from mteb_hybrid.cards.catalogue import collections
+from mteb_hybrid.cards.statistics import counts
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.evaluation.to_encode import SIDES, by_statistics, counted, languages
 from mteb_hybrid.sources import load_collection
@@ -55,3 +57,27 @@ def test_a_collection_that_is_not_at_hand_is_counted_by_mteb():
 def test_what_no_statistics_tell_is_not_known():
     card = collections()["tico-19"]
     assert by_statistics(card, {"queries": {"en"}, "passages": {"en"}}) is None
+
+
+def test_texts_of_pairs_are_counted_pair_by_pair():
+    card, lines = collections()["tatoeba"], 31_692
+    assert sum(counts(card)["en"]) == 2 * lines
+    assert sum(sum(found) for found in counts(card).values()) == 4 * lines
+    parts = by_statistics(card, languages(select_tasks(["tatoeba"]))["tatoeba"])
+    assert sum(part.texts for part in parts) == 4 * lines
+    german = select_tasks(["tatoeba"], query_languages=["de"])
+    parts = by_statistics(card, languages(german)["tatoeba"])
+    assert [part[:3] for part in parts] == [("queries", "de", 1000), ("passages", "en", 1000)]
+
+
+def test_of_pairs_only_the_texts_of_those_asked_for_are_counted(sample_card, tmp_path):
+    contents = {
+        "sw-en": numbered("sw", "en", lines=40),
+        "ta-en": numbered("ta", "other", lines=25),
+    }
+    card = pairs_card(sample_card, tmp_path, contents)
+    asked = {"queries": {"sw", "en"}, "passages": {"en", "ta"}}
+    parts = {part[:3] for part in counted(card, asked)}
+    assert parts == {
+        ("queries", "sw", 40), ("queries", "en", 25), ("passages", "en", 40), ("passages", "ta", 25)
+    }  # fmt: skip

@@ -57,9 +57,10 @@ def test_bias_reads_the_export_and_gives_the_scores_of_the_task(tmp_path, sample
         read_qrels(folder / "qrels.txt"),
         read_mapping(folder / "languages.tsv", "language"),
         spoken,
+        read_mapping(folder / "groups.tsv", "group"),
     )
     found = dict(table.filter(query_language="el").select("measure", "value").iter_rows())
-    assert {"map", "awrf_at_20", "same_language_lift_at_10"} <= set(found)
+    assert {"map", "awrf_at_20", "same_language_lift_at_10", "rank_distance"} <= set(found)
     assert found.pop("unjudged_at_10") > 0  # the task, whose judgments are complete, has it not
     # Of 1,056 passages 1,000 are saved.
     assert 0.98 * ours["map"] < found.pop("map") < ours["map"]
@@ -81,6 +82,7 @@ def test_files(tmp_path, awkward):
         "qrels.txt": "q:1 0 de:1 1\nq:1 0 en:1 2\nq:2 0 en:2 1\n",
         "languages.tsv": "en:1\ten\nen:2\ten\nde:1\tde\n",
         "query-languages.tsv": "q:1\ten\nq:2\ten\n",
+        "groups.tsv": "en:1\tg\nen:2\th\nde:1\tg\n",
         "run.txt": "q:1 Q0 de:1 1 0.5 a/model\nq:1 Q0 en:2 2 0.1 a/model\n"
         "q:1 Q0 en:1 3 0.1 a/model\nq:2 Q0 de:1 1 -1e-09 a/model\n",
     }

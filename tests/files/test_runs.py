@@ -342,7 +342,7 @@ def test_the_command_says_what_limits_a_value(tmp_path):
     found = CliRunner().invoke(app, arguments).output
     assert "| measure | all | de | en |" in found
     assert r"| map | 0.5000 \[top 1\] | 0.0000 \[top 1\] | 1.0000 \[top 1\] |" in found
-    assert r"| peer | 1.0000 (1/3) (1/2 languages) \[top 1\] | nan (0/2) \[top 1\] | 1." in found
+    assert r"| peer | 1.0000 (1/3) (1/2 languages) \[top 1\] | – (0/2) \[top 1\] | 1." in found
 
 
 @pytest.mark.parametrize("head", ["docid\tlang", "id language_code", "_id\tlanguage", "x language"])

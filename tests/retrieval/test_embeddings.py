@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from mteb.models import CompressionWrapper
-from mteb.types import OutputDType
+from mteb.types import OutputDType, PromptType
 
 from conftest import HashEncoder
 from mteb_hybrid.evaluation import texts as task_texts
@@ -140,8 +140,9 @@ def test_three_tasks_share_the_vectors(evaluate, encoder):
     distinct = set(encoder.encoded)
     assert len(distinct) == 11 * 52 + 11 * 96
     # Each task encodes 5 probe texts in 2 subsets, for queries and for passages; the first, 2 of
-    # them apart.
-    assert len(encoder.encoded) == len(distinct) + 3 * 5 * 2 * 2 + 2 * 2
+    # them apart. These are encoded again for each further language of the other side, of which the
+    # queries of a pool of all languages have none.
+    assert len(encoder.encoded) == len(distinct) + 3 * 5 * 2 * 2 + 2 * 2 + (2 + 2 + 1) * 10 * 2
 
 
 @given(st.lists(st.text("ab", max_size=30), min_size=1))
@@ -222,7 +223,7 @@ class Padded(HashEncoder):
 def test_vectors_that_padding_moves_are_shared(evaluate):
     encoder = Padded()
     evaluate(encoder, "HybridSampleMultilingualRetrieval", ["en-multi", "de-multi"])
-    assert max(Counter(encoder.encoded).values()) <= 4, "probes three times, and once with the rest"
+    assert max(Counter(encoder.encoded).values()) <= 5, "probes four times, and once with the rest"
 
 
 @pytest.fixture
@@ -314,6 +315,44 @@ def test_vectors_that_depend_on_the_subset_or_the_task_are_not_shared(model, eva
             assert fast[subset]["map_at_100"] == stock[subset]["map_at_100"]
 
 
+class ReadsOtherSide(HashEncoder):
+    """As "find a German passage" for a query; of some languages alone, like a router."""
+
+    routed: frozenset[str]
+
+    def encode(self, inputs, *, hf_subset, prompt_type=None, **kwargs):
+        language = hf_subset.split("-")[prompt_type is PromptType.query]
+        texts = [text for batch in inputs for text in batch["text"]]
+        if language in self.routed:
+            texts = [f"{language} {text}" for text in texts]
+        return super().encode(
+            [{"text": texts}], hf_subset=hf_subset, prompt_type=prompt_type, **kwargs
+        )
+
+
+@pytest.mark.parametrize("routed", [["de"], ["zh"], ["ar", "de", "en", "vi", "zh"]])
+@pytest.mark.parametrize(
+    "subsets",
+    [
+        ["en-de", "en-zh", "de-zh", "zh-en", "zh-de"],
+        ["ar-vi", "zh-en", "zh-vi"],  # the last of the task, whose passages are the first's
+    ],
+)
+def test_a_model_that_reads_the_languages_of_the_other_side(routed, subsets, evaluate):
+    encoder, name = ReadsOtherSide(dimensions=8), "HybridSampleCrosslingualRetrieval"
+    encoder.routed = frozenset(routed)
+    together = evaluate(encoder, name, subsets)
+    for subset, stock in evaluate(encoder, name, subsets, stock=True).items():
+        alone = evaluate(encoder, name, [subset])[subset]
+        for score in ("ndcg_at_10", "map_at_100"):
+            assert together[subset][score] == alone[score] == stock[score]
+    pools = ["en-multi", "zh-multi", "de-multi"]
+    name = "HybridSampleMultilingualRetrieval"
+    together = evaluate(encoder, name, pools)
+    for subset, stock in evaluate(encoder, name, pools, stock=True).items():
+        assert together[subset]["ndcg_at_10"] == stock["ndcg_at_10"]
+
+
 class ReadsSubsetALittle(HashEncoder):
     """As where the prompt names the languages, and the text is long."""
 
@@ -376,8 +415,8 @@ def test_a_noisy_model_is_encoded_once_all_the_same(evaluate):
     evaluate(encoder, "HybridSampleMonolingualRetrieval", ["en-en", "de-de"])
     evaluate(encoder, "HybridSampleCrosslingualRetrieval", ["en-de"])
     # Two tasks, queries and passages: 5 probe texts in 2 subsets, and once more in the first;
-    # the first task, 2 of them apart.
-    assert len(encoder.encoded) == 2 * (52 + 96) + 2 * 2 * 5 * 3 + 2 * 2
+    # the first task, 2 of them apart, and again in its second subset.
+    assert len(encoder.encoded) == 2 * (52 + 96) + 2 * 2 * 5 * 3 + 2 * 2 * 2
 
 
 def test_options_that_change_vectors_are_kept_apart(encoder):

@@ -1,7 +1,8 @@
 """How many texts a collection has, as the statistics beside its card say."""
 
 import json
-from collections.abc import Iterator
+import operator
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mteb_hybrid.cards.card import TaskCard
@@ -22,26 +23,32 @@ def counts(card: TaskCard) -> dict[str, Counts]:
         card: The card.
 
     Returns:
-        Queries that are asked in a subset, and passages in one, where several differ the most;
-        empty if there are no statistics, or they are of other subsets.
+        Queries that are asked in a subset, and passages in one, where several differ the most; of
+        pairs, which share no texts, those of all subsets. Empty if there are no statistics, or they
+        are of other subsets.
     """
     found: dict[str, Counts] = {}
     for side, language, stats in subset_statistics(card):
         try:
             if side == "queries":
-                _add(found, language, Counts(queries=stats["num_queries"]))
+                more = Counts(queries=stats["num_queries"])
             else:
-                _add(found, language, Counts(passages=stats["num_documents"]))
+                more = Counts(passages=stats["num_documents"])
         except (KeyError, TypeError):
             continue
+        how = operator.add if card.source.format == "pairs" else max
+        found[language] = Counts(*map(how, found.get(language, Counts()), more))
     return found
 
 
-def subset_statistics(card: TaskCard) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def subset_statistics(
+    card: TaskCard, asked: Mapping[str, Container[str]] | None = None
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What the statistics beside a card have of queries and passages in one language.
 
     Args:
         card: The card.
+        asked: Languages of ``queries`` and of ``passages``; subsets with others are left out.
 
     Yields:
         ``queries`` or ``passages``, the language, and what MTEB counted in a subset with these
@@ -52,13 +59,13 @@ def subset_statistics(card: TaskCard) -> Iterator[tuple[str, str, dict[str, Any]
         try:
             subsets = json.loads(file.read_bytes())[card.split]["hf_subset_descriptive_stats"]
             for name, view in task_views(card, setting).items():
+                if asked and not (
+                    view.query_language in asked["queries"]
+                    and all(x in asked["passages"] for x in view.passage_languages)
+                ):
+                    continue
                 yield "queries", view.query_language, subsets[name]
                 if len(view.passage_languages) == 1:
                     yield "passages", view.passage_languages[0], subsets[name]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-
-
-def _add(found: dict[str, Counts], language: str, more: Counts) -> None:
-    known = found.get(language, Counts())
-    found[language] = Counts(*map(max, known, more))

@@ -1,5 +1,6 @@
 """``mteb-hybrid bias``."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from mteb_hybrid.commands.options import IgnoreIdenticalIdsOption, SubsetOption, terminal_width
 from mteb_hybrid.commands.probe import show
 from mteb_hybrid.commands.terminal import say
+from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
 
@@ -115,7 +117,7 @@ def bias(
 
 def _cell(row: dict[str, Any], languages: int) -> str:
     """A value, and what limits it: queries and languages that have none, and a cut."""
-    text = f"{row['value']:.4f}"
+    text = NONE if math.isnan(row["value"]) else f"{row['value']:.4f}"
     if row["measured_on"] < 1:
         text += f" ({round(row['measured_on'] * row['queries'])}/{row['queries']})"
     if row["query_language"] == "all" and row["languages"] < languages:

@@ -34,7 +34,8 @@ def explore(
     ] = None,
     data: DataOption = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a folder that holds anything else.")
+        bool,
+        typer.Option("--overwrite", help="Replace a folder that holds anything but an explorer."),
     ] = False,
 ) -> None:
     """Write a page to look at every query with: its answers' ranks, and what stands above them.

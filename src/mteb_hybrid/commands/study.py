@@ -147,7 +147,7 @@ def run_study(
     done = len(all_works) - len(left)
     if left:
         there = f", {done} of them complete" if done else ""
-        say(f"{read.title}, {budget}: {len(all_works)} runs{there}")
+        say(f"{read.title}, {budget}: {len(all_works)} run{'s' * (len(all_works) > 1)}{there}")
         for work in left:
             if kept.is_removed(work.run):
                 say(f"{work.label}: its weights are not kept here; they are made again")

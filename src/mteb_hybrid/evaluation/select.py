@@ -1,5 +1,6 @@
 """Choose tasks and subsets by collection, setting and language."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 
 from mteb_hybrid.cards.card import TaskCard
@@ -7,6 +8,7 @@ from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.rewritten import not_taken_over, rewrites_folder
 from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.cards.translations import NO_SETTING, overlay_folder, query_language_codes
+from mteb_hybrid.files.places import TASKS_VARIABLE
 from mteb_hybrid.languages.codes import find_language, iso_entry
 from mteb_hybrid.languages.near import did_you_mean, did_you_mean_language, near_languages
 from mteb_hybrid.retrieval.views import Setting
@@ -58,8 +60,10 @@ def select_tasks(
         else:
             raise SelectionError(
                 f"no collection or task {name!r}{did_you_mean(name, [*cards, *tasks])} There are "
-                f"the collections {', '.join(cards)}; tasks: see `mteb-hybrid tasks list`. MTEB's "
-                "other tasks run with `mteb run`."
+                f"the collections {', '.join(cards)}; tasks: see `mteb-hybrid tasks list`. Those "
+                f"of your own are in the folder that {TASKS_VARIABLE} names"
+                f"{'' if os.environ.get(TASKS_VARIABLE) else ', which is not set'}. MTEB's other "
+                "tasks run with `mteb run`."
             )
     selected: dict[str, list[str]] = {}
     for name in dict.fromkeys(chosen):

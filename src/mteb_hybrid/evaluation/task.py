@@ -124,7 +124,9 @@ class CardTask(ToldOnce):
             self._passage_groups = {}
             if self.keeps_rankings:
                 self._passage_groups |= collection.passages.select("id", "group").iter_rows()
-            self._texts = TaskTexts(collection, (self._views[one] for one in self.hf_subsets))
+            self._texts = TaskTexts(
+                *(collection, (self._views[one] for one in self.hf_subsets), self._views.values())
+            )
         self.data_loaded = True
 
     def count_texts(self) -> list[int]:

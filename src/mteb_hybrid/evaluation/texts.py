@@ -85,9 +85,12 @@ class TaskTexts:
     depends on which subsets are evaluated.
     """
 
-    def __init__(self, collection: Collection, views: Iterable[View]) -> None:
-        """Take the texts of a collection in the languages of some views."""
+    def __init__(
+        self, collection: Collection, views: Iterable[View], every: Iterable[View]
+    ) -> None:
+        """Take the texts of a collection in the languages of some of all views of a setting."""
         views = list(views)
+        self._every = tuple(every)
         asked = {view.query_language for view in views}
         pooled = {language for view in views for language in view.passage_languages}
         self._paired = collection.paired
@@ -99,7 +102,8 @@ class TaskTexts:
             PromptType.query: probe_texts(collection.queries["text"]),
             PromptType.document: probe_texts(collection.passages["text"]),
         }
-        self._vectors: dict[tuple[str, ...], TextVectors | None] = {}
+        # By what identifies a model, its options and the side; and by the other side's languages.
+        self._vectors: dict[tuple[str, ...], dict[tuple[str, ...], TextVectors | None]] = {}
         self._evaluated: set[str] = set()
         self._call: object = None
         self._left: Sequence[View] = ()
@@ -141,7 +145,7 @@ class TaskTexts:
         """
         texts, encode = rows["text"][:], evaluation.encode(prompt_type)
         own = tuple(dict.fromkeys(texts))
-        shared = self._shared(evaluation, prompt_type)
+        shared = self._shared(evaluation, prompt_type, view)
         if shared is None:
             name = evaluation.model.mteb_model_meta.name
             alone = TextVectors(name, memory=memory_limit(), texts_per_call=len(own))
@@ -152,20 +156,41 @@ class TaskTexts:
         exact = shared.exact_ones(texts)
         return encoded, Side(rows["id"][:], encoded, *exact) if exact else None
 
-    def _shared(self, evaluation: Evaluation, prompt_type: PromptType) -> TextVectors | None:
+    def _shared(
+        self, evaluation: Evaluation, prompt_type: PromptType, view: View
+    ) -> TextVectors | None:
         model = evaluation.model
-        meta, key = model.mteb_model_meta, model_key(model, prompt_type, evaluation.options)
-        checked = (str(id(model)), *key)
-        if checked in self._vectors:
-            return self._vectors[checked]
-        # The last subset differs from all others in both languages, or is the first itself.
-        first, last = evaluation.task.hf_subsets[0], evaluation.task.hf_subsets[-1]
+        key = model_key(model, prompt_type, evaluation.options)
+        known = self._vectors.setdefault((str(id(model)), *key), {})
+        # A model may read the languages of the other side, as "find a German passage" does.
+        query = prompt_type is PromptType.query
+        other = view.passage_languages if query else (view.query_language,)
+        if other not in known:
+            if known:
+                first = next(iter(known.values()))
+                holds = first and first.hold(evaluation.encode(prompt_type))
+                found = first if holds else None
+            else:
+                found = self._checked(evaluation, prompt_type, view, key)
+            if found is None and None not in known.values():
+                logger.warning(
+                    "%s: %s: the vectors of a text depend on the subset, or on what is encoded "
+                    "with it; each subset encodes all of its texts, and none are kept",
+                    *(evaluation.task.name, model.mteb_model_meta.name),
+                )
+            known[other] = found
+        return known[other]
+
+    def _checked(
+        self, evaluation: Evaluation, prompt_type: PromptType, view: View, key: tuple[str, ...]
+    ) -> TextVectors | None:
+        model, meta = evaluation.model, evaluation.model.mteb_model_meta
         here = evaluation.encode(prompt_type)
-        there = evaluation.encode(prompt_type, last if evaluation.subset != last else first)
+        there = evaluation.encode(prompt_type, self._unlike(view).name)
         memory, rounded = memory_limit(), precision()
         # Vectors that were had without this store, or kept otherwise, are not shared.
         kept = (os.environ.get(STORE_VARIABLE, ""), str(memory), str(rounded))
-        found = self._vectors[checked] = shared_vectors(
+        found = shared_vectors(
             *((*key, *kept), self._probes[prompt_type], here, there),
             model=meta.name,
             keeper=keeper(meta, key, rounded),
@@ -173,15 +198,19 @@ class TaskTexts:
             executor=getattr(model, "executor", None),
             exact_keeper=keeper(meta, key) if rounded else None,
         )
-        if found is None:
-            logger.warning(
-                "%s: %s: the vectors of a text depend on the subset, or on what is encoded with "
-                "it; each subset encodes all of its texts, and none are kept",
-                *(evaluation.task.name, meta.name),
-            )
         if found and not self._paired:
             found.begin(self._units_of(self._left, prompt_type), here)
         return found
+
+    def _unlike(self, view: View) -> View:
+        """A view of other languages on both sides, or on as many as there is one of."""
+        return min(
+            self._every,
+            key=lambda other: (
+                (other.query_language == view.query_language)
+                + (other.passage_languages == view.passage_languages)
+            ),
+        )
 
     def _units_of(self, views: Iterable[View], prompt_type: PromptType) -> list[tuple[str, ...]]:
         """The texts in the languages of some views, in their order."""

@@ -79,6 +79,12 @@ def counted(card: TaskCard, asked: Mapping[str, set[str]]) -> list[Part] | None:
     for side in SIDES:
         table: pl.DataFrame = getattr(collection, side)
         wanted = table.filter(pl.col("language").is_in(list(asked[side])))
+        if collection.paired:
+            (other,) = SIDES.keys() - {side}
+            across = table.filter(pl.col("language").is_in(list(asked[other])))
+            both = wanted.join(across.select("group", across="language"), on="group")
+            both = both.filter(pl.col("language") != pl.col("across"))
+            wanted = wanted.join(both, on="id", how="semi", maintain_order="left")
         for (language,), rows in wanted.group_by("language", maintain_order=True):
             texts = rows["text"].unique(maintain_order=True)
             some = texts.gather_every(max(1, len(texts) // SAMPLE)).head(SAMPLE)
@@ -97,7 +103,8 @@ def by_statistics(card: TaskCard, asked: Mapping[str, set[str]]) -> list[Part] |
     Returns:
         None if they do not tell of each language.
     """
-    for statistics in (subset_statistics(card), _of_mteb(card)):
+    pairs = card.source.format == "pairs"
+    for statistics in (subset_statistics(card, asked if pairs else None), _of_mteb(card)):
         parts: dict[tuple[str, str], Part] = {}
         for side, language, stats in statistics:
             if language not in asked[side]:
@@ -108,8 +115,10 @@ def by_statistics(card: TaskCard, asked: Mapping[str, set[str]]) -> list[Part] |
                 characters = int(stats[f"{kind}_text_statistics"]["total_text_length"])
             except (KeyError, TypeError, ValueError):
                 continue
-            known = parts.get((side, language))
-            if known is None or known.texts < texts:
+            known = parts.get((side, language), Part(side, language, 0, 0))
+            if pairs:  # each has texts of its own
+                texts, characters = texts + known.texts, characters + known.characters
+            if known.texts < texts:
                 parts[side, language] = Part(side, language, texts, characters)
         if len(parts) == sum(map(len, asked.values())):
             return list(parts.values())

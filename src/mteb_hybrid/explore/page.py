@@ -27,6 +27,8 @@ HERE = Path(__file__).parent
 TABULATOR = Path(pages.__file__).parent / "vendor" / "tabulator"
 ROWS, DETAILS, PASSAGES = 5_000, 250, 1_000
 """How many queries, queries with their rankings, and passages a chunk has."""
+OWN = re.compile(r"index\.html|explore\.(css|js)|tabulator/[^/]+|data/[a-z]+-\d{3,}\.js")
+"""Files of an explorer."""
 SECOND = {
     "rank_distance": {"title": "Rank distance", "digits": 1, "worst": "desc"},
     "ndcg_at_20": {"title": "nDCG@20", "digits": 4, "worst": "asc"},
@@ -43,12 +45,12 @@ def write_explorer(found: Shown, texts: Texts, output: Path, *, overwrite: bool 
         found: What is shown.
         texts: Its texts.
         output: The folder.
-        overwrite: Whether to replace what else is there.
+        overwrite: Whether to replace what else is there; an explorer is, without.
 
     Raises:
         ExportError: If the folder holds anything else, and may not be replaced.
     """
-    with whole_folder(output, overwrite=overwrite) as folder:
+    with whole_folder(output, overwrite=overwrite or _is_explorer(output)) as folder:
         notes = [*found.lacking, *filter(None, [texts.why_none])]
         html = render(
             HERE,
@@ -68,6 +70,12 @@ def write_explorer(found: Shown, texts: Texts, output: Path, *, overwrite: bool 
         for (kind, number), content in chunks(found, texts):
             name = f"{kind}-{number:03}.js"
             (folder / "data" / name).write_text(script(kind, number, content), encoding="utf-8")
+
+
+def _is_explorer(folder: Path) -> bool:
+    """Whether a folder holds an explorer and nothing else."""
+    files = {x.relative_to(folder).as_posix() for x in folder.rglob("*") if not x.is_dir()}
+    return "explore.js" in files and all(map(OWN.fullmatch, files))
 
 
 def script(kind: str, number: int, content: object) -> str:

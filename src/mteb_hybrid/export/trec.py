@@ -7,6 +7,7 @@
 | ``corpus/documents.jsonl`` | JSON lines with ``id`` and ``contents``: a ``JsonCollection`` |
 | ``languages.tsv`` | document id, language |
 | ``query-languages.tsv`` | query id, language |
+| ``groups.tsv`` | document id, the content that it translates; only of parallel pools |
 | ``run.txt`` | query id, ``Q0``, document id, rank, score, tag; only if a run is given |
 
 In ``topics.tsv`` every tab and line break of a text is a space; in JSON they stay. The rankings of
@@ -70,9 +71,15 @@ def export_trec(
                 for id_, text in passages.select("id", "text").iter_rows()
             ),
         )
-        for name, table in (("languages.tsv", passages), ("query-languages.tsv", queries)):
-            rows = table.select("id", "language").iter_rows()
-            write_lines(part / name, ("\t".join(row) for row in rows))
+        columns = [
+            ("languages.tsv", passages, "language"),
+            ("query-languages.tsv", queries, "language"),
+        ]
+        if passages["group"].is_duplicated().any():
+            columns.append(("groups.tsv", passages, "group"))
+        for name, table, column in columns:
+            rows = table.select("id", column).iter_rows()
+            write_lines(part / name, (f"{id_}\t{one_line(value)}" for id_, value in rows))
         if run is not None:
             ids = set(queries["id"]), set(passages["id"])
             write_lines(part / "run.txt", _run_lines(run, view, *ids))

@@ -5,11 +5,13 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.tasks import task_name
+from mteb_hybrid.cards.tasks import task_name, task_views
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.cells import NONE
 from mteb_hybrid.results.summary import CollectionSummary
-from mteb_hybrid.retrieval.views import Setting
+from mteb_hybrid.retrieval.views import Setting, view_passages, view_queries
+from mteb_hybrid.sources import load_collection
+from mteb_hybrid.sources.locate import is_there
 
 IDEAL, CHANCE = "an ideal model", "by chance"
 Pools = list[tuple[int, float]]
@@ -71,7 +73,10 @@ def _short(value: float, digits: int) -> str:
 
 
 def _pools(card: TaskCard, setting: Setting) -> Pools:
-    """Passages, and relevant ones for a query, of each subset; none where nobody counted them."""
+    """Passages, and relevant ones for a query, of each subset; none where they cannot be told.
+
+    They are counted in the texts where nobody has done so, as of a collection of one's own.
+    """
     file = card.file.parent / "statistics" / f"{task_name(card, setting)}.json"
     try:
         subsets = json.loads(file.read_bytes())[card.split]["hf_subset_descriptive_stats"]
@@ -83,4 +88,17 @@ def _pools(card: TaskCard, setting: Setting) -> Pools:
             for found in subsets.values()
         ]
     except (OSError, ValueError, KeyError, TypeError):
+        return _counted(card, setting) if is_there(card) else []
+
+
+def _counted(card: TaskCard, setting: Setting) -> Pools:
+    pools = []
+    try:
+        collection = load_collection(card)
+        for view in task_views(card, setting).values():
+            _, qrels = view_queries(collection, view)
+            relevant = sum(grade > 0 for judged in qrels.values() for grade in judged.values())
+            pools.append((len(view_passages(collection, view)), relevant / len(qrels)))
+    except ValueError:  # its texts changed since
         return []
+    return pools

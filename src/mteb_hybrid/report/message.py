@@ -164,10 +164,11 @@ def _sentence(collection: CollectionSummary) -> str:
     said += _against(first, best, setting)
     if len(found) == 1:
         return f"{said}."
-    others = "both models" if len(found) == 2 else f"{len(found)} models"
+    if len(found) == 2:
+        return f"{said}; {last.label} reaches {least:.3f}{_against(last, least, setting)}."
     return (
-        f"{said}, the highest of {others}; the lowest, {last.label}, reaches {least:.3f}"
-        f"{_against(last, least, setting)}."
+        f"{said}, the highest of {len(found)} models; the lowest, {last.label}, reaches "
+        f"{least:.3f}{_against(last, least, setting)}."
     )
 
 

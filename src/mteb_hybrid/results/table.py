@@ -29,8 +29,8 @@ LEGEND_COLUMNS = (
     "Mul.: one pool of all languages.",
     "Rank distance: how many ranks lie between the best and the worst placed translation of an "
     "answer in that pool (lower is better, and less biased). For n translations in a pool of N "
-    "passages a perfect encoder has map 1 and a distance of n - 1; a random one a map near 0 and, "
-    "like one that scores all alike, (n - 1)(N + 1) / (n + 1).",
+    "passages a perfect encoder has map 1 and a distance of n - 1; a random one a map near 0 in a "
+    "large pool and, like one that scores all alike, (n - 1)(N + 1) / (n + 1).",
 )
 """Of `COLUMNS`."""
 LEGEND_JUDGED_IN_ONE = (

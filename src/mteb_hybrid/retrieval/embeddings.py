@@ -56,6 +56,8 @@ class TextVectors:
         memory: Bytes that may be taken; None if all vectors that are asked for are to be copied
             into one array, whatever its size.
         texts_per_call: Into calls of as many texts a unit is cut; `TEXTS_PER_CALL` if None.
+        probe: Some texts that were encoded apart, their vectors, and by how much these may differ
+            where they are encoded again; None of vectors that are not shared.
     """
 
     model: str | None = None
@@ -64,6 +66,7 @@ class TextVectors:
     memory: int | None = None
     executor: Executor | None = None
     texts_per_call: int | None = None
+    probe: tuple[tuple[str, ...], Vectors, float] | None = None
     _units: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
     _first: dict[tuple[str, ...], Vectors] = field(default_factory=dict)
     _begun: dict[tuple[str, ...], list[Future[_Call]]] = field(default_factory=dict)
@@ -72,6 +75,17 @@ class TextVectors:
         """Have calls made by another executor; what was begun with the last is forgotten."""
         if self.executor is not executor:
             self.executor, self._begun = executor, {}
+
+    def hold(self, encode: Encode) -> bool:
+        """Whether a subset has the same vectors as the one that they were shared in first.
+
+        Args:
+            encode: Encodes in that subset.
+        """
+        if self.probe is None:
+            return False
+        texts, vectors, tolerated = self.probe
+        return _distance(_encode(encode, texts, self.model), vectors) <= tolerated
 
     def begin(self, units: Iterable[tuple[str, ...]], encode: Encode) -> None:
         """Have an executor encode the units that are new, without waiting for them."""
@@ -187,17 +201,15 @@ class TextVectors:
             )
 
 
-def _depends_on_others(
-    encode: Encode, probe: tuple[str, ...], vectors: Vectors, model: str | None
-) -> bool:
-    left = min(2, len(probe) - 1)
-    if not left:
-        return False
+def _apart(
+    encode: Encode, texts: tuple[str, ...], vectors: Vectors, model: str | None
+) -> Vectors | None:
+    """Vectors of texts without those that they were encoded with; None if they depend on these."""
     try:
-        fewer = _encode(encode, probe[-left:], model)
+        apart = _encode(encode, texts, model)
     except EncoderError:  # a range of nothing, say
-        return True
-    return _distance(vectors[-left:], fewer) > DEPENDENT
+        return None
+    return apart if _distance(vectors, apart) <= DEPENDENT else None
 
 
 def _given(vectors: Vectors) -> Vectors:
@@ -250,7 +262,8 @@ def shared_vectors(
     they are encoded once more, the model is one that never answers twice alike (some that are
     reached over the network), and the first check allows as much.
 
-    Two of the probe texts are then encoded without the others. Vectors that change by more than
+    Two of the probe texts are then encoded without the others: `TextVectors.hold` does it again in
+    further subsets. Vectors that change by more than
     `DEPENDENT` depend on what is encoded with them, as those that are scaled to integers by the
     range of a call do: language by language, that would take the bias between languages out.
 
@@ -281,11 +294,14 @@ def shared_vectors(
         tolerated = NOISE
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
-        if _depends_on_others(encode, probe, here, model):
+        left = max(0, len(probe) - 2)
+        apart = _apart(encode, probe[left:], here[left:], model)
+        if apart is None:
             return None
         keep = keeper(probe, here) if keeper and not tolerated else None
         exact = exact_keeper(probe, here) if exact_keeper and keep else None
         known = _shared[*key, *probe] = _Shared(here, TextVectors(model, keep, exact))
+        known.vectors.probe = probe[left:], apart, tolerated
     known.vectors.memory = memory
     known.vectors.use(executor)
     return known.vectors
