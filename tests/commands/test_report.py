@@ -49,7 +49,7 @@ def test_repairs_are_a_section(made, tmp_path):
     (folder / "repair.json").write_text(json.dumps(record), encoding="utf-8")
     result = runner.invoke(app, command)
     assert isinstance(result.exception, RepairError)
-    assert f"{folder / 'repair.json'}: where: Field required" in str(result.exception)
+    assert f"{folder / 'repair.json'}: key 'where': Field required" in str(result.exception)
     assert not output.exists()
 
 
