@@ -28,3 +28,9 @@ def test_a_problem_is_told_with_its_key_if_it_has_one(given, said):
     with pytest.raises(ValidationError) as caught:
         Row.model_validate(given)
     assert in_words(caught.value.errors()[0]).startswith(said)
+
+
+def test_what_is_no_json_is_called_so():
+    with pytest.raises(ValidationError) as caught:
+        Row.model_validate_json("{")
+    assert in_words(caught.value.errors()[0]).startswith("Invalid JSON: EOF")

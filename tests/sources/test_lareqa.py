@@ -104,8 +104,11 @@ GOOD = [paragraph(["A cat."], ("q1", 0))]
     ("content", "said"),
     [
         (b"{", r"en\.json: not JSON: "),
-        (b'{"data": [{"paragraphs": [{"context": "x", "qas": []}]}]}', "sentences: Field required"),
-        (b'{"rows": []}', "data: Field required"),
+        (
+            b'{"data": [{"paragraphs": [{"context": "x", "qas": []}]}]}',
+            "sentences': Field required",
+        ),
+        (b'{"rows": []}', "key 'data': Field required"),
         (b'{"data": []}', "at least 1 item"),
         (
             [paragraph(["A cat.", "A dog."], ("q1", 6))],

@@ -19,5 +19,5 @@ def in_words(problem: Mapping[str, Any]) -> str:
         problem: One of the ``errors()`` of a ``ValidationError``.
     """
     key = ".".join(map(str, problem["loc"]))
-    said = str(problem.get("ctx", {}).get("error") or problem["msg"])
+    said = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["msg"]
     return f"key {key!r}: {said}" if key else said
