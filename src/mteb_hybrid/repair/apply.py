@@ -150,7 +150,8 @@ def repair_model(
     """
     model, base = sentence_transformer(loaded), loaded.mteb_model_meta
     outcome = fit_model(model, corpus, repair, directions, held_out, batch_size)
-    legend = "* was chosen; merging is another way, of `mteb-hybrid run --merge-by`."
+    another = "; merging is another way: `--merge-by` of `run`" if outcome.choice.mergings else ""
+    legend = f"* was chosen{another}."
     table = f"{_aligned(curve_table(outcome))}\n{legend}\n\n{where_text(outcome)}"
     if outcome.fitted is None:
         anyway = "--directions N" if repair.default else "--method projection --directions N"
