@@ -419,6 +419,16 @@ def test_a_noisy_model_is_encoded_once_all_the_same(evaluate):
     assert len(encoder.encoded) == 2 * (52 + 96) + 2 * 2 * 5 * 3 + 2 * 2 * 2
 
 
+@pytest.mark.parametrize(
+    ("changes", "holds"),
+    [([0, 0], True), ([1e-6, 0], True), ([1e-6, 1e-6], False), ([1, 0], False)],
+)
+def test_vectors_hold_where_a_change_is_chance(changes, holds):
+    left = list(changes)
+    vectors = TextVectors(probe=(("a",), np.ones((1, 2)), 0.0))
+    assert vectors.hold(lambda texts: np.ones((1, 2)) + left.pop(0)) is holds
+
+
 def test_options_that_change_vectors_are_kept_apart(encoder):
     for options in ({"show_progress_bar": False}, {"batch_size": 8}, {"precision": "int8"}, {}):
         task = mteb.get_task("HybridSampleMonolingualRetrieval", hf_subsets=["en-en"])
