@@ -279,6 +279,51 @@ def test_sparse_and_multi_vector_trainers(tiny_model, data, tmp_path):
         assert model.prompts["query"] == "q: " and model.prompts["document"] == "p: "
 
 
+def test_a_cross_encoder_trains_and_takes_one_prompt_before_a_pair(tiny_model, data, tmp_path):
+    from sentence_transformers import (
+        CrossEncoder,
+        CrossEncoderTrainer,
+        CrossEncoderTrainingArguments,
+    )
+    from sentence_transformers.cross_encoder.losses import MultipleNegativesRankingLoss
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    config = BertConfig.from_pretrained(tiny_model, num_labels=1)
+    BertForSequenceClassification(config).save_pretrained(tmp_path / "new")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "new")
+    model = CrossEncoder(str(tmp_path / "new"), device="cpu")
+
+    def made(prompts, callback):
+        arguments = CrossEncoderTrainingArguments(
+            str(tmp_path / "out"),
+            max_steps=2,
+            per_device_train_batch_size=8,
+            save_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+            prompts=prompts,
+        )
+        return CrossEncoderTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data,
+            loss=MultipleNegativesRankingLoss(model),
+            callbacks=[callback],
+        )
+
+    # sentence-transformers ignores these, so that the card would say what was not done.
+    with pytest.raises(HybridBatchError, match=r"'query', and a cross-encoder puts one prompt"):
+        made({"query": "q: ", "passage": "p: "}, HybridBatchCallback())
+    callback = HybridBatchCallback()
+    prompts = dict(model.prompts)
+    made("Search: ", callback).train()
+    assert sum(callback.pair_counts.values()) == 16
+    assert model.prompts == prompts
+    model.save_pretrained(str(tmp_path / "saved"))
+    assert "### Hybrid Batches" in (tmp_path / "saved" / "README.md").read_text(encoding="utf-8")
+
+
 def test_an_evaluation_set_without_parallel_data_keeps_its_own_sampler(trainer, data):
     plain = Dataset.from_dict({"query": ["a", "b", "c"], "passage": ["d", "e", "f"]})
     for kind in BatchSamplers:

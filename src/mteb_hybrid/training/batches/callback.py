@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from sentence_transformers.cross_encoder.data_collator import CrossEncoderDataCollator
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
@@ -20,7 +21,7 @@ from mteb_hybrid.training.batches.install import (
     install,
     install_several,
 )
-from mteb_hybrid.training.batches.prompts import check_names, settle
+from mteb_hybrid.training.batches.prompts import check_names, check_pair_prompts, settle
 from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.several import SeveralDatasetsSampler
 from mteb_hybrid.training.batches.tally import Tally
@@ -109,8 +110,12 @@ class HybridBatchCallback(TrainerCallback, ExportableState):
             return  # a collator or a model with ways of its own
         train = getattr(self._trainer, "train_dataset", None)
         evaluated = getattr(self._trainer, "eval_dataset", None)
+        every = {**_named(evaluated), **_named(train)}
+        if isinstance(collator, CrossEncoderDataCollator):
+            check_pair_prompts(collator.prompts, every)
+            return
         if _negatives(train):
-            check_names(collator.prompts, {**_named(evaluated), **_named(train)})
+            check_names(collator.prompts, every)
         settled = settle(collator.prompts, model.prompts, _negatives(train), _negatives(evaluated))
         collator.prompts = args.prompts = settled.training
         model.prompts |= settled.model

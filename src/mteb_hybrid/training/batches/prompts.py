@@ -1,7 +1,7 @@
 """Prompts: what is put before texts in training is put before them in evaluation."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -106,6 +106,28 @@ def check_names(prompts: Prompts, datasets: Mapping[str | None, Any]) -> None:
             )
         for column, own in prompt.items():
             _check_name(column, own, columns[name], columns[name], f"data set {name!r}")
+
+
+def check_pair_prompts(prompts: Prompts, datasets: Collection[str | None]) -> None:
+    """Refuse prompts by column for a cross-encoder: its collator would put them before nothing.
+
+    It puts one prompt before each pair of a query and a passage.
+
+    Args:
+        prompts: ``args.prompts``.
+        datasets: The names of all data sets that are trained or evaluated on.
+
+    Raises:
+        HybridBatchError: If a prompt is for what is no data set.
+    """
+    names = prompts if isinstance(prompts, Mapping) else ()
+    unknown = next((name for name in names if name not in datasets), None)
+    if unknown is not None:
+        raise HybridBatchError(
+            f"args.prompts has a prompt for {unknown!r}, and a cross-encoder puts one prompt "
+            "before a pair, none before each column: give one text, or one for each of several "
+            "data sets by its name"
+        )
 
 
 def before_texts(prompts: Prompts, datasets: Mapping[str, Any]) -> dict[str, dict[str, str]]:
