@@ -2,7 +2,8 @@
 
 It also puts `mteb_hybrid.evaluation.saving` around the two methods of ``mteb.ResultCache`` that all
 evaluations save and resume with, so that results of *our* tasks are written whole and merged with
-what other processes have saved. Results of other tasks are written by MTEB as ever.
+what other processes have saved; and `mteb_hybrid.evaluation.made_once` around the one that makes
+results of scores. Results of other tasks are made and written by MTEB as ever.
 """
 
 import importlib
@@ -38,6 +39,7 @@ def register() -> None:
     """
     import mteb
 
+    from mteb_hybrid.evaluation.made_once import made_once
     from mteb_hybrid.evaluation.saving import loaded_whole, saved_whole
     from mteb_hybrid.evaluation.task import task_classes
     from mteb_hybrid.models import offline
@@ -54,6 +56,8 @@ def register() -> None:
     cache = _attribute(importlib.import_module("mteb.cache"), "ResultCache", type, mteb)
     save = _attribute(cache, "save_to_cache", Callable, mteb)
     load = _attribute(cache, "load_task_result", Callable, mteb)
+    result = _attribute(importlib.import_module("mteb.results"), "TaskResult", type, mteb)
+    make = _attribute(result, "from_task_results", Callable, mteb)
 
     shipped = [offline.model_meta(), repaired_offline.model_meta()]
     new = [task for task in task_classes() if task.metadata.name not in tasks]
@@ -76,6 +80,7 @@ def register() -> None:
         ):
             setattr(ours, OURS, True)
             setattr(cache, name, ours)
+        result.from_task_results = classmethod(made_once(make))
 
 
 def _with_our_benchmarks(build: Any) -> Any:
