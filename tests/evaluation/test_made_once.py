@@ -6,8 +6,14 @@ import mteb
 import pytest
 from mteb.results import TaskResult
 
+from mteb_hybrid.evaluation.made_once import made_once
 from mteb_hybrid.plugin import register
 
+OPTIONS = {
+    "kg_co2_emissions": None,
+    "date": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    "evaluation_phases": None,
+}
 SUBSETS = ["en-de", "de-en", "en-fr", "fr-en"]
 
 
@@ -19,18 +25,13 @@ def made(monkeypatch):
     noted = staticmethod(lambda row: (checked.append(row["hf_subset"]), check(row))[1])
     monkeypatch.setattr(TaskResult, "_validate_scores_dict", noted)
     task = mteb.get_task("HybridSampleCrosslingualRetrieval")
-    options = {
-        "kg_co2_emissions": None,
-        "date": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-        "evaluation_phases": None,
-    }
 
     def make(scores, time=1.0):
         checked.clear()
-        result = TaskResult.from_task_results(task, scores, evaluation_time=time, **options)
+        result = TaskResult.from_task_results(task, scores, evaluation_time=time, **OPTIONS)
         count = list(checked)
         plain = TaskResult.from_task_results.__func__.__wrapped__
-        expected = plain(task, scores, evaluation_time=time, **options)
+        expected = plain(task, scores, evaluation_time=time, **OPTIONS)
         assert result == expected
         assert result.model_dump_json() == expected.model_dump_json()
         assert [row["hf_subset"] for row in result.scores["test"]] == list(scores["test"])
@@ -80,3 +81,19 @@ def test_scores_that_are_no_json_are_refused(made):
     for _ in range(2):
         with pytest.raises(ValueError, match="not json serializable"):
             made(scores)
+
+
+def test_a_task_that_two_models_are_evaluated_on_at_a_time():
+    """Whatever another thread leaves in between."""
+    register()
+    task = mteb.get_task("HybridSampleCrosslingualRetrieval")
+    plain = TaskResult.from_task_results.__func__.__wrapped__
+    others = {"test": {"en-de": row(0.9)}}
+
+    def between(own, scores, *args, **options):
+        task.rows_made["test", "en-de"] = others["test"]["en-de"], {"main_score": 0.9}
+        return plain(own, scores, *args, **options)
+
+    ours = made_once(between)
+    result = ours(TaskResult, task, {"test": {"en-de": row(0.1)}}, **OPTIONS, evaluation_time=1.0)
+    assert [one["main_score"] for one in result.scores["test"]] == [0.1]

@@ -414,6 +414,21 @@ def test_predictions_of_two_experiments_with_a_model_are_not_mixed(tmp_path):
         check_predictions(plain, cut)
 
 
+def test_predictions_on_other_data_are_set_aside(tmp_path, caplog):
+    file = tmp_path / "p.json"
+    for subset, revision in (("en-en", "1"), ("de-de", "1"), ("th-th", "2")):
+        save_predictions(file, {"q": {subset: 1.0}}, META, "test", subset, revision)
+    assert ranked_subsets(file, META, "test", "2") == {"th-th"}
+    old = json.loads((tmp_path / "p.json.outdated").read_bytes())
+    assert set(old) == {"mteb_model_meta", "en-en", "de-de"}
+    assert "of revision '1' of the data, which now have 2" in caplog.text
+    assert ranked_subsets(file, META, "test", "3") == set() and not file.exists()
+    # As MTEB writes them, they do not say of which.
+    save_predictions(file, {}, META, "test", "en-en")
+    save_predictions(file, {"q": {"d": 1.0}}, META, "test", "de-de", "1")
+    assert ranked_subsets(file, META, "test", "1") == {"de-de"}
+
+
 class Coarse(HashEncoder):
     """A model that rounds if it is told to, as sentence-transformers do."""
 

@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 from conftest import HashEncoder
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.evaluation.evaluate import evaluate
+from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.places import STORE_VARIABLE, VECTORS_VARIABLE
 from mteb_hybrid.models.encoding import Backend, encoding_as
 from mteb_hybrid.retrieval import embeddings
 from mteb_hybrid.retrieval.parts import Parts
+from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.scale.rounded import Rounded
 from mteb_hybrid.scale.shard import StoreError
 from mteb_hybrid.scale.store import EmbeddingStore, opened
@@ -196,3 +198,34 @@ def test_what_was_encoded_before_a_store_was_named_is_kept_in_it(tmp_path, monke
     monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
     evaluate(encoder, TASKS, tmp_path / "with")
     assert len(opened(tmp_path / "store").spaces) == 2
+
+
+def test_the_loss_where_queries_are_passages_leaves_each_query_out():
+    exact = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, 0.4]])
+    kept = exact[[0, 2, 1]]
+    pool = Pool(["q", "answer", "other"], ["en", "de", "de"], ("en", "de"))
+    asking = Side(["q"], exact[:1], np.array([0]), exact[:1])
+    answering = Side(pool.ids, kept, np.arange(3), exact)
+    loss = rounding_loss(
+        *(asking, answering, pool, {"q": {"answer": 1}}, "en", lambda a, b: a @ b.T),
+        ignore_identical_ids=True,
+    )
+    assert loss["rounding_map"] == pytest.approx(1 / 2 - 1)
+
+
+class ReadsSubset(HashEncoder):
+    def vector(self, text, hf_subset, task_metadata):
+        return super().vector(f"{hf_subset} {text}", hf_subset, task_metadata)
+
+
+def test_vectors_that_are_not_kept_are_rounded_all_the_same(tmp_path, monkeypatch):
+    """Results are filed as of rounded vectors."""
+
+    class Rounding(ReadsSubset):
+        def encode(self, *args, **options):
+            return Rounded.of(super().encode(*args, **options).astype(np.float32), "int8")[:]
+
+    expected = run(tmp_path / "own", Rounding(6), monkeypatch, "float32")
+    found = run(tmp_path / "ours", ReadsSubset(6), monkeypatch, "int8")
+    assert found == expected
+    assert found["map"] != run(tmp_path / "exact", ReadsSubset(6), monkeypatch, "float32")["map"]

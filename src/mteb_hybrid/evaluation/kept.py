@@ -110,7 +110,9 @@ class KeptResults(ResultCache):
         name = task.metadata.name
         if name not in self._ranked:  # the file may have hundreds of megabytes
             file = task._predictions_path(self._prediction_folder)
-            self._ranked[name] = ranked_subsets(file, model, task.card.split)
+            self._ranked[name] = ranked_subsets(
+                *(file, model, task.card.split, task.metadata.revision)
+            )
         return there - self._ranked[name]
 
 

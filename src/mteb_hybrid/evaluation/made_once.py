@@ -29,15 +29,19 @@ def made_once(make: Callable[..., TaskResult]) -> Callable[..., TaskResult]:
     ) -> TaskResult:
         if not isinstance(task, ToldOnce):
             return make(task, scores, *args, **options)
-        rows = task.rows_made
+        known = dict(task.rows_made)  # another thread may evaluate the task with another model
         new = {
-            split: {x: own for x, own in some.items() if not _is_of(own, rows.get((split, x)))}
+            split: {x: own for x, own in some.items() if not _is_of(own, known.get((split, x)))}
             for split, some in scores.items()
         }
         result = make(task, new, *args, **options)
         for split, some in result.scores.items():
-            rows |= {(split, row["hf_subset"]): (new[split][row["hf_subset"]], row) for row in some}
-        whole = {split: [rows[split, x][1] for x in some] for split, some in scores.items()}
+            for row in some:
+                known[split, row["hf_subset"]] = new[split][row["hf_subset"]], row
+        task.rows_made.update(known)
+        whole = {
+            split: [known[split, x][1] for x in some] for split, some in scores.items() if some
+        }
         versions = {row["mteb_version"] for some in whole.values() for row in some}
         if versions != {result.mteb_version}:  # what MTEB makes of several is its own affair
             return make(task, scores, *args, **options)

@@ -53,13 +53,16 @@ def _check_model(file: Path, content: Mapping[str, Any], model: "ModelMeta") -> 
         )
 
 
-def ranked_subsets(file: Path, model: "ModelMeta", split: str) -> set[str]:
+def ranked_subsets(
+    file: Path, model: "ModelMeta", split: str, dataset_revision: str | None = None
+) -> set[str]:
     """The subsets of which a file has rankings.
 
     Args:
         file: The file of the task; it need not exist. A damaged one is set aside.
         model: Whose rankings.
         split: Of which split.
+        dataset_revision: Of which data. A file with rankings of others is set aside.
 
     Raises:
         PredictionsError: As `check_predictions`.
@@ -67,7 +70,7 @@ def ranked_subsets(file: Path, model: "ModelMeta", split: str) -> set[str]:
     if not file.exists():
         return set()
     with lock(file):
-        content = _read(file)
+        content = _read(file, dataset_revision)
     if content is None:
         return set()
     _check_model(file, content, model)
@@ -75,16 +78,22 @@ def ranked_subsets(file: Path, model: "ModelMeta", split: str) -> set[str]:
 
 
 def save_predictions(
-    file: Path, predictions: Mapping[str, Any], model: "ModelMeta", split: str, subset: str
+    file: Path,
+    predictions: Mapping[str, Any],
+    model: "ModelMeta",
+    split: str,
+    subset: str,
+    dataset_revision: str | None = None,
 ) -> None:
     """Add the rankings of one subset to a file of predictions, in MTEB's layout.
 
     Args:
-        file: The file of the task. A damaged one is set aside.
+        file: The file of the task. A damaged one, or one of other data, is set aside.
         predictions: ``{query id: {passage id: score}}``.
         model: Whose they are.
         split: Their split.
         subset: Their subset.
+        dataset_revision: Revision of the data.
 
     Raises:
         PredictionsError: As `check_predictions`.
@@ -92,8 +101,10 @@ def save_predictions(
     about = {"model_name": model.name, "revision": model.revision}
     if model.experiment_name:
         about["experiment_name"] = model.experiment_name
+    if dataset_revision:
+        about["dataset_revision"] = dataset_revision
     with lock(file):
-        content = _read(file) or {"mteb_model_meta": about}
+        content = _read(file, dataset_revision) or {"mteb_model_meta": about}
         _check_model(file, content, model)
         content.setdefault(subset, {})[split] = predictions
         write_text(file, json.dumps(content))  # many times as fast as json.dump
@@ -117,7 +128,7 @@ def first_places(ranks: Ranks, queries: Iterable[str], k: int) -> dict[str, dict
     return found
 
 
-def _read(file: Path) -> dict[str, Any] | None:
+def _read(file: Path, dataset_revision: str | None) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
@@ -125,7 +136,7 @@ def _read(file: Path) -> dict[str, Any] | None:
         content = json.loads(file.read_bytes())
         if isinstance(content, dict) and all(isinstance(x, dict) for x in content.values()):
             if "mteb_model_meta" in content:
-                return content
+                return content if _is_of(file, content, dataset_revision) else None
             raise ValueError("it does not say whose they are")
         fault = "not {subset: {split: {query: {passage: score}}}}"
     except (ValueError, RecursionError) as error:
@@ -136,3 +147,14 @@ def _read(file: Path) -> dict[str, Any] | None:
         "The same `mteb-hybrid run` makes the rankings of the subsets in it again.",
     )
     return None
+
+
+def _is_of(file: Path, content: Mapping[str, Any], dataset_revision: str | None) -> bool:
+    """Whether rankings may be of the data; a file of others is set aside."""
+    there = content["mteb_model_meta"].get("dataset_revision")
+    if not there or not dataset_revision or there == dataset_revision:
+        return True
+    fault = f"of revision {shown(there)} of the data, which now have {dataset_revision}"
+    set_aside(file, fault, "The rankings that are asked for are made anew.", "outdated")
+    file.unlink()
+    return False

@@ -51,6 +51,7 @@ def rounding_loss(
     qrels: Mapping[str, Mapping[str, int]],
     query_language: str,
     similarity: Similarity,
+    ignore_identical_ids: bool = False,
 ) -> dict[str, float]:
     """What changes by rounding.
 
@@ -61,6 +62,7 @@ def rounding_loss(
         qrels: ``{query id: {passage id: relevance}}``.
         query_language: Language of the queries.
         similarity: The model's own.
+        ignore_identical_ids: Whether queries are passages, none of which is searched.
 
     Returns:
         ``rounding_queries``, how many were asked. If any: ``rounding_score_error`` and
@@ -82,6 +84,9 @@ def rounding_loss(
     answers = {id_ for some in chosen.values() for id_ in some}
     others = np.array([passages.ids[place] not in answers for place in passages.places], dtype=bool)
     columns = np.sort(np.argsort(others, kind="stable")[: max(PASSAGES, int((~others).sum()))])
+    if ignore_identical_ids:  # the best of its query by any vectors; so none that asks is searched
+        ids = [passages.ids[passages.places[column]] for column in columns]
+        columns = columns[[id_ not in chosen or id_ in answers for id_ in ids]]
     there = passages.places[columns]
     smaller = Pool(
         [pool.ids[place] for place in there],

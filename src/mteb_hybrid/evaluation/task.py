@@ -207,7 +207,8 @@ class CardTask(ToldOnce):
             if asking and answering:
                 language = view.query_language
                 measured |= rounding_loss(
-                    *(asking, answering, pool, qrels, language, model.similarity)
+                    *(asking, answering, pool, qrels, language, model.similarity),
+                    ignore_identical_ids=self.ignore_identical_ids,
                 )
             return mteb_scores(ranks, highest, self.k_values, measured)
 
@@ -220,7 +221,8 @@ class CardTask(ToldOnce):
         hf_subset: str,
     ) -> None:
         file = self._predictions_path(prediction_folder)
-        save_predictions(file, predictions, _FILED.get(), hf_split, hf_subset)
+        revision = self.metadata.revision
+        save_predictions(file, predictions, _FILED.get(), hf_split, hf_subset, revision)
 
     def task_specific_scores(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import polars as pl
 from datasets import Dataset
@@ -17,10 +17,12 @@ from mteb_hybrid.evaluation.model_key import keeper, model_key, precision
 from mteb_hybrid.evaluation.rounding import Side
 from mteb_hybrid.files.places import STORE_VARIABLE
 from mteb_hybrid.files.sizes import memory_limit
+from mteb_hybrid.retrieval.checked import checked_vectors
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.embeddings import Encode, TextVectors, probe_texts, shared_vectors
 from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.views import View
+from mteb_hybrid.scale.rounded import Rounded
 
 if TYPE_CHECKING:
     from mteb import TaskMetadata
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from mteb.types import EncodeKwargs
 
 logger = logging.getLogger(__name__)
+
+_Spoken: TypeAlias = tuple[Literal["own", "other"], tuple[str, ...]]
+"""Languages of the texts that are encoded, or of what they are searched in or found by."""
 
 _PREPARING = Lock()
 """As datasets are not made for several threads."""
@@ -102,8 +107,8 @@ class TaskTexts:
             PromptType.query: probe_texts(collection.queries["text"]),
             PromptType.document: probe_texts(collection.passages["text"]),
         }
-        # By what identifies a model, its options and the side; and by the other side's languages.
-        self._vectors: dict[tuple[str, ...], dict[tuple[str, ...], TextVectors | None]] = {}
+        # By what identifies a model, its options and the side; and by the languages of each side.
+        self._vectors: dict[tuple[str, ...], dict[_Spoken, TextVectors | None]] = {}
         self._evaluated: set[str] = set()
         self._call: object = None
         self._left: Sequence[View] = ()
@@ -146,6 +151,8 @@ class TaskTexts:
         texts, encode = rows["text"][:], evaluation.encode(prompt_type)
         own = tuple(dict.fromkeys(texts))
         shared = self._shared(evaluation, prompt_type, view)
+        if (rounded := precision()) and not (shared and shared.keep):
+            encode = _rounding(encode, rounded, evaluation.model.mteb_model_meta.name)
         if shared is None:
             name = evaluation.model.mteb_model_meta.name
             alone = TextVectors(name, memory=memory_limit(), texts_per_call=len(own))
@@ -162,24 +169,36 @@ class TaskTexts:
         model = evaluation.model
         key = model_key(model, prompt_type, evaluation.options)
         known = self._vectors.setdefault((str(id(model)), *key), {})
-        # A model may read the languages of the other side, as "find a German passage" does.
+        # A model may read the language of either side, as "find a German passage" does.
         query = prompt_type is PromptType.query
-        other = view.passage_languages if query else (view.query_language,)
-        if other not in known:
-            if known:
-                first = next(iter(known.values()))
-                holds = first and first.hold(evaluation.encode(prompt_type))
-                found = first if holds else None
-            else:
-                found = self._checked(evaluation, prompt_type, view, key)
-            if found is None and None not in known.values():
-                logger.warning(
-                    "%s: %s: the vectors of a text depend on the subset, or on what is encoded "
-                    "with it; each subset encodes all of its texts, and none are kept",
-                    *(evaluation.task.name, model.mteb_model_meta.name),
+        asked, pooled = (view.query_language,), tuple(view.passage_languages)
+        own, other = (asked, pooled) if query else (pooled, asked)
+        spoken: list[_Spoken] = [("own", own), ("other", other)]
+        if not known:
+            found = self._checked(evaluation, prompt_type, view, key)
+            known |= dict.fromkeys(spoken, found)
+            if found is None:
+                self._warn(
+                    evaluation,
+                    "the vectors of a text depend on the subset, or on what is encoded with it; "
+                    "each subset encodes all of its texts, and none are kept",
                 )
-            known[other] = found
-        return known[other]
+        elif new := [one for one in spoken if one not in known]:
+            first = next(iter(known.values()))
+            holds = first is not None and first.hold(evaluation.encode(prompt_type))
+            if first is not None and not holds and None not in known.values():
+                self._warn(
+                    evaluation,
+                    f"{evaluation.subset} has other vectors of a text than earlier subsets; it and "
+                    "others in its languages encode all of their texts, and none of these are kept",
+                )
+            known |= dict.fromkeys(new, first if holds else None)
+        by_side = [known[one] for one in spoken]
+        return None if None in by_side else by_side[0]
+
+    def _warn(self, evaluation: Evaluation, said: str) -> None:
+        name, model = evaluation.task.name, evaluation.model.mteb_model_meta.name
+        logger.warning("%s: %s: %s", name, model, said)
 
     def _checked(
         self, evaluation: Evaluation, prompt_type: PromptType, view: View, key: tuple[str, ...]
@@ -224,3 +243,12 @@ def _units(table: pl.DataFrame, languages: Iterable[str]) -> dict[str, tuple[str
     texts = table.filter(pl.col("language").is_in(list(languages)))
     found = texts.group_by("language").agg(pl.col("text").unique(maintain_order=True))
     return {language: tuple(some) for language, some in found.iter_rows()}
+
+
+def _rounding(encode: Encode, precision: str, model: str | None) -> Encode:
+    """What rounds vectors that no store keeps as one would have kept them."""
+
+    def encode_rounded(some: list[str]) -> Any:
+        return Rounded.of(checked_vectors(encode(some), some, model), precision)[:]
+
+    return encode_rounded

@@ -38,6 +38,9 @@ TEXTS_PER_CALL = 8192
 NOISE = 0.05
 """Relative distance of two vectors of one text up to which it may be chance."""
 
+OF_NOISE = 4.0
+"""How many times as far as those of the same call twice they may be."""
+
 
 @dataclass
 class TextVectors:
@@ -88,8 +91,8 @@ class TextVectors:
         found = _encode(encode, texts, self.model)
         spread = _distance(found, vectors)
         # Of a model that seldom answers otherwise, the first check saw nothing.
-        return spread <= tolerated or (
-            spread <= NOISE and _distance(found, _encode(encode, texts, self.model)) > 0
+        return spread <= tolerated or spread <= _chance(
+            _distance(found, _encode(encode, texts, self.model))
         )
 
     def begin(self, units: Iterable[tuple[str, ...]], encode: Encode) -> None:
@@ -263,9 +266,9 @@ def shared_vectors(
     the present task, where the vectors must be bit for bit the ones of the task that came first
     (they are not if the prompt depends on the task, or if the model has been trained since), and
     in another subset, where they must not change (they do if the model reads ``hf_subset``).
-    Where they do change, but by no more than `NOISE`, and change in the present subset too when
-    they are encoded once more, the model is one that never answers twice alike (some that are
-    reached over the network), and the first check allows as much.
+    Where they do change, but by no more than `NOISE`, and hardly more than in the present subset
+    when they are encoded once more (`OF_NOISE`), the model is one that never answers twice alike
+    (some that are reached over the network), and the first check allows as much.
 
     Two of the probe texts are then encoded without the others: `TextVectors.hold` does it again in
     further subsets. Vectors that change by more than
@@ -294,9 +297,9 @@ def shared_vectors(
     here, elsewhere = _encode(encode, probe, model), _encode(encode_elsewhere, probe, model)
     tolerated = 0.0
     if spread := _distance(here, elsewhere):
-        if spread > NOISE or not _distance(here, _encode(encode, probe, model)):
+        tolerated = _chance(_distance(here, _encode(encode, probe, model)))
+        if spread > tolerated:
             return None
-        tolerated = NOISE
     known = _shared.get((*key, *probe))
     if known is None or _distance(here, known.probe_vectors) > tolerated:
         left = max(0, len(probe) - 2)
@@ -317,6 +320,11 @@ def _encode(encode: Encode, texts: Sequence[str], model: str | None) -> Vectors:
     order = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
     ordered = [texts[place] for place in order]
     return checked_vectors(encode(ordered), ordered, model)[np.argsort(order)]
+
+
+def _chance(noise: float) -> float:
+    """How far vectors may differ by chance, where the same call twice gave such a distance."""
+    return min(NOISE, OF_NOISE * noise)
 
 
 def _distance(first: Vectors, second: Vectors) -> float:

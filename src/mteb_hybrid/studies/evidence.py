@@ -21,7 +21,7 @@ from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
-from mteb_hybrid.studies.trained_with import packages, precisions, training_parts
+from mteb_hybrid.studies.trained_with import packages, precisions, trained_again, training_parts
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Evidence:
         gaps: All that is planned and does not count.
         packages: Versions of packages that trained, by name, as far as the runs say it.
         precisions: How many models were trained in which; of one that went on elsewhere, in all.
+        again: How many models were trained a second time.
     """
 
     study: Study
@@ -86,6 +87,7 @@ class Evidence:
     gaps: tuple[Gap, ...]
     packages: Mapping[str, Sequence[str]]
     precisions: Mapping[str, int]
+    again: int
 
     @cached_property
     def collections(self) -> dict[str, dict[Setting, Tested]]:
@@ -119,6 +121,11 @@ class Evidence:
         """Whether all its runs have results of a task that count."""
         asked = self.selected(trial, task).values()
         return bool(asked) and not any((r.key, r.language, task) in self._gaps for r in asked)
+
+    @cached_property
+    def lacking(self) -> set[str]:
+        """Keys of the runs that lack some of their results."""
+        return {gap.run.key for gap in self.gaps}
 
     @cached_property
     def _gaps(self) -> set[tuple[str, str | None, str]]:
@@ -214,6 +221,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         gaps=tuple(gaps),
         packages=packages(parts),
         precisions=precisions(parts),
+        again=trained_again(store, {key for key, _ in evaluations}),
     )
 
 

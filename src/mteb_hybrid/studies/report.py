@@ -88,7 +88,7 @@ def _page(evidence: Evidence, name: str, found: list[Answer], folder: Path) -> s
         study=evidence.study,
         budget=evidence.budget,
         models=list(dict.fromkeys(row[1] for row in starts(evidence)[1])),
-        tally=tally(found),
+        tally=tally(found, len(evidence.lacking)),
         seen=seen(evidence),
         claims=[
             (claim, [_told(answer) for answer in found if answer.number == number])

@@ -104,7 +104,11 @@ def versions(evidence: Evidence) -> str:
     trained = [f"{name} {' and '.join(found)}" for name, found in evidence.packages.items()]
     if not trained:
         return text
-    return f"{text}; trained with {', '.join(trained)}; {_precisions(evidence.precisions)}"
+    text += f"; trained with {', '.join(trained)}; {_precisions(evidence.precisions)}"
+    if not evidence.again:
+        return text
+    models = "1 model was" if evidence.again == 1 else f"{evidence.again} models were"
+    return f"{text}; {models} trained a second time, from the same seed, for further tests"
 
 
 def _precisions(counts: Mapping[str, int]) -> str:
@@ -120,7 +124,10 @@ def _precisions(counts: Mapping[str, int]) -> str:
 def model_runs(evidence: Evidence) -> Rows:
     """Every run, and what its results are filed under."""
     body = [
-        [*_names(trial), run.language or "all of the tests", run.model_name, run.key]
+        [
+            *(*_names(trial), run.language or "all of the tests", run.model_name),
+            f"{run.key} (lacks results)" if run.key in evidence.lacking else run.key,
+        ]
         for trial in evidence.trials
         for run in trial.runs
     ]

@@ -18,17 +18,21 @@ WHERE = {
 }
 LEGEND = (
     "Difference: the condition's mean minus the other's; means are over the queries of a pool, "
-    "then unweighted over pools, then over seeds. Interval over questions: 95%, bootstrap over "
-    "questions with all their translations, of the difference of the means over seeds; questions "
-    "on one paragraph are taken to be independent. Interval over seeds: 95% t interval of the "
-    "differences of single seeds, paired. p: randomisation over the same questions, two-sided, of "
-    "no difference; none for a claim with a margin. Holm p: corrected for all that have a p; the "
-    "intervals, and what follows from them, are not. Confirmed: both intervals lie on the claimed "
-    "side (for = ± m, within m; for > … - m, above -m); contradicted: both lie on the other; where "
-    "neither condition is trained, that over questions alone; undecided: all else, and what rests "
-    "on one seed. Published: the difference there, if the card names one, and whether its "
-    "direction agrees with ours, which is open with one seed, where an interval has 0 in it, and "
-    "where theirs is 0."
+    "then unweighted over pools, then over seeds. Questions: also sentences, where their "
+    "translations are searched. Interval over questions: 95%, bootstrap over questions with all "
+    "their translations (over pairs, where texts come in pairs), of the difference of the means "
+    "over seeds; questions on one paragraph, and sentences of one text, are taken to be "
+    "independent. Interval over seeds: 95% t interval of the differences of single seeds, "
+    "paired. Neither covers other languages than these. Seen languages: some condition of this "
+    "study trains on them; the starting model, or the texts of a repair, may have had others. p: "
+    "randomisation over the same questions, two-sided, of no difference; none for a claim with "
+    "a margin. Holm p: corrected for all that have a p; the intervals, and what follows from "
+    "them, are not. Confirmed: both intervals lie on the claimed side (for = ± m, within m; for "
+    "> … - m, above -m); contradicted: both lie on the other; where neither condition is "
+    "trained, that over questions alone; undecided: all else, and what rests on one seed. "
+    "Published: the difference there, if the card names one, and whether its direction agrees "
+    "with ours, which is open with one seed, where an interval has 0 in it, and where theirs is "
+    "0."
 )
 TABLE_LEGEND = (
     "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
@@ -181,14 +185,21 @@ def _p(value: float | None) -> str:
     return NONE if value is None else f"{value:.4f}"
 
 
-def tally(found: Sequence[Answer]) -> str:
-    """How many answers have which verdict, in words."""
+def tally(found: Sequence[Answer], missing: int = 0) -> str:
+    """How many answers have which verdict, in words, and how many runs are not among them.
+
+    Args:
+        found: The answers.
+        missing: How many runs lack results.
+    """
     counts = Counter(answer.verdict for answer in found)
     ones = sum(bool(a.effect and a.effect.rests_on_one_seed) for a in found)
     alone = {Verdict.UNDECIDED: f" ({ones} with one seed, which settles nothing)" if ones else ""}
     parts = [f"{counts[one]} {one}{alone.get(one, '')}" for one in Verdict if counts[one]]
     every = f"{len(found)} answers" if len(found) > 1 else "1 answer"
-    return f"{every}: {', '.join(parts)}"
+    lacking = "1 run lacks" if missing == 1 else f"{missing} runs lack"
+    some = f"; {lacking} results, see what was not run" if missing else ""
+    return f"{every}: {', '.join(parts)}{some}"
 
 
 def _over_seeds(effect: Effect, claim: Claim) -> str:

@@ -35,6 +35,11 @@ def training_parts(store: Path, keys: Iterable[str]) -> list[list[dict[str, Any]
     return [parts for of_run in of_runs if (parts := list(chain.from_iterable(of_run)))]
 
 
+def trained_again(store: Path, keys: Iterable[str]) -> int:
+    """How many models were trained a second time, as their weights were not kept."""
+    return sum((Store(store).run(key) / EARLIER).is_file() for key in keys)
+
+
 def packages(parts: Iterable[Iterable[Mapping[str, Any]]]) -> dict[str, list[str]]:
     """All versions of Python and of each package, sorted."""
     found: dict[str, set[str]] = {}
