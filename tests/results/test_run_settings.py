@@ -48,6 +48,20 @@ def test_only_what_was_evaluated_bears_the_command():
     assert again == lines(entry(TASK, ["a", "d"], ours))
 
 
+def test_two_calls_of_a_process_keep_their_options(tmp_path):
+    encoder = HashEncoder(name="org/hash")
+    for subset, size in (("en-multi", 16), ("de-multi", 8), ("en-multi", 4)):
+        mteb.evaluate(
+            encoder,
+            mteb.get_task(TASK, hf_subsets=[subset]),
+            cache=ResultCache(tmp_path),
+            encode_kwargs={"batch_size": size},
+            show_progress_bar=False,
+        )
+    (evaluation,) = load_results(tmp_path).evaluations
+    assert {(made.batch_size, made.subsets) for made in evaluation.made} == {(16, 1), (8, 1)}
+
+
 def test_mteb_merges_what_we_have_added(tmp_path):
     file = tmp_path / RUN_SETTINGS
     now = {"version": {"mteb": "2.27"}, "encode_kwargs": {}}

@@ -5,6 +5,7 @@ know about it. It holds no code, and the three settings are derived from it, nev
 This module imports neither mteb nor torch, so that listing tasks stays fast.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +19,9 @@ from mteb_hybrid.files.errors import DataError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
+"""Of a collection, with which those of its tasks begin."""
 
 
 _FAULTS, _LONGEST = 20, 200
@@ -67,7 +71,7 @@ class TaskCard(Strict):
         metadata: What MTEB wants to know.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
     title: str
     kind: Literal["benchmark", "sample"]
     description: str

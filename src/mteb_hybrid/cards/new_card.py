@@ -6,13 +6,13 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import product
 from pathlib import Path
 
-from mteb_hybrid.cards.card import CardError, TaskCard, read_card
+from mteb_hybrid.cards.card import NAME, CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
@@ -145,21 +145,36 @@ def place_of_card(first: Path, folder: Path, about: About) -> tuple[Path, str]:
         about: What the files do not say.
 
     Raises:
-        CardError: If it exists, or another one has its name.
+        CardError: If it exists, another one has its name or title, or it is no name of tasks.
     """
     stem = re.sub(r"[^A-Za-z0-9]+", "-", first.name.partition(".")[0]).strip("-").lower()
     name = about.name or "".join(part.title() for part in stem.split("-"))
     target = folder / f"{stem}.toml"
     if target.exists():
         raise CardError(f"{target}: is there already; remove it to have it written anew")
-    for other in task_cards().values():
-        if other.name == name:
-            raise CardError(f"{other.file}: is called {name!r} too; choose another --name")
-        if other.file.stem == stem:
-            raise CardError(f"{first}: there is a collection {stem!r}; rename the file")
     if not stem:
         raise CardError(f"{first}: expected a name with letters from a to z; rename the file")
+    if not NAME.fullmatch(name):
+        raise CardError(
+            f"{first}: {name!r} is no name of tasks, which is a capital letter with letters and "
+            "digits behind it; choose one with --name, such as MyQuestions"
+        )
+    title = about.title or name
+    for other in (*task_cards().values(), *_cards_in(folder)):
+        if other.name == name:
+            raise CardError(f"{other.file}: is called {name!r} too; choose another --name")
+        if other.title == title:
+            raise CardError(f"{other.file}: has the title {title!r} too; choose another --title")
+        if other.file.stem == stem:
+            raise CardError(f"{first}: there is a collection {stem!r}; rename the file")
     return target, name
+
+
+def _cards_in(folder: Path) -> Iterator[TaskCard]:
+    """The cards in a folder, which need not be the one that commands look into."""
+    for file in sorted(folder.glob("*.toml")):
+        with suppress(CardError):  # what else a folder may hold
+            yield read_card(file)
 
 
 def place_in(file: Path, folder: Path) -> str:
@@ -193,6 +208,11 @@ def _languages(files: Sequence[Path], given: Mapping[str, str]) -> tuple[dict[st
                 sample = texts.setdefault(language, [])
                 if len(sample) < _SAMPLE:
                     sample.append(text)
+    if silent := [language for language in texts if "passages" not in sides[language]]:
+        raise DataError(
+            f"{files[0]}: no row has a passage in {silent[0]!r}, in which there are queries; add "
+            "such passages, or take these queries out"
+        )
     if unknown := [language for language in given if language not in texts]:
         raise CardError(
             f"{files[0]}: no text in {unknown[0]!r}, of which a code was given; found "

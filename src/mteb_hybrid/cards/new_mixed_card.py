@@ -170,6 +170,14 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
     if not known:
         raise DataError(f"{mixed.corpus[0]}: no text shows a language of {', '.join(mixed.detect)}")
     ((usual, _),) = known.most_common(1)
+    first: dict[tuple[str, str], str] = {}
+    for kind, id_, language, _ in found:
+        if first.setdefault((kind, id_), language or usual) != (language or usual):
+            raise DataError(
+                f"{mixed.corpus[0].parent}: the {kind} {id_!r} is there in {first[kind, id_]} and "
+                f"in {language or usual}; for --detect every text needs an id of its own: give "
+                "translations others, and what they share by --topic-key"
+            )
     with whole(told) as part:
         write_lines(
             part,

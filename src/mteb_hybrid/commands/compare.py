@@ -54,7 +54,10 @@ def compare(
     --by family
     """
     from mteb_hybrid.results import compare_table
+    from mteb_hybrid.results.compare import CompareError
 
+    if trained_on and by is not By.SEEN:
+        raise CompareError(f"--trained-on is for --by {By.SEEN}; give that, or leave it out")
     revisions = compare_table.shared_data(results)
     models = compare_table.read_models(results)
     for name, tasks in compare_table.left_out(models).items():
@@ -69,5 +72,5 @@ def compare(
     if format is Format.TEXT:
         say("")
         prose(compare_table.LEGEND)
-    for note in compare_table.other_data(revisions):
+    for note in (*compare_table.other_data(revisions), *compare_table.other_versions(results)):
         say(note, err=format is not Format.TEXT)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mteb_hybrid.cards.tasks import task_views, tasks_by_name, translated_views
+from mteb_hybrid.cards.rewritten import RewrittenCard
+from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name, translated_views
 from mteb_hybrid.commands.options import PassageLanguageOption, QueryLanguageOption, SettingOption
 from mteb_hybrid.commands.terminal import say
 from mteb_hybrid.files.places import DATA_VARIABLE
@@ -101,6 +102,12 @@ def export(
         )
     if format is not ExportFormat.MTEB and (dataset or revision):
         raise ExportError("--dataset and --revision are for --format mteb; leave them out")
+    card, _ = tasks_by_name()[next(iter(selected))]
+    if format in (ExportFormat.HUB, ExportFormat.MTEB) and isinstance(card, RewrittenCard):
+        raise ExportError(
+            f"{card.file.stem} has rewritten queries, which are made where they are used; --format "
+            f"{format} is for {card.of.file.stem}, and beir and trec are for this one"
+        )
     if format is ExportFormat.MTEB and (query_language or passage_language):
         raise ExportError("--format mteb proposes whole tasks; leave out the languages")
     if format is ExportFormat.MTEB:
@@ -163,22 +170,29 @@ def _write(
     if format is ExportFormat.HUB:
         export_hub(collection, card, folder, overwrite=overwrite)
         return folder
-    runs = read_predictions(predictions, card.split) if predictions else {}
+    runs = (
+        read_predictions(
+            predictions, card.split, {data_revision(card, setting) for setting, _ in wanted}
+        )
+        if predictions
+        else {}
+    )
     missing = [view.name for _, view in wanted if view.name not in runs] if predictions else []
     if missing:
         raise ExportError(
             f"{predictions}: ranks the subsets {', '.join(runs)}; expected {', '.join(missing)} "
             "too. Choose with --setting and --query-language, or name the task."
         )
-    if any(setting is Setting.CROSSLINGUAL for setting, _ in wanted):
-        collection = with_translated_queries(collection, card)
+    by_setting = dict.fromkeys((setting for setting, _ in wanted), collection)
+    if Setting.CROSSLINGUAL in by_setting:  # translated queries are asked in no other
+        by_setting[Setting.CROSSLINGUAL] = with_translated_queries(collection, card)
     for setting, view in wanted:
-        place = folder / setting / view.name
+        place, source = folder / setting / view.name, by_setting[setting]
         match format:
             case ExportFormat.BEIR:
-                export_beir(collection, view, place, overwrite=overwrite)
+                export_beir(source, view, place, overwrite=overwrite)
             case ExportFormat.TREC:
-                export_trec(collection, view, place, runs.get(view.name), overwrite=overwrite)
+                export_trec(source, view, place, runs.get(view.name), overwrite=overwrite)
             case _:
                 raise NotImplementedError(f"no export as {format}")
     return folder

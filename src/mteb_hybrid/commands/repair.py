@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.cards.tasks import same_texts
 from mteb_hybrid.commands.options import (
     BatchSizeOption,
     DataOption,
@@ -140,7 +142,9 @@ def repair(
     if said.folder:
         where = ["--data", str(data)] if data else []
         # Never on what it was fitted on.
-        what = "mlqa-r" if texts == "xquad-r" else "xquad-r"
+        fitted = collections().get(str(texts))
+        seen = fitted is not None and same_texts(fitted, collection_card("xquad-r"))
+        what = "mlqa-r" if seen else "xquad-r"
         for start, one in (("Evaluate both: ", model), ("", name or str(output))):
             say(f"{start:15}{shlex.join(['mteb-hybrid', 'run', '-m', one, what, *where])}")
         report = ["mteb-hybrid", "report", "results", "-o", "report.html", "--repair", str(output)]

@@ -135,7 +135,10 @@ def rewrite(
     if isinstance(card, RewrittenCard):
         raise ValueError(f"{collection}: is rewritten already; name {card.of.file.stem}")
     languages = [_known(one, card, "--language") for one in language or ()]
-    lines = dict(_lines(one, card) for one in exclude or ())
+    lines: dict[str, list[int]] = {}
+    for one in exclude or ():
+        code, numbers = _lines(one, card)
+        lines.setdefault(code, []).extend(numbers)
     kinds = list(dict.fromkeys(kind or ()))
     if not kinds and adopt is None and not lines:
         raise ValueError("nothing to do: give a --kind, or --adopt WHO for files that lie there")
@@ -153,6 +156,8 @@ def rewrite(
     own = [one for one in kinds if one in PERTURBATIONS]
     asked = [one for one in kinds if one not in PERTURBATIONS]
     _check(asked, own, endpoint, model, local, prompt, PERTURBATIONS)
+    if (model or key_variable) and not endpoint:
+        raise ValueError("--model and --key-variable are for --endpoint URL; give it, or leave out")
 
     with told_when_stopped(goes_on):
         only = _only(card, like) if like else None

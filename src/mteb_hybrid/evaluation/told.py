@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 EVALUATED: defaultdict[tuple[str, ...], set[tuple[str, str]]] = defaultdict(set)
-"""Splits and subsets that this process has evaluated, by `named` model, and the task."""
+"""Splits and subsets evaluated by this process since MTEB last noted with which options, by `named`
+model, and the task."""
 
 
 def filed_as(model: "MTEBModels", encode_kwargs: Mapping[str, Any]) -> "ModelMeta":

@@ -116,10 +116,9 @@ def _check_one_revision(ours: Mapping[str, Evaluation]) -> None:
 
 def _lack(label: str, evaluation: Evaluation, what: str) -> str:
     return (
-        f"{label}: left out, as {evaluation.folder} has no {evaluation.task}.{what}, which "
-        "`mteb-hybrid run` keeps, but earlier versions and plain `mteb run` may not have; "
-        f"`mteb-hybrid run -m {evaluation.model} "
-        f"{evaluation.task} --overwrite-strategy always` makes it."
+        f"{label}: left out, as there is no {evaluation.task}.{what} beside its results, which "
+        "`mteb-hybrid run` keeps, but earlier versions and plain `mteb run` may not have; evaluate "
+        "it again with --overwrite-strategy always."
     )
 
 

@@ -1,5 +1,6 @@
 """The texts of a page: whether they may be on it, and whether they are at hand."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from mteb_hybrid.files.places import DATA_VARIABLE
 from mteb_hybrid.results.evaluation import Evaluation
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.locate import is_there
+
+logger = logging.getLogger(__name__)
 
 PASSED_ON = (
     *("afl-", "agpl-", "apache-", "bsd-", "cc-by-", "cc0-", "cdla-", "eupl-", "gfdl", "gpl-"),
@@ -63,8 +66,11 @@ def texts_of(evaluation: Evaluation, wanted: bool | None = None) -> Texts:
                 why_none=f"Ids stand for texts, as the files of {card.title} are not at hand: {why}"
             )
         collection = load_collection(card)
-    except DataError as error:
-        return Texts(why_none=f"Ids stand for texts: {error}")
+    except DataError as error:  # with paths, which are for whoever makes the page
+        logger.warning("%s", error)
+        return Texts(
+            why_none=f"Ids stand for texts, as the files of {card.title} could not be read."
+        )
     return Texts(
         dict(collection.queries.select("id", "text").iter_rows()),
         dict(collection.passages.select("id", "text").iter_rows()),

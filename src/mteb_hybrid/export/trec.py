@@ -14,6 +14,7 @@ In ``topics.tsv`` every tab and line break of a text is a space; in JSON they st
 a run are in the order in which trec_eval puts them: by score as a float32, then by id, descending.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ from mteb_hybrid.files.predictions import Run
 from mteb_hybrid.files.whole import whole_folder
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.retrieval.views import View, view_passages, view_queries
+
+LOG = logging.getLogger(__name__)
 
 
 def export_trec(
@@ -82,6 +85,12 @@ def export_trec(
             write_lines(part / name, (f"{id_}\t{one_line(value)}" for id_, value in rows))
         if run is not None:
             ids = set(queries["id"]), set(passages["id"])
+            if lacking := ids[0] - run.scores.keys():
+                LOG.warning(
+                    "%s: subset %s: %d of %d queries are not ranked, such as %r; most programs "
+                    "average over those that are, where `mteb-hybrid` counts 0 for the others.",
+                    *(run.file, view.name, len(lacking), len(ids[0]), min(lacking)),
+                )
             write_lines(part / "run.txt", _run_lines(run, view, *ids))
 
 

@@ -1,6 +1,6 @@
 """The rankings that MTEB saves of one task, one for each subset."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,21 @@ class Run:
     file: Path = Path("run")
 
 
-def read_predictions(file: Path, split: str) -> dict[str, Run]:
+def read_predictions(
+    file: Path, split: str, revisions: Collection[str] | None = None
+) -> dict[str, Run]:
     """Read the predictions that MTEB saved of one task.
 
     Args:
         file: What ``mteb-hybrid run --prediction-folder`` left there.
         split: The split of the task.
+        revisions: Of the data that were ranked: one of these, where the file says which it was.
 
     Returns:
         Rankings by subset.
 
     Raises:
-        ExportError: If the file is not of that kind, or lacks the split.
+        ExportError: If the file is not of that kind, lacks the split, or ranks other data.
     """
     expected = "expected MTEB predictions, as `mteb-hybrid run --prediction-folder` saves them"
     again = "Save them again, with `--overwrite-strategy always` if the results are there"
@@ -48,6 +51,13 @@ def read_predictions(file: Path, split: str) -> dict[str, Run]:
         raise ExportError(f"{file}: no key 'mteb_model_meta'; {expected}. Give that file.")
     meta = data.pop("mteb_model_meta")
     name = meta.get("model_name") if isinstance(meta, dict) else None
+    made_on = meta.get("dataset_revision") if isinstance(meta, dict) else None
+    if made_on and revisions is not None and made_on not in revisions:
+        raise ExportError(
+            f"{file}: ranks revision {shown(made_on)} of its data; expected "
+            f"{' or '.join(sorted(revisions))}. Give predictions of a task of this collection, "
+            "made on its data of today."
+        )
     tag = "".join(one_line(str(name or "mteb")).split()) or "mteb"
     runs = {}
     for subset, splits in data.items():

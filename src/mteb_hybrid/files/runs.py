@@ -46,20 +46,27 @@ def read_run(file: Path, subset: str | None = None) -> Scores:
 
     Args:
         file: A TREC run, a BEIR run or MTEB predictions.
-        subset: Which subset of MTEB predictions; needed if there are several.
+        subset: Which subset of MTEB predictions; needed if there are several. No other file has
+            any.
 
     Returns:
         ``{query id: {document id: score}}``.
 
     Raises:
         TextError: If the file is none of these, a score is no number, or a document is ranked twice
-            for a query.
+            for a query; or a subset is asked for where there are none.
     """
     data = _json(file)
+    if data is not None and "mteb_model_meta" in data:
+        return scores_of(str(file), _predictions(file, data, subset))
+    if subset is not None:
+        raise RunError(
+            f"{file}: no MTEB predictions, so that all of it is one ranking without "
+            f"subsets, and none is called {subset}. Leave the subset out, and give a file of "
+            "that subset alone."
+        )
     if data is None:
         return _columns(file, 6, (0, 2, 4), _score, "a TREC run: query Q0 document rank score tag")
-    if "mteb_model_meta" in data:
-        data = _predictions(file, data, subset)
     return scores_of(str(file), data)
 
 

@@ -253,9 +253,8 @@ def language_name(code: str) -> str:
 
 def macrolanguage(code: str) -> str:
     """The ISO 639-3 code that data sets use interchangeably: ``zho`` for ``cmn-Hans``, ``zh``."""
-    language = _base(code)
-    if len(language) != 3 and (entry := iso_entry(code)):
-        language = entry.alpha_3
+    entry = iso_entry(code)
+    language = entry.alpha_3 if entry else _base(code)
     macro: dict[str, str] = language_table()["macrolanguages"]
     return macro.get(language, language)
 

@@ -72,7 +72,8 @@ SAME_LANGUAGE_LIFT_AT_10 = Measure(
     landmarks=Landmarks(
         constant="0",
         chance="0",
-        ideal="about 0",
+        ideal="0 if answers are spread over languages as the pool is; higher if more of them are "
+        "in the query's language",
         below_cut="share of what was returned; undefined where nothing was",
     ),
 )

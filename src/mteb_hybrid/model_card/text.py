@@ -184,9 +184,9 @@ def _settings(run: Run) -> str:
     batches, training = recipe.batches, recipe.training
     length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
     last = run.versions[-1]
-    if "stopped_at" in last:
-        kept = last["kept_step"]
-        length += f" (stopped at step {last['stopped_at']}; the model is that of step {kept})"
+    if "kept_step" in last:
+        early = f"stopped at step {last['stopped_at']}; " if "stopped_at" in last else ""
+        length += f" ({early}the model is that of step {last['kept_step']})"
     parts = [
         f"seed {training.seed}",
         length,
@@ -220,13 +220,18 @@ def _corpus(data: Data) -> tuple[object, str, str]:
 
 
 def _versions(run: Run) -> str:
-    last = run.versions[-1]
-    parts: dict[str, Any] = {"Python": last["python"], **last["packages"]}
-    shown = ", ".join(f"{name} {version}" for name, version in parts.items())
+    where: dict[str, list[str]] = {}
+    for part in run.versions:
+        packages: dict[str, Any] = {"Python": part["python"], **part["packages"]}
+        shown = ", ".join(f"{name} {version}" for name, version in packages.items())
+        processes = f"{part['processes']} process{'es' if part['processes'] > 1 else ''}"
+        where.setdefault(f"{shown}; {processes} on {part['device']}", []).append(part["from"])
     times = len(run.versions) - 1
     resumed = f"; resumed {'once' if times == 1 else f'{times} times'}" if times else ""
-    processes = f"{last['processes']} process{'es' if last['processes'] > 1 else ''}"
-    return f"{shown}; {processes} on {last['device']}{resumed}"
+    if len(where) == 1:
+        return f"{next(iter(where))}{resumed}"
+    parts = [f"from {', '.join(starts)}: {made_with}" for made_with, starts in where.items()]
+    return f"{'; '.join(parts)}{resumed}"
 
 
 def _limits(meta: "ModelMeta", run: Run | None, evaluation: Evaluation | None) -> list[str]:

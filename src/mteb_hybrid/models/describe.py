@@ -17,6 +17,15 @@ def model_facts(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: If the file of the training run cannot be read.
     """
+    return run_facts(folder) or _measured(folder)
+
+
+def run_facts(folder: Path) -> dict[str, Any] | None:
+    """Those of the training run in or beside a folder; None if there is none.
+
+    Raises:
+        ModelError: If the file of the training run cannot be read.
+    """
     for file in (folder / RUN_META, folder.parent / RUN_META):
         if file.is_file():
             try:
@@ -24,7 +33,7 @@ def model_facts(folder: Path) -> dict[str, Any]:
             except DataError as error:
                 raise ModelError(f"{error}; expected the fields of MTEB's ModelMeta") from None
             return found
-    return _measured(folder)
+    return None
 
 
 def _measured(folder: Path) -> dict[str, Any]:

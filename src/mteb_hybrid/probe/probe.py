@@ -126,7 +126,8 @@ def probe(
     if len(others) < len(pool):
         notes.append(
             f"The repair was fitted on {len(pool) - len(others)} of the {len(pool)} passages; how "
-            "separable languages are, before and after it, was measured on the others alone."
+            "separable languages are, before and after it, was measured on the others alone; "
+            "lifts, AWRF and how alike rankings are, on all."
         )
     notes += _too_few(groups, apart, k)
     about = {

@@ -48,5 +48,5 @@ class Data(Table):
         if self.mteb_tasks is not None:
             return self.mteb_tasks
         if self.format == "mmarco":
-            return ["MSMARCO", "mMARCO-NL"]
+            return ["MSMARCO", "mMARCO-NL", *collection_tasks("mmarco")]
         return collection_tasks(self.path) if self.format == "collection" else None

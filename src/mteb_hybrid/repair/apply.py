@@ -239,12 +239,27 @@ def repair_vectors(
             code for where, line in lines([languages]) for code in text_of(where, line).split()
         ]
 
+    length = None
+    if texts is not None and not all(map_.is_linear for map_ in fitted.maps.values()):
+        length = _length(np.concatenate([*sample.values()]))
+
     def change(rows: Any, of_file: list[str] | None) -> Any:
         new = fitted(rows, _as_fitted(fitted, spoken or of_file))
+        if length is not None and len(rows) and not 0.5 < _length(rows) / length < 2:
+            raise RepairError(
+                f"{vectors}: its vectors have a length of {_length(rows):.3g}, those of {source} "
+                f"one of {length:.3g}, and {fitted.repair.name} moves them by an offset that was "
+                "fitted on these. Give vectors as the model returns them, or choose projection"
+            )
         return np.asarray(normalised(new), new.dtype) if unit else new
 
     count, width = repair_file(vectors, target, change)
     return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
+
+
+def _length(rows: Any) -> float:
+    """The usual length of some vectors."""
+    return float(np.median(np.linalg.norm(np.asarray(rows, np.float64), axis=1)))
 
 
 def stored_repair(source: str) -> tuple[FittedRepair, bool]:

@@ -208,7 +208,7 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     Raises:
         RepairError: If the folder tells of a repair that it does not have.
     """
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file
 
     record = folder / CARD_FOLDER / REPAIR_RECORD
     if not record.is_file():
@@ -222,9 +222,10 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
     if not dense or not file.is_file():
         raise RepairError(f"{file}: no Dense module with weights; expected that of a repair")
-    weights = load_file(file)
-    matrix = weights["linear.weight"].astype(np.float64)
-    offset = weights.get("linear.bias", np.zeros(len(matrix))).astype(np.float64)
+    # By torch, as numpy has no bfloat16.
+    weights = {key: weight.double().numpy() for key, weight in load_file(file).items()}
+    matrix = weights["linear.weight"]
+    offset = weights.get("linear.bias", np.zeros(len(matrix)))
     return name, VectorMap(matrix, offset), modules[-1]["type"].endswith(".Normalize")
 
 

@@ -64,7 +64,7 @@ def _values(name: str, pools: Pools, alone: Pools) -> tuple[float | None, float 
     if name == "rank_distance":
         return mean(lambda _, relevant: relevant - 1, pools), mean(random_distance, pools)
     if name == "same_language_lift_at_10":
-        return 0, 0
+        return None, 0  # the ideal depends on how many answers are in the query's language
     return None, None
 
 

@@ -151,33 +151,40 @@ def _sentence(collection: CollectionSummary) -> str:
     sample = collection.card.kind == "sample"
     on = "On the sample, which is no benchmark," if sample else f"On {collection.title},"
     for setting in reversed(collection.settings):
-        found = sorted(
-            ((value, m) for m in collection.models if (value := _value(m, setting)) is not None),
-            key=lambda pair: -pair[0],
-        )
+        models = [m for m in collection.models if _value(m, setting) is not None]
+        # Values on another revision of the data are no higher or lower than those of today.
+        today = [m for m in models if not m.cells[setting, "map"].is_on_other_data] or models
+        found = sorted(((m.cells[setting, "map"].value, m) for m in today), key=lambda x: -x[0])
         if found:
             break
     else:
         return f"{on} no setting is complete; how many subsets a mean has stands behind it."
     (best, first), (least, last) = found[0], found[-1]
-    said = f"{on} searching {IN_WORDS[setting]}, {first.label} reaches a map of {best:.3f}"
-    said += _against(first, best, setting)
+    reached = [
+        f"{value:.3f}{model.cells[setting, 'map'].mark}{_against(collection, model, setting)}"
+        for value, model in ((best, first), (least, last))
+    ]
+    said = f"{on} searching {IN_WORDS[setting]}, {first.label} reaches a map of {reached[0]}"
     if len(found) == 1:
         return f"{said}."
     if len(found) == 2:
-        return f"{said}; {last.label} reaches {least:.3f}{_against(last, least, setting)}."
+        return f"{said}; {last.label} reaches {reached[1]}."
+    those = "on today's data" if len(found) < len(models) else ""
     return (
-        f"{said}, the highest of {len(found)} models; the lowest, {last.label}, reaches "
-        f"{least:.3f}{_against(last, least, setting)}."
+        f"{said}, the highest of {len(found)} models {those}".rstrip()
+        + f"; the lowest, {last.label}, reaches {reached[1]}."
     )
 
 
-def _against(model: ModelSummary, value: float, setting: Setting) -> str:
-    """How far a value lies from that within the query's language."""
-    within = _value(model, Setting.MONOLINGUAL)
-    if setting is Setting.MONOLINGUAL or within is None:
+def _against(collection: CollectionSummary, model: ModelSummary, setting: Setting) -> str:
+    """How far a value lies from that within the query's language, of the same queries."""
+    within, value = _value(model, Setting.MONOLINGUAL), _value(model, setting)
+    if setting is Setting.MONOLINGUAL or within is None or value is None:
         return ""
-    gap = within - value
+    if not collection.card.source.same_queries:
+        return ""
+    gap, mark = within - value, model.cells[Setting.MONOLINGUAL, "map"].mark
     return (
-        f", {abs(gap):.3f} {'below' if gap > 0 else 'above'} its {within:.3f} within one language"
+        f", {abs(gap):.3f} {'below' if gap > 0 else 'above'} its {within:.3f}{mark} within one "
+        "language"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mteb_hybrid.results.cells import short_revision
+from mteb_hybrid.results.evaluation import our_versions
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 
 HOW_TO_KEEP = (
@@ -64,7 +65,7 @@ def notes(collection: CollectionSummary) -> list[str]:
         revisions.setdefault(e.task, set()).add(e.dataset_revision)
     for what, versions in (
         ("versions of MTEB", {version for e in ours for version in e.mteb_versions}),
-        ("versions of mteb-hybrid", {version for e in ours for version in e.our_versions}),
+        ("versions of mteb-hybrid", our_versions(ours)),
         ("revisions of the data set", set().union(*(r for r in revisions.values() if len(r) > 1))),
     ):
         if len(versions) > 1:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mteb_hybrid.repair.record import Record
 from mteb_hybrid.report import svg, tables
 from mteb_hybrid.report.chapters import Chapter, chapters
 from mteb_hybrid.report.glossary import GROUPS, words
-from mteb_hybrid.report.repairs import RepairChapter, repair_chapters
+from mteb_hybrid.report.repairs import RepairChapter, fitted_on, repair_chapters
 from mteb_hybrid.results.summary import Summary
 from mteb_hybrid.results.text_table import Format
 
@@ -43,7 +44,11 @@ def write_report(
     Raises:
         ValueError: If ``SOURCE_DATE_EPOCH`` is no number of seconds.
     """
-    found, repaired = chapters(summary), repair_chapters(repairs)
+    found = [
+        replace(chapter, notes=[*fitted_on(repairs, chapter.card), *chapter.notes])
+        for chapter in chapters(summary)
+    ]
+    repaired = repair_chapters(repairs)
     html = page(summary, found, repaired, command, _today(), explorer)
     with whole(output, follow=True) as part:
         part.write_bytes(html.encode())

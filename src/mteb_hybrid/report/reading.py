@@ -23,10 +23,11 @@ def reading(collection: CollectionSummary, model: ModelSummary) -> str:
     if not parts:
         return "No setting is complete, so nothing is said about it."
     said = [f"Its map is {_and(parts)}."]
-    if (distance := values.get((Setting.MULTILINGUAL, "rank_distance"))) is not None:
+    distance = model.cells.get((Setting.MULTILINGUAL, "rank_distance"))
+    if distance and distance.is_whole:
         said.append(
             "In the pool of all languages the best and the worst placed translation of an answer "
-            f"lie {distance:,.0f} ranks apart on average."
+            f"lie {distance.value:,.0f} ranks apart on average{distance.mark}."
         )
     if (unjudged := values.get((Setting.MULTILINGUAL, "unjudged_at_10"))) is not None:
         said += _judged_in_one(values, unjudged)

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.tasks import card_settings, task_name
 from mteb_hybrid.files.safe_text import visible
 from mteb_hybrid.repair.record import Record, Row
 from mteb_hybrid.repair.where import Where, chance
@@ -45,6 +47,17 @@ class RepairChapter:
 def repair_chapters(records: Sequence[Record]) -> list[RepairChapter]:
     """One chapter for each repair, in their order."""
     return [_chapter(record, f"repair-{place}") for place, record in enumerate(records, 1)]
+
+
+def fitted_on(records: Sequence[Record], card: TaskCard) -> list[str]:
+    """What to say of repairs that were fitted on texts of a collection, under its results."""
+    tasks = {task_name(card, setting) for setting in card_settings(card)}
+    return [
+        f"{record.base_model}, repaired ({record.label}): fitted on texts of {record.texts}, which "
+        "are searched here. Its values here say little of texts that it was not fitted on."
+        for record in records
+        if tasks & {*(record.tasks or ())}
+    ]
 
 
 def _chapter(record: Record, stem: str) -> RepairChapter:

@@ -49,8 +49,10 @@ class Point:
 
     @property
     def mark(self) -> str:
-        """The marks of both values, each once."""
-        return "".join(dict.fromkeys(re.findall(r" \[.*?\]", self.within.mark + self.pool.mark)))
+        """The marks of all values, each once."""
+        cells = [cell for cell in (self.within, self.pool, self.rank_distance) if cell]
+        marks = "".join(cell.mark for cell in cells)
+        return "".join(dict.fromkeys(re.findall(r" \[.*?\]", marks)))
 
     def is_comparable(self, other: "Point") -> bool:
         """Whether none of the values is known to be on another revision of the data."""

@@ -12,7 +12,7 @@ import polars as pl
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.cards.translations import query_language_codes
-from mteb_hybrid.languages.codes import macrolanguage
+from mteb_hybrid.languages.codes import iso_language, macrolanguage
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.languages.traits import UNKNOWN, By, language_traits
 from mteb_hybrid.measures import MEASURES
@@ -125,14 +125,14 @@ def breakdown(frame: pl.DataFrame, by: By, trained_on: Sequence[str] = ()) -> pl
         by: The query language, or a property of it: its family, its script (as in the task
             card), its resource class (Joshi et al. 2020), or whether the model has seen it in
             training. A language of which that is not known counts as ``unknown``.
-        trained_on: For `By.SEEN`, the languages in training: ISO 639-3, with or without a script.
+        trained_on: For `By.SEEN`, the languages in training: ISO 639 codes. Scripts are ignored.
 
     Returns:
         Rows per task, measure and value of ``by.column``: ``languages`` and ``queries`` (how
         many), ``value`` (mean over the queries of a pool, then unweighted over pools).
 
     Raises:
-        CompareError: If `by` is `By.SEEN` and no language is named.
+        CompareError: If `by` is `By.SEEN` and no language is named, or one that there is not.
     """
     kept = frame.with_columns(pl.col("value").fill_nan(None)).drop_nulls("value")
     keys = ["task", "measure", by.column]
@@ -295,6 +295,11 @@ def with_trait(frame: pl.DataFrame, by: By, trained_on: Sequence[str]) -> pl.Dat
         return frame
     if by is By.SEEN and not trained_on:
         raise CompareError("seen: no languages of training; name them, such as deu or zho-Hans")
+    for code in trained_on:
+        try:
+            iso_language(code)
+        except ValueError as error:
+            raise CompareError(f"languages of training: {error}") from None
     seen = {macrolanguage(code) for code in trained_on}
     pairs = frame.select("task", "query_language").unique()
     tasks = tasks_by_name()

@@ -21,6 +21,7 @@ from mteb_hybrid.results.cells import (
     short_revision,
 )
 from mteb_hybrid.results.compare import CompareError, compare_by, compare_models, direction
+from mteb_hybrid.results.evaluation import Evaluation, our_versions
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import load_results
@@ -82,13 +83,35 @@ def cuts(folders: Sequence[Path]) -> dict[tuple[str, str], int]:
     Raises:
         ResultError: If a result file is damaged.
     """
-    found = {}
+    return {(name, e.task): e.truncated_at for name, e in _beside(folders) if e.truncated_at}
+
+
+def other_versions(folders: Sequence[Path]) -> list[str]:
+    """What to say of models that were evaluated with different versions of mteb-hybrid.
+
+    Args:
+        folders: As for `read_models`.
+
+    Raises:
+        ResultError: If a result file is damaged.
+    """
+    by_task: dict[str, list[Evaluation]] = {}
+    for _, evaluation in _beside(folders):
+        by_task.setdefault(evaluation.task, []).append(evaluation)
+    return [
+        f"{task}: evaluated with different versions of mteb-hybrid "
+        f"({', '.join(sorted(versions))}); differences may have that cause, as CHANGELOG.md tells."
+        for task, found in by_task.items()
+        if len(versions := our_versions(found)) > 1
+    ]
+
+
+def _beside(folders: Sequence[Path]) -> Iterator[tuple[str, Evaluation]]:
+    """The results beside the values per query, by name of the model."""
     for name, folder in _compared(folders).items():
         files = [file for file in folder.glob("*.json") if file.stem in tasks_by_name()]
-        for e in load_results(files).evaluations if files else ():
-            if e.truncated_at:
-                found[name, e.task] = e.truncated_at
-    return found
+        for evaluation in load_results(files).evaluations if files else ():
+            yield name, evaluation
 
 
 def other_data(revisions: Mapping[str, str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -146,6 +147,11 @@ class Evaluation:
         from mteb_hybrid.results.per_query import read_consistency
 
         return read_consistency(self.folder, self.task)
+
+
+def our_versions(evaluations: Iterable[Evaluation]) -> set[str]:
+    """Versions of mteb-hybrid that made some evaluations; 0.1.0 noted none: `NOT_KNOWN`."""
+    return {version for e in evaluations for version in e.our_versions or (NOT_KNOWN,)}
 
 
 def evaluation_of(file: ResultFile) -> Evaluation:

@@ -72,7 +72,7 @@ class Results:
             (
                 *(e.card.title, e.task, str(e.setting), e.model, e.revision),
                 *(e.dataset_revision, subset),
-                *subset.rsplit("-", 1),
+                *(asked := e.views[subset].query_language, subset.removeprefix(f"{asked}-")),
                 measure,
                 value,
             )

@@ -78,7 +78,7 @@ def with_what_made(
         before: The file before MTEB wrote it.
         after: The file now.
         task: The task that it was written for. Lines of others stay as they are.
-        new: What has been evaluated by this process.
+        new: What has been evaluated by this call.
         version: Of mteb-hybrid.
         command: The command that was given.
     """
@@ -91,8 +91,9 @@ def with_what_made(
         now = settings | {"version": known | {OURS: version}, "command": command}
         for scope in scopes:
             old = earlier.get(scope, settings)
-            # MTEB adds the options with the last save; the same command has the same.
-            is_new = scope in evaluated or _who(old) == _who(now)
+            # MTEB adds the options with a call's last save; of a call that was killed they are
+            # those of the same command.
+            is_new = scope in evaluated or (not old.get("encode_kwargs") and _who(old) == _who(now))
             found[scope] = now if is_new else old
     for settings, scopes in _alike(found):
         by_split: dict[str, list[str]] = {}

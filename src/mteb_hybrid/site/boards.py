@@ -117,9 +117,19 @@ def other_data(e: Evaluated, collection: Collection) -> str:
     return "" if e.data_revision in ("", now) else short_revision(e.data_revision)
 
 
-def languages_of(subsets: Iterable[str]) -> list[str]:
-    """The query languages of some subsets, each once."""
-    return list(dict.fromkeys(subset.rsplit("-", 1)[0] for subset in subsets))
+def languages_of(subsets: Iterable[str], passages: Iterable[str]) -> list[str]:
+    """The query languages of some subsets, each once.
+
+    Args:
+        subsets: Names of subsets, such as ``de-zh-Hans`` and ``de-multi``.
+        passages: Languages of the collection's passages.
+    """
+    ends = sorted((f"-{end}" for end in (*passages, "multi")), key=len, reverse=True)
+    asked = (
+        subset.removesuffix(next((end for end in ends if subset.endswith(end)), ""))
+        for subset in subsets
+    )
+    return list(dict.fromkeys(asked))
 
 
 def some(names: Sequence[str], most: int = 12) -> str:

@@ -136,9 +136,10 @@ def common(board: Board, names: Mapping[Key, str], pages: Mapping[Key, str]) -> 
     said = []
     for column in board.uneven:
         subsets = board.common(column)
-        asked = some(languages_of(subsets)) or "no language: nothing can be compared"
+        asked = languages_of(subsets, board.collection.languages)
+        spoken = some(asked) or "no language: nothing can be compared"
         said.append(
-            f"{column[0]}: {len(subsets)} subset{'s' * (len(subsets) != 1)}, asked in {asked}."
+            f"{column[0]}: {len(subsets)} subset{'s' * (len(subsets) != 1)}, asked in {spoken}."
         )
     rows = [
         [

@@ -15,6 +15,8 @@ from mteb_hybrid.training.batches.sampler import HybridBatchSampler
 from mteb_hybrid.training.batches.tally import Tally
 
 HEADING = "### Hybrid Batches"
+OF_HYBRID = ("alpha", "crosslingual", "language_weights")
+"""Settings that other methods do not look at."""
 PLACE = "### Framework Versions"
 
 CITATION = """@misc{elmahdy2024synergistic,
@@ -80,7 +82,7 @@ def _lines(
         *(
             f"- `{key}`: {markdown(str(value))}"
             for key, value in plan.settings().items()
-            if value is not None
+            if value is not None and (plan.method == "hybrid" or key not in OF_HYBRID)
         ),
         f"- Languages: {markdown(', '.join(languages))}",
     ]

@@ -246,10 +246,9 @@ class Passes:
         """Plan a pass without some kinds; with it the examples that had to be left out."""
         serving, count = self.serving, len(self.serving.kinds)
         wanted = np.bincount(drawn, minlength=count)
-        assignment, order = self._assign(wanted, number, done, barred, random)
+        assignment, order = self._assign_all(wanted, number, done, barred, random)
         planned: Ints = assignment.batches
-        if planned.sum() < len(drawn):
-            assignment, order = self._first()
+        if planned.sum() > len(drawn):
             planned = random.multivariate_hypergeometric(assignment.batches, len(drawn))
         if self.rest:
             assignment.place_rest(self.rest, number if self.leaves_over else 0)
@@ -268,6 +267,36 @@ class Passes:
         kind = serving.kinds.index(assignment.kinds[-1])
         self._part(short[None], np.array([kind]), short[:0], random)
         return Pass(kinds, rows, (kind, short)), left
+
+    def _assign_all(
+        self,
+        wanted: Ints,
+        number: int,
+        done: int,
+        barred: npt.NDArray[np.bool_],
+        random: np.random.Generator,
+    ) -> tuple[Assignment, Rows]:
+        """As `_assign`, but with as many batches as are wanted, or all of the first pass.
+
+        What is wanted may leave over rows of which none fit one kind, as many as a batch has. Then
+        some batches, the fewer the better, are drawn from those of the first pass instead.
+        """
+        count = int(wanted.sum())
+        found, order = self._assign(wanted, number, done, barred, random)
+        changed = count - int(found.batches.sum())
+        while found.batches.sum() < count and changed < count:
+            kept = random.multivariate_hypergeometric(wanted, count - changed)
+            others = random.multivariate_hypergeometric(self.planned, changed)
+            found, order = self._assign(kept + others, number, done, barred, random)
+            changed *= 2
+        if found.batches.sum() == count:
+            return found, order
+        logger.warning(
+            "%s: the kinds drawn for an epoch do not fill %d batches; it has those of the first",
+            self.serving.name,
+            count,
+        )
+        return self._first()
 
     def _assign(
         self,

@@ -21,7 +21,7 @@ from mteb_hybrid.training.dataset import Example, ParallelDataset
 
 logger = logging.getLogger(__name__)
 
-DRAWINGS = (2, 3)
+DRAWINGS = (2, 4)
 """Versions of how batches are drawn, each with others of some data than the one before."""
 
 
@@ -114,14 +114,17 @@ class HybridBatchSampler(DefaultBatchSampler):
         """The version of how these batches are drawn.
 
         The last is only where it has other batches than the one before: where rows are left over,
-        and where rows with hard negatives are there several times.
+        where rows with hard negatives are there several times, and where cross-lingual batches are
+        asked for of a corpus that has none.
         """
         return DRAWINGS[any(map(self._is_drawn_otherwise, self._passes))]
 
     def _is_drawn_otherwise(self, passes: Passes) -> bool:
-        if passes.leaves_over or passes.serving.links is None:
-            return passes.leaves_over
-        rows = self.dataset.corpus_rows[passes.serving.rows]
+        serving = passes.serving
+        lacks = self.plan.may_be_crosslingual and not serving.crosslingual.any()
+        if passes.leaves_over or lacks or serving.links is None:
+            return passes.leaves_over or lacks
+        rows = self.dataset.corpus_rows[serving.rows]
         return len(np.unique(rows)) < len(rows)
 
     @property

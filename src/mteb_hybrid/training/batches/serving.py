@@ -88,12 +88,12 @@ class Serving:
         """
         chances = random.random((2, len(alphas)))
         crosslingual = chances[0] >= alphas
+        sides = np.unique(self.crosslingual)
+        if len(sides) == 1:
+            crosslingual[:] = sides[0]
         drawn = np.zeros(len(alphas), dtype=np.int64)
-        for side in (False, True):
+        for side in sides:
             own = np.flatnonzero(self.crosslingual == side)
-            if not len(own):
-                crosslingual[:] = not side
-                continue
             edges = np.cumsum(self.weights[own])
             places = np.searchsorted(edges, chances[1] * edges[-1], "right")
             drawn = np.where(crosslingual == side, own[np.minimum(places, len(own) - 1)], drawn)

@@ -13,6 +13,8 @@ from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import write_json, write_text
+from mteb_hybrid.models.contents import folder_hash
+from mteb_hybrid.recipes.places import model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
 
@@ -98,6 +100,12 @@ class RunFolder:
                 f"{self.path}: holds an interrupted run; go on from {last.name} with --resume, or "
                 "choose another --output-folder"
             )
+        began = {part["base"] for part in self._parts() if "base" in part} if last else set()
+        if began and _base(recipe) not in began:
+            raise RunFolderError(
+                f"{self.path}: holds an interrupted run that began from other files than "
+                f"{recipe.model.name} has now; put those back, or choose another --output-folder"
+            )
         return True
 
     def precision(self) -> str | None:
@@ -116,13 +124,21 @@ class RunFolder:
         write_text(self.recipe, to_toml(recipe.settings()))
         last = self.last_checkpoint()
         part = {"from": last.name if last else "start", "precision": precision, **_versions()}
+        if base := _base(recipe):
+            part["base"] = base
         # Of earlier parts without a checkpoint nothing is left.
         write_json(self.versions, [*(self._parts() if last else ()), part])
 
-    def stopped_early(self, step: int, kept: int) -> None:
-        """Write at which step training stopped, before the last, and of which step the model is."""
+    def keeps_earlier(self, kept: int, stopped: int | None) -> None:
+        """Write of which step the model is, if not the last, and at which training stopped early.
+
+        Args:
+            kept: The step whose weights the model has.
+            stopped: The last one, if there should have been more.
+        """
         *before, last = self._parts()
-        write_json(self.versions, [*before, last | {"stopped_at": step, "kept_step": kept}])
+        early = {} if stopped is None else {"stopped_at": stopped}
+        write_json(self.versions, [*before, last | early | {"kept_step": kept}])
 
     def _parts(self) -> list[dict[str, Any]]:
         parts = json_file(self.versions, list) if self.versions.is_file() else []
@@ -132,6 +148,13 @@ class RunFolder:
         """Write the trainer's log, an entry per line."""
         text = "".join(json.dumps(entry) + "\n" for entry in history)
         write_text(self.path / "log.jsonl", text)
+
+
+def _base(recipe: Recipe) -> str | None:
+    """The hash of the model that training starts from, where no revision says which it is."""
+    if recipe.model.on_hub or recipe.model.is_offline:
+        return None
+    return folder_hash(model_folder(recipe.model))
 
 
 def _is_whole(state: Path) -> bool:

@@ -4,6 +4,8 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
+from mteb_hybrid.models.describe import run_facts
+from mteb_hybrid.recipes.places import model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 
 
@@ -18,12 +20,17 @@ def model_meta(recipe: Recipe, model: SentenceTransformer, revision: str) -> dic
     Returns:
         The fields of ``mteb.models.ModelMeta``, as JSON; `loader` is left to MTEB, and `licence`,
         `date` and `reference` to whoever publishes the model. MTEB adds the training data of
-        `adapted_from` itself.
+        `adapted_from` itself, if it knows them; those of a folder are taken from the run that made
+        it, and unknown if none did.
     """
     from mteb.models import ModelMeta
     from mteb.models.model_meta import ScoringFunction
 
+    base = None if recipe.model.on_hub or recipe.model.is_offline else model_folder(recipe.model)
+    before = run_facts(base) if base else None
     trained_on = [data.tasks() for data in recipe.data]
+    if base:
+        trained_on.append((before or {}).get("training_datasets"))
     known = {task for tasks in trained_on for task in tasks or ()}
     prompts = {"query": recipe.model.query_prompt, "document": recipe.model.passage_prompt}
     parameters = dict(model.named_parameters())
@@ -44,7 +51,7 @@ def model_meta(recipe: Recipe, model: SentenceTransformer, revision: str) -> dic
             "use_instructions": any(prompts.values()),
             # One corpus of unknown origin makes the whole unknown: None is MTEB's word for it.
             "training_datasets": None if None in trained_on else known,
-            "adapted_from": recipe.model.name if recipe.model.on_hub else None,
+            "adapted_from": (before or {}).get("adapted_from") if base else recipe.model.name,
             "loader_kwargs": {"model_prompts": prompts} if any(prompts.values()) else {},
         }
     )

@@ -1,10 +1,13 @@
 """Early stopping in a run: it goes on where a checkpoint left it, and keeps to the first values."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 from transformers import EarlyStoppingCallback
 
 from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.folder import RunFolderError
 
 
 class Patience(EarlyStoppingCallback):
@@ -30,6 +33,27 @@ class Patience(EarlyStoppingCallback):
         self.evaluator.monolingual_before = next(
             entry[key] for entry in state.log_history if entry["step"] == 0 and key in entry
         )
+        if state.best_global_step is not None:
+            # The path in the checkpoint may be of another place, and then the trainer forgot it.
+            best = Path(args.output_dir, f"checkpoint-{state.best_global_step}")
+            if not best.is_dir():
+                raise RunFolderError(
+                    f"{best}: the best checkpoint so far is not there; put it back, or train anew "
+                    "in another folder"
+                )
+            state.best_model_checkpoint = str(best)
         # A run that was killed between its last checkpoint and its model has nothing to learn.
         counter = self.early_stopping_patience_counter
         control.should_training_stop = counter >= self.early_stopping_patience
+
+    def on_evaluate(  # type: ignore[override]
+        self, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any
+    ) -> None:
+        """Refuse a metric that has no value: none would ever be better than the first."""
+        name = args.metric_for_best_model
+        if math.isnan(metrics.get(name, math.nan)):
+            raise ValueError(
+                f"evaluation.patience: {name} has no value, so that no step is better than another;"
+                " choose another evaluation.metric, or a collection that has one"
+            )
+        super().on_evaluate(args, state, control, metrics, **kwargs)  # type: ignore[no-untyped-call]

@@ -150,18 +150,21 @@ def _finish(
 ) -> None:
     history = state.log_history
     run.write_log(history)
-    if state.global_step < state.max_steps and state.best_global_step is not None:
-        run.stopped_early(state.global_step, state.best_global_step)
+    chooses = recipe.evaluation is not None and recipe.evaluation.patience is not None
+    best = state.best_global_step if chooses else None
+    if best is not None and best < state.global_step:
+        early = state.global_step < state.max_steps
+        run.keeps_earlier(best, state.global_step if early else None)
+        when = f"stopped early, at step {state.global_step} of {state.max_steps}; " if early else ""
+        print(f"{when}the model is that of step {best}, the best", flush=True)
+    if recipe.training.interpolate < 1 or (best is not None and best < state.global_step):
+        # They are of the last step's weights, and its card would say that they are the model's.
+        model.model_card_data.eval_results_dict = {}
+    within = recipe.evaluation and recipe.evaluation.keep_monolingual_within
+    if within is not None and state.best_metric is not None and state.best_metric < 0:
         print(
-            f"stopped early, at step {state.global_step} of {state.max_steps}; the model is that "
-            f"of step {state.best_global_step}, the best",
-            flush=True,
-        )
-    kept = recipe.evaluation and recipe.evaluation.keep_monolingual_within
-    if kept is not None and state.best_metric is not None and state.best_metric < 0:
-        print(
-            f"no checkpoint kept the monolingual map within {kept:g} of the untrained model's; the "
-            f"model is that of step {state.best_global_step}, which is too low by least: "
+            f"no checkpoint kept the monolingual map within {within:g} of the untrained model's; "
+            f"the model is that of step {state.best_global_step}, which is too low by least: "
             f"{-state.best_metric:.4f}",
             file=sys.stderr,
         )
