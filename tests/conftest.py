@@ -7,6 +7,8 @@ from pathlib import Path
 # Before anything imports huggingface_hub, which reads it once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# One thread for each of the processes that run tests side by side, and for those that they start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Models that whoever runs the tests has registered are not the tests' business.
 os.environ["MTEB_HYBRID_MODELS"] = os.devnull
 # Nor are their cards, translated and rewritten queries, which would give more subsets and tasks:

@@ -254,7 +254,7 @@ assert mteb.get_task(name).metadata == task.metadata
     assert set(json.loads(stdout).values()) == {1}
 
 
-@pytest.mark.parametrize("how", ["module", "script"])
+@pytest.mark.parametrize("how", [pytest.param("module", marks=pytest.mark.soak), "script"])
 def test_command_line_of_mteb_lists_the_tasks(start, how):
     script = Path(sys.executable).with_name("mteb")
     if how == "script" and not script.is_file():
@@ -342,7 +342,7 @@ def test_disabled_mteb_works_and_does_not_know_the_tasks(start):
     assert complaints(stderr) == []
 
 
-@pytest.mark.parametrize("warn", ["always", "error"])
+@pytest.mark.parametrize("warn", ["always", pytest.param("error", marks=pytest.mark.soak)])
 def test_changed_mteb_gives_one_warning_and_works(start, warn):
     options = ("-W", "always") if warn == "always" else ("-W", "error::RuntimeWarning")
     stdout, stderr = python(start, f"{CHANGED_MTEB}\n{STILL_WORKS}", *options)

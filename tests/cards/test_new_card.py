@@ -105,13 +105,17 @@ def test_several_files_below_the_folder(written):
         ([{"query": {"en": "q"}}], HOW, DataError, "'passage' is missing"),
         (
             [{"query": {"en": "q"}, "passage": {"de": "p"}}],
-            *(HOW, DataError, r"no row has a passage in 'en'.* Correct .*/cards/my-faq\.toml,"),
+            *(HOW, DataError, r"no row has a passage in 'en', in which there are queries; add"),
         ),
         ([{"passage": {"xx": "x", "en": "e"}}], HOW, UnknownLanguageError, "--code xx="),
         ([row("en", "de")], About("by hand"), CardError, "sample_creation.*Input should be"),
         ([row("en", "de")], About("found", license="mine"), CardError, r"metadata\.license"),
-        ([row("en", "de")], About("found", name="my faq"), CardError, "key 'name'"),
+        ([row("en", "de")], About("found", name="my faq"), CardError, "'my faq' is no name of"),
         ([row("en", "de")], About("found", name="XQuADR"), CardError, "is called 'XQuADR' too"),
+        (
+            [row("en", "de")],
+            *(About("found", title="XQuAD-R"), CardError, "has the title 'XQuAD-R' too; choose a"),
+        ),
         ([row("en", "de")], About("found", codes={"fr": "fra-Latn"}), CardError, "no text in 'fr'"),
     ],
 )
@@ -144,6 +148,7 @@ def test_one_language_in_two_spellings(written, caplog):
         ),
         ("xquad-r.jsonl", "there is a collection 'xquad-r'; rename"),
         ("书.jsonl", "letters from a"),
+        ("2024-faq.jsonl", r"2024-faq\.jsonl: '2024Faq' is no name of tasks, .* with --name, such"),
     ],
 )
 def test_the_file_names_the_collection(written, name, said):
@@ -158,6 +163,20 @@ def test_a_card_is_never_replaced(written):
     with pytest.raises(CardError, match=r"my-faq\.toml: is there already; remove it"):
         write_card([file], file.parent, HOW, try_card)
     assert (file.parent / "my-faq.toml").read_bytes() == before
+
+
+def test_a_card_beside_it_that_commands_do_not_see_yet(written):
+    first = written(row("en", "de"))
+    write_card([first], first.parent, HOW, try_card)
+    (first.parent / "other.toml").write_text("no card")
+    second = written(row("en", "de"), name="more.jsonl")
+    for about, said in (
+        (About("found", name="MyFaq"), "called"),
+        (About("found", title="MyFaq"), "title"),
+    ):
+        with pytest.raises(CardError, match=rf"my-faq\.toml: .*{said} .*'MyFaq' too"):
+            write_card([second], second.parent, about, try_card)
+    assert write_card([second], second.parent, HOW, try_card).name == "More"
 
 
 def test_files_must_lie_in_the_folder(written, tmp_path):

@@ -208,6 +208,25 @@ def test_detected_languages_are_kept_and_said(folder, caplog):
     assert str(found) in caplog.text, "a warning while any is doubtful"
 
 
+def test_detected_languages_need_ids_of_their_own(folder):
+    """Translations of a query that share its id are told apart by a language alone."""
+    pytest.importorskip("lingua", reason="needs the extra detect")
+    queries = [{"_id": "q", "text": row["text"]} for row in QUERIES]
+    write(folder, corpus=corpus("en", "ru"), queries=queries, qrels="q 0 en0 1\nq 0 ru1 2\n")
+    before = sorted(folder.rglob("*"))
+    done = new(folder, "--to", folder, "--detect", "en,de,ru")
+    said = "my mix: the query 'q' is there in en and in de; for --detect every text needs an id"
+    assert said in str(done.exception), done.exception
+    assert "what they share by --topic-key" in str(done.exception)
+    assert sorted(folder.rglob("*")) == before
+    apart = [{**row, "_id": f"q{place}", "topic": "q"} for place, row in enumerate(queries)]
+    write(folder, queries=apart)
+    done = new(folder, "--to", folder, "--detect", "en,de,ru", "--topic-key", "topic")
+    assert done.exit_code == 0, done.exception
+    collection = load_collection(read_card(folder / "my-mix.toml"))
+    assert set(collection.queries["language"]) == {"en", "de"}
+
+
 def test_a_corpus_in_one_language_has_no_pool_of_all(folder):
     write(folder, corpus=corpus("ru", language=1), queries=QUERIES, qrels="q 0 ru1 1\nd 0 ru0 1\n")
     assert new(folder, "--to", folder).exit_code == 0

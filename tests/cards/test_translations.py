@@ -14,9 +14,10 @@ from mteb.models.search_wrappers import SearchEncoderWrapper
 from typer.testing import CliRunner
 
 from conftest import HashEncoder
+from evaluation.test_task_miracl import TOPICS, write_language
 from export.conftest import files
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.catalogue import card_folder, task_cards
 from mteb_hybrid.cards.formats.beir import BeirSource
 from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.cards.translations import overlay_folder, provenance
@@ -284,6 +285,40 @@ def test_exports(translated, tmp_path, monkeypatch):
     assert [json.loads(line)["text"] for line in queries] == ["Wer\u2028schnurrt?", "Wer bellt?"]
     topics = files(tmp_path / "trec")["toy/crosslingual/de-en/topics.tsv"].decode()
     assert topics == "de>en:1\tWer schnurrt?\nde>en:2\tWer bellt?\n"
+
+
+def test_exported_pools_have_the_queries_that_were_asked(tmp_path, monkeypatch):
+    """As in MIRACL: Yoruba has passages and queries, and Swahili queries are translated into it."""
+    shipped = (card_folder() / "miracl.toml").read_text(encoding="utf-8")
+    metadata = shipped[shipped.index("[metadata]") : shipped.index("[languages.ar]")]
+    (tmp_path / "toy.toml").write_text(
+        'name = "Toy"\ntitle = "Toy"\nkind = "benchmark"\ndescription = "A toy."\nsplit = "dev"\n'
+        '[source]\nformat = "miracl"\npath = "miracl"\nrepository = "toy/toy"\n'
+        f'revision = "1.0.0"\n{metadata}[languages.sw]\ncode = "swa-Latn"\n'
+        '[languages.yo]\ncode = "yor-Latn"\n',
+        encoding="utf-8",
+    )
+    for language in ("sw", "yo"):
+        write_language(tmp_path / "miracl", language)
+    monkeypatch.setenv("MTEB_HYBRID_TASKS", str(tmp_path))
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path / "data"))
+    asked = [id_ for id_ in TOPICS if id_ != "21"]  # without a relevant passage
+    lines = [json.dumps({"id": id_, "text": f"yo: {TOPICS[id_]}"}) + "\n" for id_ in asked]
+    write_overlay("toy", "".join(lines), "yo", "sw", languages={})
+    output("export", "toy", "-f", "beir", "-o", tmp_path / "all")
+    whole, apart = files(tmp_path / "all"), {}
+    for setting in Setting:
+        output("export", "toy", "-f", "beir", "-o", tmp_path / setting, "--setting", setting)
+        apart |= files(tmp_path / setting)
+    assert whole.keys() == apart.keys()
+    assert [name for name in whole if whole[name] != apart[name]] == []
+    found = {
+        name.split("/")[2]: [json.loads(line)["_id"] for line in text.splitlines()]
+        for name, text in whole.items()
+        if name.endswith("queries.jsonl")
+    }
+    assert found["yo-multi"] == found["yo-yo"] == [f"yo:{id_}" for id_ in asked]
+    assert found["yo-sw"] == [f"yo>sw:{id_}" for id_ in asked]
 
 
 def test_the_hub_export_leaves_them_out(translated, tmp_path, monkeypatch):

@@ -19,10 +19,13 @@ THEIRS = re.compile(r"(nauc_)?(ndcg|map|recall|precision|mrr|hit_rate)_at_\d+|ac
 @pytest.mark.parametrize(
     ("setting", "subsets"),
     [
-        ("Monolingual", None),
+        ("Monolingual", ["en-en", "zh-zh"]),
         ("Crosslingual", ["en-de", "ru-en"]),
-        pytest.param("Crosslingual", None, marks=pytest.mark.soak),
-        ("Multilingual", None),
+        ("Multilingual", ["en-multi", "th-multi"]),
+        *(
+            pytest.param(whole, None, marks=pytest.mark.soak)
+            for whole in ("Monolingual", "Crosslingual", "Multilingual")
+        ),
     ],
 )
 def test_equals_mtebs_own_path(setting, subsets, levels, evaluate):

@@ -6,8 +6,10 @@ import shutil
 import pytest
 
 from explore.conftest import TASK
+from mteb_hybrid.explore.page import chunks, write_explorer
 from mteb_hybrid.explore.shown import ExploreError, shown
 from mteb_hybrid.explore.texts import may_be_passed_on, texts_of
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.value_files import PerQueryError
 from results.conftest import write_task
@@ -38,8 +40,8 @@ def test_a_model_without_first_passages_is_left_out_and_said(copy):
     found = shown(load_results(copy), "sample")
     assert list(found.queries) == list(found.evaluations) == ["test/hash"]
     (said,) = found.lacking
-    assert f"has no {TASK}.top" in said
-    assert f"`mteb-hybrid run -m test/leaning {TASK} --overwrite-strategy always`" in said
+    assert f"there is no {TASK}.top beside its results, which `mteb-hybrid run` keeps" in said
+    assert "evaluate it again with --overwrite-strategy always" in said
     # Nor is one without values per query: of these there is nothing to sort by.
     shutil.rmtree(folder_of(copy, "test__hash") / f"{TASK}.per_query")
     with pytest.raises(ExploreError, match=r"test/hash: left out.*test/leaning: left out"):
@@ -59,7 +61,25 @@ def test_a_model_without_values_per_query_is_left_out_and_said(copy):
     shutil.rmtree(folder_of(copy, "test__hash") / f"{TASK}.per_query")
     found = shown(load_results(copy), "sample")
     assert list(found.queries) == ["test/leaning"]
-    assert f"has no {TASK}.per_query, which `mteb-hybrid run` keeps" in found.lacking[0]
+    assert f"there is no {TASK}.per_query beside its results" in found.lacking[0]
+
+
+def test_no_path_of_the_machine_is_on_the_page(copy, monkeypatch, tmp_path, caplog):
+    """It is for others; whoever makes it is told in the log."""
+    shutil.rmtree(folder_of(copy, "test__leaning") / f"{TASK}.top")
+    found = shown(load_results(copy))
+
+    def damaged(card):
+        raise DataError(f"{tmp_path}/corpus.jsonl: line 3: not JSON")
+
+    monkeypatch.setattr("mteb_hybrid.explore.texts.load_collection", damaged)
+    texts = texts_of(found.evaluations["test/hash"])
+    assert not texts.queries and "could not be read" in texts.why_none
+    write_explorer(found, texts, tmp_path / "page")
+    page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert "could not be read" in page and "there is no" in page
+    assert str(tmp_path) not in page + "".join(map(str, chunks(found, texts)))
+    assert f"{tmp_path}/corpus.jsonl: line 3" in caplog.text
 
 
 def test_different_collections_and_revisions(copy):

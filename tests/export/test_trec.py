@@ -93,6 +93,15 @@ def test_files(tmp_path, awkward):
     assert read_qrels(tmp_path / "exported" / "qrels.txt") == view_queries(awkward, ALL)[1]
 
 
+def test_queries_that_a_run_lacks_are_told(tmp_path, awkward, caplog):
+    run = Run({"q:1": {"en:1": 0.5}}, file=tmp_path / "x")
+    export_trec(awkward, ALL, tmp_path / "exported", run)
+    assert "x: subset en-multi: 1 of 2 queries are not ranked, such as 'q:2'" in caplog.text
+    caplog.clear()
+    export_trec(awkward, ALL, tmp_path / "whole", Run(run.scores | {"q:2": {}}))
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
@@ -132,6 +141,17 @@ def test_files_that_are_no_predictions(tmp_path, content, said):
     (tmp_path / "file.json").write_text(content, encoding="utf-8")
     with pytest.raises(ExportError, match=rf"file\.json: {said}"):
         read_predictions(tmp_path / "file.json", "test")
+
+
+def test_predictions_on_other_data(tmp_path):
+    content = {"mteb_model_meta": {"dataset_revision": "old"}, "en-de": {"test": {}}}
+    file = tmp_path / "file.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ExportError, match=r"file\.json: .*'old' of its data; expected a or b\."):
+        read_predictions(file, "test", {"b", "a"})
+    assert list(read_predictions(file, "test", {"old", "b"})) == ["en-de"]
+    file.write_text(json.dumps(content | META), encoding="utf-8")
+    assert list(read_predictions(file, "test", {"b"})) == ["en-de"], "MTEB itself does not say it"
 
 
 def test_tags_have_no_white_space(tmp_path):

@@ -95,6 +95,24 @@ def test_bad_files(tmp_path, read, content, said):
         read(written(tmp_path, content))
 
 
+@pytest.mark.parametrize("content", ["q1 Q0 d1 1 2.5 tag\n", RUN], ids=["trec", "beir"])
+def test_no_subset_of_a_run_without_any(tmp_path, content):
+    with pytest.raises(
+        RunError, match=r"file: no MTEB predictions, .* none is called en-de\. Leave"
+    ):
+        read_run(written(tmp_path, content), "en-de")
+
+
+@pytest.mark.parametrize("command", [["bias", "--qrels", "{}", "--languages", "{}"], ["merge"]])
+def test_commands_refuse_it_too(tmp_path, command):
+    file = str(written(tmp_path, "q1 Q0 d1 1 2.5 tag\n"))
+    options = [file if option == "{}" else option for option in command]
+    if command == ["merge"]:
+        options += ["--languages", file, "--how", "none", "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*options, "--run", file, "--subset", "en-de"])
+    assert "without subsets" in str(done.exception), done.output
+
+
 @pytest.mark.parametrize("value", [0.5, 1.9, True, None, "maybe", "1.5", float("nan"), 10**30])
 def test_judgments_are_integers(tmp_path, value):
     with pytest.raises(RunError, match=r"query 'q', document 'd': the judgment is .*an integer"):

@@ -25,7 +25,7 @@ from mteb_hybrid.retrieval.ranks import ranks_of_run
 from mteb_hybrid.retrieval.ties import TieWarning
 
 PARTS = 8
-PROBLEMS = 25 * int(os.environ.get("MTEB_HYBRID_SOAK", "1"))
+PROBLEMS = 10 * int(os.environ.get("MTEB_HYBRID_SOAK", "1"))
 LANGUAGES = ("ar", "de", "en", "zh")
 """One of them may have no passage in a pool, or all."""
 

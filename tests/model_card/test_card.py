@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
@@ -15,6 +16,7 @@ from model_card.conftest import META
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.model_card.card import BEGIN, END, write_card
+from mteb_hybrid.model_card.text import _versions
 from mteb_hybrid.models.contents import ModelError, folder_hash
 from mteb_hybrid.results.mteb_files import ResultError
 
@@ -282,3 +284,15 @@ def test_the_command_for_a_folder(run, monkeypatch, tmp_path):
     assert f"Card: {run.model / 'README.md'}" in card_command(run.model)
     text = text_of(run.model / "README.md")
     assert 'SentenceTransformer("ORG/model")' in text and "unknown" in text
+
+
+def test_versions_of_all_parts_of_a_run_are_told():
+    part = {"python": "3.11.7", "device": "cpu", "processes": 1, "packages": {"torch": "2.4"}}
+    later = part | {"from": "checkpoint-9", "device": "GPU", "packages": {"torch": "2.5"}}
+    said = "Python 3.11.7, torch 2.4; 1 process on cpu"
+    assert _versions(SimpleNamespace(versions=[part])) == said
+    assert _versions(SimpleNamespace(versions=[part, part])) == f"{said}; resumed once"
+    assert _versions(SimpleNamespace(versions=[part, later])) == (
+        f"from start: {said}; from checkpoint-9: Python 3.11.7, torch 2.5; 1 process on GPU; "
+        "resumed once"
+    )

@@ -224,6 +224,7 @@ def test_a_file_with_nearly_that_name_is_suggested(good):
             "tico-19-300",
         ),
         ({"format": "json", "path": "x", "mteb_tasks": ["XQuADRetrieval"]}, "xquad-r"),
+        ({"format": "mmarco", "path": "x"}, "mmarco"),
     ],
 )
 def test_what_is_evaluated_is_not_trained_on(good, data, held_out):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import OrderedDict
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 import typer
 from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from typer.testing import CliRunner
 
@@ -21,9 +23,9 @@ from mteb_hybrid.models.contents import ModelError
 from mteb_hybrid.models.load import load_model
 from mteb_hybrid.models.registry import find_model, read_entry
 from mteb_hybrid.repair import VECTOR_REPAIRS
-from mteb_hybrid.repair.apply import repair_folder, repair_vectors
+from mteb_hybrid.repair.apply import Said, repair_folder, repair_vectors
 from mteb_hybrid.repair.encode import encode_texts
-from mteb_hybrid.repair.model import repaired, sentence_transformer
+from mteb_hybrid.repair.model import repaired, sentence_transformer, stored_map
 from mteb_hybrid.repair.record import read_record
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.texts import read_corpus
@@ -207,6 +209,42 @@ def test_stored_vectors_with_their_languages(tiny_model, texts, tmp_path):
         str(tiny_model), *files, str(texts), languages, method="centring", overwrite=True
     )
     np.testing.assert_array_equal(np.load(tmp_path / "new.npy"), new)
+
+
+@pytest.mark.parametrize("method", ["leace", "centring", "projection"])
+def test_an_offset_is_of_vectors_as_long_as_those_it_was_fitted_on(
+    method, tiny_model, texts, tmp_path
+):
+    """Of others, such as vectors of unit length, it would be too long or too short."""
+    old = SentenceTransformer(str(tiny_model), device="cpu").encode_document(["haus", "cat"])
+    files, languages = [tmp_path / "old.npy", tmp_path / "new.npy"], tmp_path / "languages.txt"
+    languages.write_text("de\nen\n")
+    given = [*files, str(texts), languages if method == "centring" else None, method]
+    for factor in (5, 0.2, 0):
+        np.save(files[0], old * factor)
+        if method == "projection":  # is linear: the same directions go
+            repair_vectors(str(tiny_model), *given, overwrite=True)
+            assert np.isfinite(np.load(files[1])).all()
+            continue
+        with pytest.raises(RepairError, match=rf"{method} moves them by an offset.* or choose pro"):
+            repair_vectors(str(tiny_model), *given)
+        assert not files[1].exists()
+    np.save(files[0], old)
+    repair_vectors(str(tiny_model), *given, overwrite=True)
+    assert not np.allclose(np.load(files[1]), old)
+
+
+def test_a_map_in_few_bits_is_read(repaired_folder, tmp_path):
+    """As of a model that was saved in bfloat16, which numpy has not."""
+    folder = tmp_path / "half"
+    shutil.copytree(repaired_folder, folder)
+    (file,) = folder.glob("*_Dense/model.safetensors")
+    weights = {key: value.bfloat16() for key, value in load_file(file).items()}
+    save_file(weights, file)
+    (name, exact, unit), found = stored_map(repaired_folder), stored_map(folder)
+    assert (found[0], found[2]) == (name, unit)
+    np.testing.assert_allclose(found[1].matrix, exact.matrix, atol=1e-2)
+    np.testing.assert_array_equal(found[1].matrix, weights["linear.weight"].double().numpy())
 
 
 def test_options_that_would_change_nothing_are_refused(tiny_model, repaired_folder, tmp_path):
@@ -510,6 +548,18 @@ def test_the_command_tells_what_to_run_next(tiny_model, texts, tmp_path, monkeyp
     monkeypatch.setattr("mteb_hybrid.repair.strength.GAIN", 2)
     none = CliRunner().invoke(app, [*command, "--overwrite"], catch_exceptions=False).output
     assert "No repair needed" in none and "Evaluate both" not in none
+
+
+@pytest.mark.parametrize(
+    ("texts", "other"),
+    [("xquad-r", "mlqa-r"), ("xquad-r-context", "mlqa-r"), ("mlqa-r", "xquad-r"), (".", "xquad-r")],
+)
+def test_nothing_is_evaluated_on_what_it_was_fitted_on(texts, other, monkeypatch):
+    said = Said("done", (), Path("repaired"))
+    monkeypatch.setattr("mteb_hybrid.repair.apply.repair_folder", lambda *_: said)
+    command = ["repair", "a/b", "--texts", texts, "-o", "repaired"]
+    lines = CliRunner().invoke(app, command, catch_exceptions=False).output.splitlines()
+    assert [line.split()[-1] for line in lines if " run -m " in line] == [other, other]
 
 
 @pytest.mark.parametrize("vectors", [False, True])

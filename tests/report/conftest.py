@@ -20,8 +20,9 @@ REPAIRS = [
                 for name, n in (("none", 0), (HOSTILE, None))
             ],
             "languages": {HOSTILE: 3, "$x$": 3},
+            "tasks": ["MLQARMultilingualRetrieval"],
             "mergings": [],
         }
     ),
 ]
-"""One with a curve, one without directions and of texts that are not parallel."""
+"""One with a curve, one without directions and of texts that are not parallel, those of MLQA-R."""

@@ -46,6 +46,29 @@ def test_the_sentence_is_of_what_is_whole(mlqa, made, tmp_path):
     )
 
 
+def test_models_are_ranked_on_the_data_of_today(tmp_path):
+    models = {"a/low": 0.5, "a/high": 0.6, "a/middle": 0.55}
+    for model, skill in models.items():
+        write_task(tmp_path, model, "MLQARMonolingualRetrieval", skill)
+    task, old = "MLQARMonolingualRetrieval", {"dataset_revision": "b" * 40}
+    write_task(tmp_path, "a/old", task, 0.9, **old)
+    (found,) = summarised(tmp_path).values()
+    said = message(found).sentence
+    assert "a/high reaches a map of 0.700, the highest of 3 models on today's data; the l" in said
+    assert "the lowest, a/low, reaches 0.600." in said and "a/old" not in said
+    for model, skill in models.items():
+        write_task(tmp_path, model, task, skill, **old)
+    (found,) = summarised(tmp_path).values()
+    assert "a/old reaches a map of 1.000 [other data], the highest" in message(found).sentence
+
+
+def test_pools_with_queries_of_their_own_are_not_set_against_each_other(mlqa, monkeypatch):
+    assert "within one language" in message(mlqa).sentence
+    monkeypatch.setattr(type(mlqa.card.source), "same_queries", False)
+    said = message(mlqa).sentence
+    assert "org/second reaches a map of " in said and "within one language" not in said
+
+
 def test_intervals_are_a_bootstrap_over_questions(mlqa):
     """A slow one, which draws questions and averages anew, of the values per query themselves."""
     model = model_of(mlqa, "org/first")

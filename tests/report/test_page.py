@@ -10,9 +10,12 @@ import pytest
 from mteb_hybrid import pages
 from mteb_hybrid.report import page, tables
 from mteb_hybrid.report.comparisons import comparison
-from mteb_hybrid.report.repairs import repair_chapters
+from mteb_hybrid.report.notes import notes
+from mteb_hybrid.results.evaluation import NOT_KNOWN
 from mteb_hybrid.results.results import load_results
+from mteb_hybrid.results.run_settings import RUN_SETTINGS
 from mteb_hybrid.results.summary import summarise
+from mteb_hybrid.retrieval.views import Setting
 from report.conftest import REPAIRS
 from results.conftest import HOSTILE, summarised, write_task
 
@@ -193,6 +196,20 @@ def test_subsets_without_values_per_query_and_cut_rankings_are_marked(tmp_path):
     assert "over the k of m subsets" in table.caption and "were cut at k" in table.caption
 
 
+def test_versions_of_which_one_is_not_known_are_different(tmp_path):
+    task = "MLQARMultilingualRetrieval"
+    for model in ("a/a", "a/b"):
+        folder = write_task(tmp_path, model, task, 0.5, per_query=False)
+    (collection,) = summarised(tmp_path).values()
+    assert "versions of mteb-hybrid" not in " ".join(notes(collection))
+    subsets = list(collection.models[1].evaluations[Setting.MULTILINGUAL].scores)
+    line = {"task": task, "splits": [collection.card.split], "subsets": subsets}
+    line["version"] = {"mteb-hybrid": "0.2.0"}
+    (folder / RUN_SETTINGS).write_text(json.dumps(line) + "\n", encoding="utf-8")
+    said = " ".join(notes(summarised(tmp_path)["MLQA-R"]))
+    assert f"different versions of mteb-hybrid stand side by side here (0.2.0, {NOT_KNOWN})" in said
+
+
 def test_models_on_different_data_are_not_compared_with_tests(tmp_path):
     task = "MLQARMultilingualRetrieval"
     write_task(tmp_path, "a/a", task, 0.5)
@@ -228,11 +245,20 @@ def test_figures_and_tables_as_files(written):
     assert not [file for file in written.rglob("*") if file.name.endswith(".tmp")]
 
 
-def test_same_results_give_the_same_page(made, html):
+def test_same_results_give_the_same_page(made, html, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795234295")
     summary = summarise(load_results(made.folder))
-    assert (
-        page.page(summary, page.chapters(summary), repair_chapters(REPAIRS), COMMAND, DAY) == html
-    )
+    page.write_report(summary, tmp_path / "r.html", repairs=REPAIRS, command=COMMAND)
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == html
+
+
+def test_repairs_that_were_fitted_on_what_is_searched(html):
+    assert "repaired" not in section(html, "sample")
+    said = f"org/base, repaired ({ESCAPED}): fitted on texts of texts, which are searched here."
+    assert said in section(html, "mlqa-r")
+    about = section(html, "repairs")
+    assert about.count("collections of this page have some of these texts is not known.") == 1
+    assert "and of no collection of this page" not in about
 
 
 def test_only_the_old_measures(tmp_path):

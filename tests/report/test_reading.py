@@ -1,5 +1,5 @@
 from mteb_hybrid.report.reading import reading
-from results.conftest import HOSTILE, model_of, summarised
+from results.conftest import HOSTILE, model_of, summarised, write_task
 
 
 def test_reading_says_nothing_of_what_is_incomplete(made):
@@ -8,3 +8,11 @@ def test_reading_says_nothing_of_what_is_incomplete(made):
     said = reading(collection, model_of(collection, "org/first"))
     assert said.startswith("Its map is 0.700 where it searches the language of the query, ")
     assert "A lone answer scores 0.200 higher in the language of the query" in said
+
+
+def test_a_distance_of_some_queries_says_so(tmp_path):
+    extra = {"rank_distance_measured_on": 0.5}
+    write_task(tmp_path, "a/b", "MLQARMultilingualRetrieval", 0.5, per_query=False, extra=extra)
+    (collection,) = summarised(tmp_path).values()
+    said = reading(collection, model_of(collection, "a/b"))
+    assert " ranks apart on average [50.0% of queries]." in said

@@ -176,6 +176,13 @@ def test_other_data_and_cut_rankings_are_marked_everywhere(tmp_path):
     assert [text for text in shown if "[" in text] == [f"a/base\n{marks.strip()}"]
 
 
+def test_a_rank_distance_of_some_queries_is_marked(tmp_path):
+    put(tmp_path, "a/a", 0.5, extra={"rank_distance_measured_on": 0.5})
+    put(tmp_path, "a/b", 0.6)
+    marks = {label: point.mark for label, point in found(tmp_path).items()}
+    assert marks == {"a/a": " [50.0% of queries]", "a/b": ""}
+
+
 @pytest.mark.parametrize("places", [[(0, 0), (0.01, 0)], [(1, 0.99), (1, 1)], [(0, 0), (1, 1)]])
 def test_axes_stay_where_map_can_be(places):
     low, span = _limits(np.array(places, dtype=float))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from mteb_hybrid.languages.codes import macrolanguage
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.results.cells import limits
 from mteb_hybrid.results.compare import (
@@ -236,6 +237,20 @@ def test_breakdown(by):
     assert found == pytest.approx(KINDS[by])
     assert table["languages"].sum() == 4
     assert table["queries"].sum() == 7
+
+
+@pytest.mark.parametrize("code", ["german", "de,en", ""])
+def test_languages_of_training_are_codes(code):
+    with pytest.raises(CompareError, match="languages of training: "):
+        breakdown(frame(ONE), By.SEEN, [code])
+
+
+def test_bibliographic_codes_of_languages_of_training():
+    """ISO 639-2 has two codes of some languages, as of German, Chinese and French."""
+    values = frame({"de": [0.4], "zh": [0.9], "en": [0.6]})
+    found = breakdown(values, By.SEEN, ["ger", "chi", "fre"])
+    assert dict(found.select("seen", "languages").iter_rows()) == {"seen": 2, "unseen": 1}
+    assert macrolanguage("fre") == "fra"
 
 
 def test_breakdown_of_what_is_not_known():

@@ -10,8 +10,15 @@ from typer.testing import CliRunner
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.results.cells import CUT, LEFT_OUT, SUBSETS
 from mteb_hybrid.results.compare import CompareError
-from mteb_hybrid.results.compare_table import left_out, read_models, shared_data
+from mteb_hybrid.results.compare_table import (
+    left_out,
+    other_versions,
+    read_models,
+    shared_data,
+)
+from mteb_hybrid.results.evaluation import NOT_KNOWN
 from mteb_hybrid.results.per_query import write_per_query
+from mteb_hybrid.results.run_settings import RUN_SETTINGS
 from results.test_compare import ONE, TASK, TWO, frame
 
 runner = CliRunner()
@@ -33,6 +40,7 @@ def results(tmp_path):
     return write
 
 
+ROWS = [{"hf_subset": f"{code}-multi"} for code in TWO]
 COLUMNS = ["query", "group", "query_language", "pool", "measure", "value"]
 
 
@@ -124,6 +132,33 @@ def test_seen_languages(results):
     out = run(*folders, "--by", "seen", "--trained-on", "deu", "--format", "markdown").stdout
     assert "| seen | 1 | 0.5000 | 0.8750 |" in out
     assert "| unseen | 1 | 0.4375 | 0.4375 |" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--by", "family")])
+def test_languages_of_training_where_nothing_is_broken_down_by_them(results, options):
+    folders = map(str, (results("org/base", ONE), results("org/new", TWO)))
+    done = runner.invoke(app, ["compare", *folders, "--trained-on", "de", *options])
+    assert "--trained-on is for --by seen" in str(done.exception)
+
+
+def test_models_of_different_versions_are_told(results):
+    base, other = results("org/base", ONE), results("org/new", TWO)
+
+    def made(folder, **versions):
+        content = {"task_name": TASK, "dataset_revision": "", "scores": {"validation": ROWS}}
+        (folder / f"{TASK}.json").write_text(json.dumps(content), encoding="utf-8")
+        subsets = [row["hf_subset"] for row in ROWS]
+        line = {"task": TASK, "splits": ["validation"], "subsets": subsets, "version": versions}
+        (folder / RUN_SETTINGS).write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+    for folder in (base, other):
+        made(folder, **{"mteb-hybrid": "0.2.0"})
+    assert other_versions([base, other]) == []
+    said = f"{TASK}: evaluated with different versions of mteb-hybrid"
+    made(other, **{"mteb-hybrid": "0.3.0"})
+    assert f"{said} (0.2.0, 0.3.0); differences may" in run(base, other).stdout
+    made(other)  # as 0.1.0 did
+    assert f"{said} (0.2.0, {NOT_KNOWN})" in run(base, other, "--format", "csv").stderr
 
 
 def test_tasks_that_are_left_out_are_named(results):

@@ -33,6 +33,17 @@ def test_scores_are_tidy(made):
     assert list(results.collections) == ["MLQA-R", "sample (not a benchmark)"]
 
 
+def test_codes_of_languages_may_have_hyphens(tmp_path):
+    """As those of Belebele, of which a subset is called ar-Latn-ar-Latn."""
+    for setting in ("Monolingual", "Multilingual"):
+        write_task(tmp_path, "a/b", f"Belebele{setting}Retrieval", 0.5, per_query=False)
+    spoken = ("query_language", "passage_language")
+    rows = load_results(tmp_path).scores.filter(pl.col("measure") == "map")
+    found = {subset: pair for subset, *pair in rows.select("subset", *spoken).iter_rows()}
+    assert found["ar-Latn-ar-Latn"] == ["ar-Latn", "ar-Latn"]
+    assert found["ar-Latn-multi"] == ["ar-Latn", "multi"] and found["ar-ar"] == ["ar", "ar"]
+
+
 def test_what_is_missing_is_known(made):
     results = load_results(made.folder)
     found = results.evaluation("MLQA-R", HOSTILE, Setting.MULTILINGUAL)

@@ -259,7 +259,13 @@ def train(model):
     weight.data[token] += 1
 
 
-@pytest.mark.parametrize("change", [shorten, pool, prompt, truncate, halve, train])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(prompt, truncate, train),
+        *(pytest.param(other, marks=pytest.mark.soak) for other in (shorten, pool, halve)),
+    ],
+)
 def test_a_model_that_was_changed_in_between_is_encoded_anew(evaluate, tiny, tiny_model, change):
     """The scores are those of a process that never saw the model as it was."""
     tasks = "HybridSampleMonolingualRetrieval", "HybridSampleCrosslingualRetrieval"
@@ -330,12 +336,20 @@ class ReadsOtherSide(HashEncoder):
         )
 
 
-@pytest.mark.parametrize("routed", [["de"], ["zh"], ["ar", "de", "en", "vi", "zh"]])
+MANY = ["en-de", "en-zh", "de-zh", "zh-en", "zh-de"]
+LAST = ["ar-vi", "zh-en", "zh-vi"]
+"""With the last of the task, whose passages are the first's."""
+
+
 @pytest.mark.parametrize(
-    "subsets",
+    ("routed", "subsets"),
     [
-        ["en-de", "en-zh", "de-zh", "zh-en", "zh-de"],
-        ["ar-vi", "zh-en", "zh-vi"],  # the last of the task, whose passages are the first's
+        (["de"], MANY),
+        (["ar", "de", "en", "vi", "zh"], LAST),
+        pytest.param(["zh"], MANY, marks=pytest.mark.soak),
+        pytest.param(["zh"], LAST, marks=pytest.mark.soak),
+        pytest.param(["de"], LAST, marks=pytest.mark.soak),
+        pytest.param(["ar", "de", "en", "vi", "zh"], MANY, marks=pytest.mark.soak),
     ],
 )
 def test_a_model_that_reads_the_languages_of_the_other_side(routed, subsets, evaluate):
@@ -368,7 +382,10 @@ class ReadsOwnSide(HashEncoder):
         )
 
 
-@pytest.mark.parametrize("routed", [["zh"], ["en"], ["de", "vi"]])
+@pytest.mark.parametrize(
+    "routed",
+    [["de", "vi"], *(pytest.param([one], marks=pytest.mark.soak) for one in ("zh", "en"))],
+)
 def test_a_model_that_reads_the_language_of_its_own_side(routed, evaluate, caplog):
     encoder = ReadsOwnSide(dimensions=8)
     encoder.routed = frozenset(routed)

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.cards.rewritten import rewrite_provenance, rewrites_folder
+from mteb_hybrid.cards.tasks import data_revision
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.sources import load_queries
 from rewriting.conftest import GERMAN
 
@@ -43,6 +45,37 @@ def test_files_that_are_there_are_taken_over(written, sample_card):
     assert "queries rewritten by: a writer, " in said and ": de 2\n" in said
 
 
+def test_lines_of_a_language_that_are_left_out_add_up(written):
+    written()
+    said = invoked("rewrite", "sample", "--adopt", "x", "--exclude", "de=3", "--exclude", "DE=1")
+    assert "left out of all kinds: de 2\n" in said
+    assert len(load_queries(collection_card("sample-original"))) == 1
+
+
+def test_a_run_of_another_kind_is_not_exported(written, tmp_path):
+    written()
+    invoked("rewrite", "sample", "--adopt", "a writer")
+    cards = {kind: collection_card(f"sample-{kind}") for kind in ("original", "twist")}
+    file, setting = tmp_path / "predictions.json", Setting.MONOLINGUAL
+    made_on = data_revision(cards["twist"], setting)
+    about = {"model_name": "a/b", "dataset_revision": made_on}
+    content = {"mteb_model_meta": about, "de-de": {"test": {}}}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    options = ("-f", "trec", "-o", tmp_path / "out", "--setting", setting, "--run", file)
+    said = invoked("export", "sample-original", *options)
+    assert f"ranks revision '{made_on}' of its data; expected " in said
+    assert data_revision(cards["original"], setting) in said and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("format", ["hub", "mteb"])
+def test_rewritten_queries_are_proposed_with_their_collection(written, tmp_path, format):
+    written()
+    invoked("rewrite", "sample", "--adopt", "a writer")
+    said = invoked("export", "sample-twist", "-f", format, "-o", tmp_path / "out")
+    assert f"--format {format} is for sample, and beir and trec are for this one" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_perturbations_of_the_queries_that_have_a_kind(written):
     written()
     invoked("rewrite", "sample", "--adopt", "a writer")
@@ -73,6 +106,14 @@ def test_perturbations_of_the_queries_that_have_a_kind(written):
         (["sample", "--adopt", "me"], "no rewritten queries; expected a file for each language"),
         (["sample", "--kind", "typos", "--local", "x"], "--kind typos asks no model; leave"),
         (["sample", "--kind", "typos", "--prompt", "x"], "--kind typos asks no model; leave"),
+        (
+            ["sample", "--kind", "paraphrase", "--local", "x", "--model", "y"],
+            "--model and --key-variable are for --endpoint URL",
+        ),
+        (
+            ["sample", "--kind", "typos", "--key-variable", "KEY"],
+            "--model and --key-variable are for --endpoint URL",
+        ),
         (
             ["sample", "--kind", "typos", "--like", "x"],
             "no such rewrites of sample (not a benchmark)",

@@ -133,6 +133,7 @@ def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, mo
     assert not (tmp_path / "search").exists()
 
 
+@pytest.mark.soak
 def test_what_a_model_raises_and_what_ends_every_worker(ray, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_workers, "TRIES", 2)
     with RayEncoder(Lengths(tmp_path), workers=1) as model:
@@ -143,6 +144,7 @@ def test_what_a_model_raises_and_what_ends_every_worker(ray, tmp_path, monkeypat
             model.encode(loader(["always"]), task_metadata=None)
 
 
+@pytest.mark.soak
 def test_a_worker_without_the_model(ray, tiny_model, tmp_path):
     missing = Source(str(tmp_path / "nowhere"), None, ("local/nowhere", "1"))
     workers = Workers(missing, Places(1, gpu=False))

@@ -7,7 +7,7 @@ from mteb_hybrid.cards.tasks import task_views, tasks_by_name
 from mteb_hybrid.results.mteb_files import labels
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.site import tables
-from mteb_hybrid.site.boards import DISTANCE, MAPS, boards
+from mteb_hybrid.site.boards import DISTANCE, MAPS, boards, languages_of
 from mteb_hybrid.site.kept import slug
 from mteb_hybrid.site.plot import plot
 from results.conftest import write_task
@@ -128,6 +128,12 @@ def test_points_stand_where_their_numbers_are(tmp_path):
         assert 0 < point.x < 640 and 0 < point.y < 420
     assert board.columns[-1] == DISTANCE
     assert any(point.at for point in drawn.points)
+
+
+def test_codes_of_languages_may_have_hyphens():
+    passages = ["de", "zh-Hans", "Hans", "pt-br"]
+    subsets = ["de-zh-Hans", "zh-Hans-de", "zh-Hans-multi", "pt-br-pt-br", "pt-br-de", "fi-multi"]
+    assert languages_of(subsets, passages) == ["de", "zh-Hans", "pt-br", "fi"]
 
 
 def test_collections_of_one_title_are_told_apart(made):

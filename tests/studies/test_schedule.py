@@ -37,6 +37,13 @@ def start(*arguments):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def do(file: Path, store: Path, conditions: set[str] | None = None) -> None:
+    """The first seed, in this process: those of `study run` would each import torch."""
+    asked = [run for run in runs(read_study(file), "smoke") if run.seed in (None, 1)]
+    for work in works([run for run in asked if not conditions or run.condition in conditions]):
+        perform(work.run, Store(store), lambda step: None)
+
+
 def table(store: Path):
     """All scores and values per query, in one order."""
     found = load_results(store / "results")
@@ -76,7 +83,7 @@ def one_thread():
 def uninterrupted(study_folder, tmp_path_factory):
     """A store with a part of the minute study."""
     store = tmp_path_factory.mktemp("uninterrupted")
-    study("run", study_folder / "tiny-study.toml", "--budget", "smoke", "--store", store, *ONE)
+    do(study_folder / "tiny-study.toml", store, {"hybrid", "repaired"})
     return store
 
 
@@ -85,10 +92,8 @@ def smoke(study_folder, tmp_path_factory):
     """A store with all shipped studies on the sample, with the tiny model."""
     store = tmp_path_factory.mktemp("smoke")
     files = [with_tiny_recipes(card, study_folder) for card in shipped_studies().values()]
-    for file in files:  # in this process, as those of `study run` would each import torch
-        asked = [run for run in runs(read_study(file), "smoke") if run.seed in (None, 1)]
-        for work in works(asked):
-            perform(work.run, Store(store), lambda step: None)
+    for file in files:
+        do(file, store)
     return store, files
 
 

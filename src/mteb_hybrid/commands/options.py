@@ -13,7 +13,7 @@ from mteb_hybrid.retrieval.views import Setting
 
 
 def checked_what(what: str) -> str:
-    """Refuse what is neither a file nor a collection, likewise."""
+    """Refuse what is neither a file nor a collection, before anything is read."""
     from mteb_hybrid.training.precompute.given import check_given
 
     check_given(what)

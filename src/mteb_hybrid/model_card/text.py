@@ -225,12 +225,13 @@ def _versions(run: Run) -> str:
         packages: dict[str, Any] = {"Python": part["python"], **part["packages"]}
         shown = ", ".join(f"{name} {version}" for name, version in packages.items())
         processes = f"{part['processes']} process{'es' if part['processes'] > 1 else ''}"
-        where.setdefault(f"{shown}; {processes} on {part['device']}", []).append(part["from"])
+        made_with = f"{shown}; {processes} on {part['device']}"
+        where.setdefault(made_with, []).append(part.get("from", "start"))
     times = len(run.versions) - 1
     resumed = f"; resumed {'once' if times == 1 else f'{times} times'}" if times else ""
     if len(where) == 1:
         return f"{next(iter(where))}{resumed}"
-    parts = [f"from {', '.join(starts)}: {made_with}" for made_with, starts in where.items()]
+    parts = [f"from {', '.join(starts)}: {those}" for those, starts in where.items()]
     return f"{'; '.join(parts)}{resumed}"
 
 

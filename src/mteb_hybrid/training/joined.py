@@ -80,21 +80,6 @@ def check_corpora(corpora: Sequence[Corpus], languages: Sequence[str]) -> None:
         )
 
 
-def check_rows(corpora: Sequence[Corpus], rows: Ints) -> None:
-    """Refuse a choice of no rows, or of rows that are not there.
-
-    Raises:
-        ParallelDataError: If it is one.
-    """
-    names, size = ", ".join(corpus.name for corpus in corpora), sum(map(len, corpora))
-    if not rows.size:
-        raise ParallelDataError(f"{names}: no rows are left")
-    if rows.min() < 0 or rows.max() >= size:
-        raise ParallelDataError(
-            f"{names}: rows {rows.min()} to {rows.max()}; expected positions among {size:,} rows"
-        )
-
-
 def _labels(corpus: Corpus) -> str:
     if not corpus.label_column:
         return "none"

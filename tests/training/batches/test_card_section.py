@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from mteb_hybrid.recipes.plan import BatchPlan
-from mteb_hybrid.training.batches.card_section import HEADING, PLACE, add_section
+from mteb_hybrid.training.batches.card_section import HEADING, PLACE, _lines, add_section
 
 HOSTILE = "{% endraw %}{{ 7 * 7 }}{# `a` <script> \n## b"
 ODD = st.text(st.characters(exclude_categories=[])) | st.text("{}%#'\"\\`\n a")
@@ -32,6 +32,14 @@ def test_nothing_is_read_as_template(tmp_path, prompt):
     assert (text.count("7 \\* 7"), text.count("7 * 7")) == (("7 * 7" in prompt,) * 2)
     types = {token.type for token in MarkdownIt("commonmark").parse(text)}
     assert "html_block" not in types
+
+
+def test_only_hybrid_batches_have_an_alpha():
+    for method in ("hybrid", "mixed", "shuffle"):
+        said = "\n".join(_lines(BatchPlan(method=method), {}, {}, None))
+        assert f"`method`: {method}" in said
+        for key in ("alpha", "crosslingual", "language_weights"):
+            assert (f"`{key}`" in said) == (method == "hybrid")
 
 
 @given(ODD)

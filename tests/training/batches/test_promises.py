@@ -204,6 +204,26 @@ def test_an_epoch_that_has_to_be_the_first_again_leaves_over_others():
     assert left.total() == 6 * 24 and max(left.values()) < 12
 
 
+def test_alpha_holds_where_few_batches_cannot_be_had(caplog):
+    # Rows in one language alone fill no cross-lingual batch, so without some of one language an
+    # epoch of all rows would be a batch short.
+    rows = np.arange(812)
+    data = dataset({"en": rows >= 6, "de": (rows < 6) | (rows >= 12)})
+    sampler = sampler_of(data, 4, alpha=[[203, 1.0], [204, 0.0]])
+    for epoch, least in ((0, 0), (1, 170), (2, 170)):
+        found = read(sampler, epoch)
+        assert len(found) == 203
+        assert sum(language(group) is None for group in found) >= least
+    assert "it has those of the first" not in caplog.text
+
+
+def test_where_no_row_has_two_languages_each_has_its_share():
+    rows = np.arange(1600)
+    sampler = sampler_of(dataset({"en": rows < 800, "de": rows >= 800}), 10, alpha=0.5)
+    (passes,) = sampler._passes
+    assert binomtest(int(passes.wanted[0]), int(passes.wanted.sum())).pvalue > 1e-4
+
+
 def test_rows_that_fit_one_kind_alone_are_not_lost_to_those_that_fit_several():
     # 16 rows are Thai and nothing else, which uniform weights would not draw often enough.
     rows = np.arange(1600)

@@ -1,7 +1,9 @@
 """Which checkpoint a run keeps: the best pool that costs little within languages, also resumed."""
 
 import json
+import math
 import re
+import shutil
 
 import pytest
 import torch
@@ -13,7 +15,9 @@ from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.recipes.toml import read_recipe
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.training.evaluator import ParallelRetrievalEvaluator
+from mteb_hybrid.training.run.folder import RunFolderError
 from mteb_hybrid.training.run.train import train
+from mteb_hybrid.training.run.trainer import RunTrainer
 from training.run.test_train import command, recipe_file, weights
 
 __all__ = ["recipe_file"]
@@ -81,6 +85,11 @@ def test_the_best_that_keeps_enough(recipe_file, tmp_path, monkeypatch, capsys, 
     found = re.findall(r"monolingual map ([\d.]+) too low to be kept", printed.out)
     assert found == [f"{0.79 - value:.4f}" for value, _ in values if value < 0.79]
     assert ("no checkpoint kept the monolingual map" in printed.err) == ("nothing" in name)
+    (part,) = json.loads((tmp_path / "run" / "versions.json").read_text())
+    assert "stopped_at" not in part and part.get("kept_step", 6) == best
+    # Metrics are of the last evaluation; the card of another step's weights has none.
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert ("### Metrics" in card) == (best == 6)
 
 
 def test_a_resumed_run_stops_and_keeps_the_same(recipe_file, tmp_path, monkeypatch):
@@ -109,10 +118,52 @@ def test_a_resumed_run_stops_and_keeps_the_same(recipe_file, tmp_path, monkeypat
         calls = script(monkeypatch, values)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / run, callbacks=[Watch(stop_at)])
+        if stop_at == 10:  # between the last checkpoint and the model, and moved
+            shutil.copytree(tmp_path / run, tmp_path / "lacks")
+            shutil.rmtree(tmp_path / "lacks" / "checkpoints" / "checkpoint-4")
+            with pytest.raises(RunFolderError, match="checkpoint-4: the best checkpoint so far is"):
+                train(recipe, tmp_path / "lacks", resume=True)
+            run = (tmp_path / run).rename(tmp_path / "moved").name
         train(recipe, tmp_path / run, resume=True)
         assert is_that_of(tmp_path / run, watch) == [4] and len(calls) == 6
         assert constrained(run) == constrained("whole")
         assert card_log(run) == card_log("whole")
+
+
+def test_a_best_checkpoint_that_cannot_be_loaded_is_no_reason_to_keep_the_last(
+    recipe_file, tmp_path, monkeypatch
+):
+    def damaged(self, checkpoint, model=None):
+        raise OSError("it is damaged")
+
+    script(monkeypatch, [BEFORE, (0.8, 0.9), (0.8, 0.5)])
+    monkeypatch.setattr(RunTrainer, "_load_from_checkpoint", damaged)
+    given = ("evaluation.every=1", "training.save_steps=1", "training.max_steps=2")
+    with pytest.raises(RunFolderError, match=r"checkpoint-1: .* cannot be loaded \(it is damaged"):
+        train(read_recipe(recipe_file, given), tmp_path / "run")
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_a_metric_without_a_value_is_refused_before_training(recipe_file, tmp_path, monkeypatch):
+    script(monkeypatch, [(0.8, math.nan)])
+    with pytest.raises(ValueError, match="eval_sample_multilingual_map has no value"):
+        train(read_recipe(recipe_file), tmp_path / "run")
+
+
+class Stop(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step == 3
+
+
+def test_without_patience_the_model_is_that_of_the_last_step(
+    recipe_file, tmp_path, monkeypatch, capsys
+):
+    script(monkeypatch, [BEFORE, (0.8, 0.9)])
+    given = ("evaluation.patience=", "evaluation.every=2", "training.save_steps=")
+    train(read_recipe(recipe_file, given), tmp_path / "run", callbacks=[Stop()])
+    (part,) = json.loads((tmp_path / "run" / "versions.json").read_text())
+    assert not {"stopped_at", "kept_step"} & part.keys()
+    assert "the model is that of step" not in capsys.readouterr().out
 
 
 MAPS = st.tuples(st.floats(0, 1), st.floats(0, 1))

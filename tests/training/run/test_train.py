@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -23,8 +24,9 @@ from mteb_hybrid.repair import VECTOR_REPAIRS
 from mteb_hybrid.repair.model import repaired
 from mteb_hybrid.training.batches.callback import HybridBatchError
 from mteb_hybrid.training.run.build import load_model
-from mteb_hybrid.training.run.folder import RunFolderError
+from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
 from mteb_hybrid.training.run.log import RunLog
+from mteb_hybrid.training.run.meta import model_meta
 from mteb_hybrid.training.run.train import train
 
 RECIPE = """
@@ -196,7 +198,7 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
     assert meta.name == "local/tiny"
     assert meta.revision == folder_hash(tmp_path / "run" / "model")
     assert meta.languages == ["eng-Latn", "deu-Latn"]
-    assert "MLQARMonolingualRetrieval" in meta.get_training_datasets()
+    assert meta.training_datasets is None  # what was trained on before is not known
     assert (meta.embed_dim, meta.license) == (16, None)
     assert meta.n_parameters == sum(parameter.numel() for parameter in model.parameters())
 
@@ -211,6 +213,41 @@ def test_the_trained_model_and_what_mteb_needs(recipe_file, tmp_path, tiny_model
     assert read_recipe(kept / "recipe.toml").data[0].path == "pairs.jsonl"
     for file in (kept / "recipe.toml", kept.with_name("README.md")):
         assert not any(str(path) in file.read_text() for path in (tmp_path, tiny_model.parent))
+
+
+def test_a_run_that_starts_from_another_was_trained_on_its_data_too(
+    recipe_file, tmp_path, tiny_model
+):
+    base = tmp_path / "first" / "model"
+    shutil.copytree(tiny_model, base)
+    config = base / "config_sentence_transformers.json"
+    odd = {"prompts": {"odd": "o: "}, "default_prompt_name": "odd"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | odd))
+    before = {"training_datasets": ["NQ"], "adapted_from": "org/base"}
+    (base.parent / "model_meta.json").write_text(json.dumps(before))
+    given = [*SHORT, "data.0.mteb_tasks=['MLQARetrieval']", f"model.name='{base.as_posix()}'"]
+    recipe = read_recipe(recipe_file, given)
+    model = load_model(recipe)
+    fields = model_meta(recipe, model, "r1")
+    assert fields["training_datasets"] == ["MLQARetrieval", "NQ"]
+    assert fields["adapted_from"] == "org/base"
+    assert model.default_prompt_name is None  # it is none of the recipe's, and would not load
+
+
+def test_a_run_goes_on_only_from_the_files_that_it_began_from(recipe_file, tmp_path, tiny_model):
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    recipe = read_recipe(recipe_file, [f"model.name='{base.as_posix()}'"])
+    run = RunFolder(tmp_path / "run")
+    run.begin(recipe, "fp32")
+    checkpoint = run.checkpoints / "checkpoint-4"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "trainer_state.json").write_text("{}")
+    assert run.check(recipe, resume=True)
+    with (base / "modules.json").open("a") as file:
+        file.write("\n")
+    with pytest.raises(RunFolderError, match=r"began from other files than .*base has now"):
+        run.check(recipe, resume=True)
 
 
 def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch):
