@@ -52,7 +52,7 @@ def read_predictions(
     meta = data.pop("mteb_model_meta")
     name = meta.get("model_name") if isinstance(meta, dict) else None
     made_on = meta.get("dataset_revision") if isinstance(meta, dict) else None
-    if made_on and revisions is not None and made_on not in revisions:
+    if made_on and revisions is not None and made_on not in [*revisions]:
         raise ExportError(
             f"{file}: ranks revision {shown(made_on)} of its data; expected "
             f"{' or '.join(sorted(revisions))}. Give predictions of a task of this collection, "

@@ -86,7 +86,8 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.lists(st.floats(1, 5), min_size=3, max_size=3),
+    # Of the 6 batches that three processes have, each data set's share is one at least.
+    st.lists(st.floats(1, 2.5), min_size=3, max_size=3),
     st.integers(1, 3),
     st.integers(0, 3),
 )

@@ -152,9 +152,7 @@ class RunFolder:
 
 def _base(recipe: Recipe) -> str | None:
     """The hash of the model that training starts from, where no revision says which it is."""
-    if recipe.model.on_hub or recipe.model.is_offline:
-        return None
-    return folder_hash(model_folder(recipe.model))
+    return None if recipe.model.on_hub else folder_hash(model_folder(recipe.model))
 
 
 def _is_whole(state: Path) -> bool:

@@ -4,8 +4,8 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
+from mteb_hybrid.files.places import expanded
 from mteb_hybrid.models.describe import run_facts
-from mteb_hybrid.recipes.places import model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 
 
@@ -26,11 +26,12 @@ def model_meta(recipe: Recipe, model: SentenceTransformer, revision: str) -> dic
     from mteb.models import ModelMeta
     from mteb.models.model_meta import ScoringFunction
 
-    base = None if recipe.model.on_hub or recipe.model.is_offline else model_folder(recipe.model)
-    before = run_facts(base) if base else None
     trained_on = [data.tasks() for data in recipe.data]
-    if base:
-        trained_on.append((before or {}).get("training_datasets"))
+    adapted_from: str | None = recipe.model.name
+    if not recipe.model.on_hub:
+        before = run_facts(expanded(recipe.model.name)) or {}
+        trained_on.append(before.get("training_datasets"))
+        adapted_from = before.get("adapted_from")
     known = {task for tasks in trained_on for task in tasks or ()}
     prompts = {"query": recipe.model.query_prompt, "document": recipe.model.passage_prompt}
     parameters = dict(model.named_parameters())
@@ -51,7 +52,7 @@ def model_meta(recipe: Recipe, model: SentenceTransformer, revision: str) -> dic
             "use_instructions": any(prompts.values()),
             # One corpus of unknown origin makes the whole unknown: None is MTEB's word for it.
             "training_datasets": None if None in trained_on else known,
-            "adapted_from": (before or {}).get("adapted_from") if base else recipe.model.name,
+            "adapted_from": adapted_from,
             "loader_kwargs": {"model_prompts": prompts} if any(prompts.values()) else {},
         }
     )
