@@ -15,8 +15,8 @@ def compare(
     results: Annotated[
         list[Path],
         typer.Argument(
-            help="Results folders (MODEL/REVISION) of two models or more; the first is "
-            "the baseline of all others."
+            help="Results folders (MODEL/REVISION, or MODEL if it has one revision) of two "
+            "models or more; the first is the baseline of all others."
         ),
     ],
     measure: Annotated[

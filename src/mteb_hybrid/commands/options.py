@@ -102,7 +102,7 @@ IgnoreIdenticalIdsOption = Annotated[
     typer.Option(
         "--ignore-identical-ids",
         help="Leave the document with a query's own id out of its ranking, as MTEB does where "
-        "queries are documents (line-aligned collections: xtd10, ntrex).",
+        "queries are documents (xtd10, ntrex, tico-19, tatoeba, xm3600).",
     ),
 ]
 

@@ -14,8 +14,8 @@ def robustness(
     results: Annotated[
         list[Path],
         typer.Argument(
-            help="Results folders (MODEL/REVISION) of one model or more; the losses of others are "
-            "compared with those of the first."
+            help="Results folders (MODEL/REVISION, or MODEL if it has one revision) of one "
+            "model or more; the losses of others are compared with those of the first."
         ),
     ],
     measure: Annotated[

@@ -68,7 +68,8 @@ def train(
     """Train a model by a recipe: hybrid batches or their baselines, as one TOML file says.
 
     The folder of the run gets the resolved recipe, the versions, the log, curves, checkpoints, and
-    in model/ a folder for `mteb-hybrid run -m`. Needs the extra `train`. Also under `torchrun -m
+    in model/ a folder for `mteb-hybrid run -m`. Needs the extra `train`; curves
+    and the model's card need `report`. Also under `torchrun -m
     mteb_hybrid train ...` and `accelerate launch -m mteb_hybrid train ...`.
 
     Example: mteb-hybrid train my-recipe.toml --dry-run

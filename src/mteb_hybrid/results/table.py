@@ -34,17 +34,17 @@ LEGEND_COLUMNS = (
 )
 """Of `COLUMNS`."""
 LEGEND_JUDGED_IN_ONE = (
-    "Where queries are judged in their own language only: pool loss is Mo. minus Mul.; lift, how "
-    "much more of the top 10 than of the pool is in the query's language (0: as much, 1: twice as "
-    "much); unjudged, how much of the top 10 nobody judged. A passage of another language counts "
-    "as wrong even if it answers the question, so pool loss is an upper bound of what wrong ones "
-    "cost."
+    "Where queries are judged in their own language only: pool loss is Mo. minus Mul.; lift less "
+    "1, how much more of the top 10 than of the pool is in the query's language (0: as much, 1: "
+    "twice as much); unjudged, how much of the top 10 nobody judged. A passage of another "
+    "language counts as wrong even if it answers the question, so pool loss is an upper bound of "
+    "what wrong ones cost."
 )
 LEGEND_JUDGED_ACROSS = (
-    "Where passages are not parallel but judged across languages: lift, how much more of the top "
-    "10 than of the pool is in the query's language; unjudged, how much of the top 10 nobody "
-    "judged. A query without a relevant passage in a pool is left out of it, so that each pool has "
-    "queries of its own."
+    "Where passages are not parallel but judged across languages: lift less 1, how much more of "
+    "the top 10 than of the pool is in the query's language; unjudged, how much of the top 10 "
+    "nobody judged. A query without a relevant passage in a pool is left out of it, so that each "
+    "pool has queries of its own."
 )
 
 

@@ -82,7 +82,7 @@ def leaderboard(
         caption="Means over all query languages of a collection, with 95% bootstrap intervals over "
         "questions below them where values per query were kept. Mo.: queries and passages in one "
         "language. Cr.: passages in another one. Mul.: one pool of all languages. Higher map is "
-        "better, lower rank distance and lift less biased.",
+        "better, lower rank distance and lift less 1 less biased.",
         head=[*head, ("Parameters", NUMBER), ("Trained on it", TEXT)],
         groups=groups,
         is_sorted=True,
