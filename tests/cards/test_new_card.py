@@ -169,6 +169,7 @@ def test_a_card_beside_it_that_commands_do_not_see_yet(written):
     first = written(row("en", "de"))
     write_card([first], first.parent, HOW, try_card)
     (first.parent / "other.toml").write_text("no card")
+    (first.parent / "folder.toml").mkdir()
     second = written(row("en", "de"), name="more.jsonl")
     for about, said in (
         (About("found", name="MyFaq"), "called"),

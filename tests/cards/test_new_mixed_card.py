@@ -215,7 +215,7 @@ def test_detected_languages_need_ids_of_their_own(folder):
     write(folder, corpus=corpus("en", "ru"), queries=queries, qrels="q 0 en0 1\nq 0 ru1 2\n")
     before = sorted(folder.rglob("*"))
     done = new(folder, "--to", folder, "--detect", "en,de,ru")
-    said = "my mix: the query 'q' is there in en and in de; for --detect every text needs an id"
+    said = ":2: the query 'q' is there in en and in de; for --detect every text needs an id"
     assert said in str(done.exception), done.exception
     assert "what they share by --topic-key" in str(done.exception)
     assert sorted(folder.rglob("*")) == before

@@ -98,7 +98,10 @@ def test_queries_that_a_run_lacks_are_told(tmp_path, awkward, caplog):
     export_trec(awkward, ALL, tmp_path / "exported", run)
     assert "x: subset en-multi: 1 of 2 queries are not ranked, such as 'q:2'" in caplog.text
     caplog.clear()
-    export_trec(awkward, ALL, tmp_path / "whole", Run(run.scores | {"q:2": {}}))
+    export_trec(awkward, ALL, tmp_path / "empty", Run(run.scores | {"q:2": {}}))
+    assert "1 of 2 queries are not ranked, such as 'q:2'" in caplog.text
+    caplog.clear()
+    export_trec(awkward, ALL, tmp_path / "whole", Run(run.scores | {"q:2": {"de:1": 1.0}}))
     assert not caplog.text
 
 

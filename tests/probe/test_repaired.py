@@ -92,6 +92,7 @@ def test_a_repaired_folder_gives_the_figures_of_its_model(tiny_model, repaired_f
     own = probe(load_model(str(repaired_folder), device="cpu"), lettered, None, K, 32, RESAMPLES)
     before, after = figures(found, "none", False), figures(found, "projection", False)
     assert before != after
+    assert any("fitted on some of these passages is not known" in note for note in found.notes)
     expected = figures(own, "none", False)
     assert after.keys() == expected.keys()
     for key, values in after.items():

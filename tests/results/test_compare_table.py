@@ -14,6 +14,7 @@ from mteb_hybrid.results.compare_table import (
     left_out,
     other_versions,
     read_models,
+    results_beside,
     shared_data,
 )
 from mteb_hybrid.results.evaluation import NOT_KNOWN
@@ -153,12 +154,14 @@ def test_models_of_different_versions_are_told(results):
 
     for folder in (base, other):
         made(folder, **{"mteb-hybrid": "0.2.0"})
-    assert other_versions([base, other]) == []
+    assert other_versions(results_beside([base, other])) == []
     said = f"{TASK}: evaluated with different versions of mteb-hybrid"
     made(other, **{"mteb-hybrid": "0.3.0"})
     assert f"{said} (0.2.0, 0.3.0); differences may" in run(base, other).stdout
     made(other)  # as 0.1.0 did
     assert f"{said} (0.2.0, {NOT_KNOWN})" in run(base, other, "--format", "csv").stderr
+    three = results("org/third", ONE, task="MLQARMultilingualRetrieval")
+    assert other_versions(results_beside([base, three])) == [], "of tasks of two models"
 
 
 def test_tasks_that_are_left_out_are_named(results):

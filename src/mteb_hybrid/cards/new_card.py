@@ -173,7 +173,7 @@ def place_of_card(first: Path, folder: Path, about: About) -> tuple[Path, str]:
 def _cards_in(folder: Path) -> Iterator[TaskCard]:
     """The cards in a folder, which need not be the one that commands look into."""
     for file in sorted(folder.glob("*.toml")):
-        with suppress(CardError):  # what else a folder may hold
+        with suppress(CardError, OSError):  # what else a folder may hold
             yield read_card(file)
 
 

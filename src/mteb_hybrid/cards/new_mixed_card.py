@@ -155,28 +155,30 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
     """Write the languages that are detected; also the table of the card that says so."""
     by, detect = detector(mixed.detect)
     texts = (
-        (kind, id_, text)
+        (where, kind, id_, text)
         for kind, file in mixed.texts()
         if file not in mixed.of_files
-        for _, id_, text, _ in rows(file, kind)
+        for where, id_, text, _ in rows(file, kind)
     )
-    found: list[tuple[str, str, str | None, float]] = []
+    found: list[tuple[str, str, str, str | None, float]] = []
     while batch := list(islice(texts, _BATCH)):
-        answers = detect([text for _, _, text in batch])
+        answers = detect([text for *_, text in batch])
         found += [
-            (kind, id_, *answer) for (kind, id_, _), answer in zip(batch, answers, strict=True)
+            (where, kind, id_, *answer)
+            for (where, kind, id_, _), answer in zip(batch, answers, strict=True)
         ]
-    known = Counter(language for _, _, language, _ in found if language)
+    known = Counter(language for *_, language, _ in found if language)
     if not known:
         raise DataError(f"{mixed.corpus[0]}: no text shows a language of {', '.join(mixed.detect)}")
     ((usual, _),) = known.most_common(1)
     first: dict[tuple[str, str], str] = {}
-    for kind, id_, language, _ in found:
+    for where, kind, id_, language, _ in found:
         if first.setdefault((kind, id_), language or usual) != (language or usual):
+            topic = ", and what they share by --topic-key" if kind == "query" else ""
             raise DataError(
-                f"{mixed.corpus[0].parent}: the {kind} {id_!r} is there in {first[kind, id_]} and "
-                f"in {language or usual}; for --detect every text needs an id of its own: give "
-                "translations others, and what they share by --topic-key"
+                f"{where}: the {kind} {id_!r} is there in {first[kind, id_]} and in "
+                f"{language or usual}; for --detect every text needs an id of its own: give "
+                f"translations others{topic}"
             )
     with whole(told) as part:
         write_lines(
@@ -190,7 +192,7 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
                         "certainty": round(certainty, 3),
                     }
                 )
-                for kind, id_, language, certainty in found
+                for _, kind, id_, language, certainty in found
             ),
         )
     doubtful = sum(certainty < 0.5 for *_, certainty in found)
@@ -206,7 +208,7 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
     counts = f"texts = {len(found)}\ncertainty = {mean:.4f}\ndoubtful = {doubtful}  # below 0.5\n"
     table = file_table("detected", told, told.name, f"by = {toml(by)}\n{counts}")
     return table.replace("[[source.detected]]", "[source.detected]"), {
-        (kind, id_): language or usual for kind, id_, language, _ in found
+        (kind, id_): language or usual for _, kind, id_, language, _ in found
     }
 
 

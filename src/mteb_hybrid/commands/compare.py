@@ -60,17 +60,18 @@ def compare(
         raise CompareError(f"--trained-on is for --by {By.SEEN}; give that, or leave it out")
     revisions = compare_table.shared_data(results)
     models = compare_table.read_models(results)
+    beside = compare_table.results_beside(results)
     for name, tasks in compare_table.left_out(models).items():
         say(f"{name}: left out, as only one of the two has it: {', '.join(tasks)}", err=True)
     measures = measure or compare_table.default_measures(models)
     print(
         compare_table.tables(
             *(models, measures, by, trained_on or (), format, resamples, seed),
-            *(terminal_width(), revisions, compare_table.cuts(results)),
+            *(terminal_width(), revisions, compare_table.cuts(beside)),
         )
     )
     if format is Format.TEXT:
         say("")
         prose(compare_table.LEGEND)
-    for note in (*compare_table.other_data(revisions), *compare_table.other_versions(results)):
+    for note in (*compare_table.other_data(revisions), *compare_table.other_versions(beside)):
         say(note, err=format is not Format.TEXT)

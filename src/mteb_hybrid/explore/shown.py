@@ -70,7 +70,8 @@ def shown(results: Results, task: str | None = None) -> Shown:
         else:
             queries[label] = top.join(_values(evaluation), on="query", how="left")
     if not queries:
-        raise ExploreError(" ".join(lacking))
+        folders = ", ".join(str(evaluation.folder) for evaluation in ours.values())
+        raise ExploreError(f"{folders}: {' '.join(lacking)}")
     first = next(iter(ours.values()))
     kept = {label: evaluation for label, evaluation in ours.items() if label in queries}
     return Shown(first.card, kept, queries, tuple(lacking))

@@ -85,7 +85,7 @@ def export_trec(
             write_lines(part / name, (f"{id_}\t{one_line(value)}" for id_, value in rows))
         if run is not None:
             ids = set(queries["id"]), set(passages["id"])
-            if lacking := ids[0] - run.scores.keys():
+            if lacking := {query for query in ids[0] if not run.scores.get(query)}:
                 LOG.warning(
                     "%s: subset %s: %d of %d queries are not ranked, such as %r; most programs "
                     "average over those that are, where `mteb-hybrid` counts 0 for the others.",

@@ -129,6 +129,11 @@ def probe(
             "separable languages are, before and after it, was measured on the others alone; "
             "lifts, AWRF and how alike rankings are, on all."
         )
+    elif repair is not None:
+        notes.append(
+            "Whether the repair was fitted on some of these passages is not known; if it was, what "
+            "it does here says little of other texts."
+        )
     notes += _too_few(groups, apart, k)
     about = {
         "model": encoder.name,

@@ -54,7 +54,7 @@ def fitted_on(records: Sequence[Record], card: TaskCard) -> list[str]:
     tasks = {task_name(card, setting) for setting in card_settings(card)}
     return [
         f"{record.base_model}, repaired ({record.label}): fitted on texts of {record.texts}, which "
-        "are searched here. Its values here say little of texts that it was not fitted on."
+        "are searched here. Values of it here would say little of texts that it was not fitted on."
         for record in records
         if tasks & {*(record.tasks or ())}
     ]

@@ -74,8 +74,8 @@ def shared_data(folders: Sequence[Path]) -> dict[str, str]:
     return {task: revision for task, (_, revision) in found.items()}
 
 
-def cuts(folders: Sequence[Path]) -> dict[tuple[str, str], int]:
-    """By model and task, the k at which rankings were cut, where the results beside say so.
+def results_beside(folders: Sequence[Path]) -> list[tuple[str, Evaluation]]:
+    """The results beside the values per query, by name of the model.
 
     Args:
         folders: As for `read_models`.
@@ -83,35 +83,38 @@ def cuts(folders: Sequence[Path]) -> dict[tuple[str, str], int]:
     Raises:
         ResultError: If a result file is damaged.
     """
-    return {(name, e.task): e.truncated_at for name, e in _beside(folders) if e.truncated_at}
+    return [
+        (name, evaluation)
+        for name, folder in _compared(folders).items()
+        if (files := [file for file in folder.glob("*.json") if file.stem in tasks_by_name()])
+        for evaluation in load_results(files).evaluations
+    ]
 
 
-def other_versions(folders: Sequence[Path]) -> list[str]:
+def cuts(beside: Sequence[tuple[str, Evaluation]]) -> dict[tuple[str, str], int]:
+    """By model and task, the k at which rankings were cut, as far as results say it.
+
+    Args:
+        beside: As `results_beside` returns them.
+    """
+    return {(name, e.task): e.truncated_at for name, e in beside if e.truncated_at}
+
+
+def other_versions(beside: Sequence[tuple[str, Evaluation]]) -> list[str]:
     """What to say of models that were evaluated with different versions of mteb-hybrid.
 
     Args:
-        folders: As for `read_models`.
-
-    Raises:
-        ResultError: If a result file is damaged.
+        beside: As `results_beside` returns them.
     """
-    by_task: dict[str, list[Evaluation]] = {}
-    for _, evaluation in _beside(folders):
-        by_task.setdefault(evaluation.task, []).append(evaluation)
+    by_task: dict[str, dict[str, Evaluation]] = {}
+    for name, evaluation in beside:
+        by_task.setdefault(evaluation.task, {})[name] = evaluation
     return [
         f"{task}: evaluated with different versions of mteb-hybrid "
         f"({', '.join(sorted(versions))}); differences may have that cause, as CHANGELOG.md tells."
         for task, found in by_task.items()
-        if len(versions := our_versions(found)) > 1
+        if len(found) > 1 and len(versions := our_versions(found.values())) > 1
     ]
-
-
-def _beside(folders: Sequence[Path]) -> Iterator[tuple[str, Evaluation]]:
-    """The results beside the values per query, by name of the model."""
-    for name, folder in _compared(folders).items():
-        files = [file for file in folder.glob("*.json") if file.stem in tasks_by_name()]
-        for evaluation in load_results(files).evaluations if files else ():
-            yield name, evaluation
 
 
 def other_data(revisions: Mapping[str, str]) -> list[str]:
