@@ -5,6 +5,7 @@ import math
 
 import ir_measures
 import mteb
+import polars as pl
 import pytest
 from ir_measures import AP, R, nDCG
 
@@ -13,7 +14,11 @@ from mteb_hybrid.export.trec import export_trec
 from mteb_hybrid.files.errors import ExportError
 from mteb_hybrid.files.predictions import Run, read_predictions
 from mteb_hybrid.files.runs import read_mapping, read_qrels, read_run
+from mteb_hybrid.measures import MAP, RANK_DISTANCE
 from mteb_hybrid.measures.bias_of_run import bias_of_run
+from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.retrieval.pool import Pool
+from mteb_hybrid.retrieval.ranks import ranks_of_run
 from mteb_hybrid.retrieval.views import View, view_queries
 
 NAMES = {nDCG @ 10: "ndcg_at_10", AP @ 100: "map_at_100", R @ 100: "recall_at_100"}
@@ -70,6 +75,36 @@ def test_bias_reads_the_export_and_gives_the_scores_of_the_task(tmp_path, sample
     # MTEB rounds its own, which a parallel collection's task has.
     assert found.pop("ndcg_at_20") == pytest.approx(ours["ndcg_at_20"], abs=6e-6)
     assert found == pytest.approx({name: ours[name] for name in found}, nan_ok=True)
+
+
+def test_bias_adds_no_answer_of_a_question_that_shares_a_translation(tmp_path):
+    """Two English sentences have one German translation, so all three are one group."""
+    passages = [(id_, id_, id_[:2], "g") for id_ in ("en:1", "en:2", "de:1")]
+    collection = Collection(
+        name="shared",
+        languages=("en", "de"),
+        passages=pl.DataFrame(passages, TEXTS, orient="row"),
+        queries=pl.DataFrame([(q, q, "en", q) for q in ("q1", "q2")], TEXTS, orient="row"),
+        qrels=pl.DataFrame(
+            [(f"q{n}", id_, 1) for n in (1, 2) for id_ in (f"en:{n}", "de:1")], QRELS, orient="row"
+        ),
+    )
+    scores = {"en:1": 3.0, "de:1": 2.0, "en:2": 1.0}
+    run = {"q1": scores, "q2": scores}
+    export_trec(collection, ALL, tmp_path / "all", Run(run))
+    groups = read_mapping(tmp_path / "all" / "groups.tsv", "group")
+    languages = read_mapping(tmp_path / "all" / "languages.tsv", "language")
+    complete = read_qrels(tmp_path / "all" / "qrels.txt")
+    in_english = {query: {f"en:{query[1]}": 1} for query in run}
+    pool = Pool(list(languages), list(languages.values()), ("de", "en"))
+    ranks = ranks_of_run(run, complete, pool)
+    for qrels in (complete, in_english):
+        found = bias_of_run(run, qrels, languages, groups=groups)
+        for measure in (MAP, RANK_DISTANCE):
+            (value,) = found.filter(measure=measure.name, query_language="all")["value"]
+            assert value == pytest.approx(measure.values(ranks).mean()), measure.name
+    export_trec(collection, ENGLISH, tmp_path / "english")
+    assert not (tmp_path / "english" / "groups.tsv").exists(), "nothing there is translated"
 
 
 def test_files(tmp_path, awkward):

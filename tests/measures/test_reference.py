@@ -134,12 +134,16 @@ def test_whole_rankings(part):
     assert compared > 70 * PROBLEMS
 
 
-def with_translations(judged, groups):
-    graded = {}
+def with_translations(judged, groups, languages):
+    graded, there = {}, set()
     for d, grade in judged.items():
         if grade > 0:
             graded[groups[d]] = max(grade, graded.get(groups[d], 0))
-    return {d: graded[g] for d, g in groups.items() if g in graded} | judged
+            there.add((groups[d], languages[d]))
+    added = {
+        d: graded[g] for d, g in groups.items() if g in graded and (g, languages[d]) not in there
+    }
+    return added | judged
 
 
 def written(run, qrels, kind, folder):
@@ -177,7 +181,9 @@ def test_bias(part, tmp_path):
         for own in sorted(set(spoken.values())):
             mine = {q: judged for q, judged in qrels.items() if spoken[q] == own}
             if groups:
-                mine = {q: with_translations(judged, groups) for q, judged in mine.items()}
+                mine = {
+                    q: with_translations(judged, groups, languages) for q, judged in mine.items()
+                }
             queries = queries_of(languages, run, mine, own, longest)
             values, shares = reference.measured(queries, sorted(set(languages.values())))
             cut = any(len(run.get(q, {})) < len(languages) for q in mine)

@@ -41,8 +41,8 @@ def bias(
         Path | None,
         typer.Option(
             help="The content that each document translates, likewise (column 'group'). Then "
-            "translations of a relevant document are relevant too, and the measures for parallel "
-            "pools are added."
+            "translations of a relevant document are relevant too, in languages in which none is, "
+            "and the measures for parallel pools are added."
         ),
     ] = None,
     query_groups: Annotated[

@@ -78,7 +78,7 @@ def export_trec(
             ("languages.tsv", passages, "language"),
             ("query-languages.tsv", queries, "language"),
         ]
-        if passages["group"].is_duplicated().any():
+        if passages.unique(["group", "language"])["group"].is_duplicated().any():
             columns.append(("groups.tsv", passages, "group"))
         for name, table, column in columns:
             rows = table.select("id", column).iter_rows()

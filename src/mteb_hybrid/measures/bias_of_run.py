@@ -36,8 +36,8 @@ def bias_of_run(
         languages: The language of every document of the pool.
         query_languages: The language of every query, if known.
         groups: The content that each document translates. Documents of the group of a relevant
-            one that are not judged themselves are then relevant too, and the measures for parallel
-            pools are added.
+            one that are not judged themselves are then relevant too, in languages in which none of
+            that group is, and the measures for parallel pools are added.
         ignore_identical_ids: Whether to leave the document with a query's id out of its ranking,
             as if it were not in the pool (MTEB's name for it): where queries are documents.
 
@@ -71,7 +71,9 @@ def bias_of_run(
                 "%d translations of relevant documents are judged not relevant, and stay so", wrong
             )
         judged = {
-            query: _with_translations(rows, groups, query if ignore_identical_ids else None)
+            query: _with_translations(
+                rows, groups, languages, query if ignore_identical_ids else None
+            )
             for query, rows in judged.items()
         }
     pool = Pool(list(languages), list(languages.values()), tuple(sorted(set(languages.values()))))
@@ -173,15 +175,24 @@ def _judged_otherwise(rows: Mapping[str, int], groups: Mapping[str, str]) -> int
 
 
 def _with_translations(
-    rows: Mapping[str, int], groups: Mapping[str, str], own: str | None
+    rows: Mapping[str, int],
+    groups: Mapping[str, str],
+    languages: Mapping[str, str],
+    own: str | None,
 ) -> dict[str, int]:
-    """Judgments, and those of the other documents of a group, but for a query's own.
+    """Judgments, and those of a group's documents in its other languages, but for a query's own.
 
-    What is judged keeps its grade: a translation may be a wrong one.
+    What is judged keeps its grade: a translation may be a wrong one. Where a language has a
+    relevant document of the group, the others are those of other queries that share a translation.
     """
     grades: dict[str, int] = {}
     for document, grade in rows.items():
         if grade > 0 and document in groups:
             grades[groups[document]] = max(grade, grades.get(groups[document], 0))
-    translations = {d: grades[g] for d, g in groups.items() if g in grades and d != own}
+    answered = {(groups.get(d), languages.get(d)) for d, grade in rows.items() if grade > 0}
+    translations = {
+        d: grades[g]
+        for d, g in groups.items()
+        if g in grades and (g, languages.get(d)) not in answered and d != own
+    }
     return {**translations, **rows}
