@@ -1,8 +1,10 @@
 """BEIR folders: beir's own loader reads them, and its own evaluator gives our scores."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from beir.datasets.data_loader import GenericDataLoader
 from beir.retrieval.evaluation import EvaluateRetrieval
@@ -75,6 +77,25 @@ def test_texts_come_back_as_they_were_and_a_row_is_a_line(tmp_path, awkward):
         {"language": "en", "group": "h"},
         {"language": "de", "group": "g"},
     ]
+
+
+def test_no_answer_is_lost_that_has_the_id_of_its_query(tmp_path, awkward):
+    """As in parallel JSON lines, where both have the id of their row."""
+    ids = {"q:1": "en:1", "q:2": "en:2"}
+    shared = replace(
+        awkward,
+        queries=awkward.queries.with_columns(pl.col("id").replace(ids)),
+        qrels=awkward.qrels.with_columns(pl.col("query_id").replace(ids)),
+    )
+    export_beir(shared, ENGLISH, tmp_path / "shared")
+    _, queries, qrels = GenericDataLoader(str(tmp_path / "shared")).load(split="test")
+    assert list(queries) == ["query:en:1", "query:en:2"]
+    assert qrels == {"query:en:1": {"en:1": 2}, "query:en:2": {"en:2": 1}}
+    perfect = {query: dict.fromkeys(judged, 1.0) for query, judged in qrels.items()}
+    assert beir_scores(qrels, perfect)["recall_at_100"] == 1
+    export_beir(replace(shared, qrels=None, queries=shared.passages), ALL, tmp_path / "passages")
+    _, queries, _ = GenericDataLoader(str(tmp_path / "passages")).load(split="test")
+    assert list(queries) == ["en:1"], "dropping a query's own passage is right there"
 
 
 def test_the_same_view_gives_the_same_bytes(tmp_path, sample):

@@ -4,6 +4,9 @@
 has ``_id`` and ``text``, and ``qrels/test.tsv`` has a head and the columns query-id, corpus-id and
 score. Language and group of every text are in ``metadata``, a key that BEIR's own data sets have
 and its loaders leave alone.
+
+beir's evaluator drops a passage that has the id of its query. So, unless queries are passages
+themselves, ids of queries begin with ``query:`` where a collection has an id for both.
 """
 
 from pathlib import Path
@@ -35,6 +38,9 @@ def export_beir(
     passages = view_passages(collection, view)
     queries, qrels = view_queries(collection, view)
     check_ids(collection, passages, queries)
+    # Without qrels queries are passages, of which each one's own is no answer.
+    shared = collection.queries["id"].is_in(collection.passages["id"].implode()).any()
+    prefix = "query:" if shared and collection.qrels is not None else ""
     with whole_folder(folder, overwrite=overwrite) as part:
         write_lines(
             part / "corpus.jsonl",
@@ -46,11 +52,11 @@ def export_beir(
         write_lines(
             part / "queries.jsonl",
             (
-                json_line({"_id": id_, "text": text, "metadata": _about(*about)})
+                json_line({"_id": f"{prefix}{id_}", "text": text, "metadata": _about(*about)})
                 for id_, text, *about in queries.iter_rows()
             ),
         )
-        rows = ("\t".join(map(str, row)) for row in judgments(queries, qrels))
+        rows = (prefix + "\t".join(map(str, row)) for row in judgments(queries, qrels))
         write_lines(part / "qrels" / "test.tsv", ["query-id\tcorpus-id\tscore", *rows])
 
 
