@@ -13,15 +13,22 @@ import pytest
 from mteb.models.search_wrappers import SearchEncoderWrapper
 
 from conftest import HashEncoder
+from evaluation.test_task_pairs import pairs_card
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collection_card, task_cards
-from mteb_hybrid.cards.rewritten import RewrittenCard, rewrite_provenance, rewrites_folder
+from mteb_hybrid.cards.rewritten import (
+    RewrittenCard,
+    rewrite_provenance,
+    rewrites_folder,
+    with_rewritten,
+)
 from mteb_hybrid.cards.tasks import card_settings, data_revision, task_views
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.evaluation.task import task_classes
+from mteb_hybrid.evaluation.to_encode import counted
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.recipes.data import Data
-from mteb_hybrid.retrieval.views import Setting, view_queries
+from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
 from mteb_hybrid.rewriting.overlay import Made, RewriteError, adopt, keep
 from mteb_hybrid.sources import load_collection, load_queries
 from mteb_hybrid.studies.content import data_content
@@ -101,6 +108,18 @@ def test_other_rewrites_are_other_training_data_to_a_study(adopted, written):
     adopt(adopted, "a writer", {})
     assert content("sample-paraphrase") not in (before, base)
     assert content("sample") == base
+
+
+def test_rewrites_of_pairs_search_their_own_pair(sample_card, tmp_path):
+    contents = {"sw-en": (b"paka\nmbwa\n", b"a cat\na dog\n"), "ta-en": (b"x\n", b"a house\n")}
+    base = pairs_card(sample_card, tmp_path, contents)
+    keep(base, Made("x", "me", {}, {"sw": {"sw-en.2": "mbwa huyo"}}))
+    card = with_rewritten({"Toy": base})["ToyX"]
+    collection, view = load_collection(card), View("sw", ("en",))
+    assert view_passages(collection, view)["id"].to_list() == ["en:sw-en.1", "en:sw-en.2"]
+    assert view_queries(collection, view)[1] == {"sw:sw-en.2": {"en:sw-en.2": 1}}
+    asked = counted(card, {"queries": {"sw"}, "passages": {"en"}})
+    assert [(part.side, part.texts) for part in asked] == [("queries", 1), ("passages", 2)]
 
 
 def test_evaluated_as_mtebs_own_path_does(adopted):

@@ -81,7 +81,7 @@ def counted(card: TaskCard, asked: Mapping[str, set[str]]) -> list[Part] | None:
         wanted = table.filter(pl.col("language").is_in(list(asked[side])))
         if collection.paired:
             (other,) = SIDES.keys() - {side}
-            across = table.filter(pl.col("language").is_in(list(asked[other])))
+            across = collection.passages.filter(pl.col("language").is_in(list(asked[other])))
             both = wanted.join(across.select("group", across="language"), on="group")
             both = both.filter(pl.col("language") != pl.col("across"))
             wanted = wanted.join(both, on="id", how="semi", maintain_order="left")

@@ -1,6 +1,7 @@
 """Rewritten queries of a collection, read from the user's data folder."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +29,7 @@ def with_rewritten_queries(collection: Collection, card: RewrittenCard) -> Colle
     qrels = collection.qrels
     if qrels is not None:
         qrels = qrels.join(queries.select(query_id="id"), on="query_id", how="semi")
-    return Collection(card.title, collection.languages, collection.passages, queries, qrels)
+    return replace(collection, name=card.title, queries=queries, qrels=qrels)
 
 
 def rewritten_queries(queries: pl.DataFrame, card: RewrittenCard) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -57,10 +58,9 @@ def with_translated_queries(collection: Collection, card: TaskCard) -> Collectio
             .with_columns(query_id=pl.concat_str(pl.lit(prefix), "query_id"))
             .select(*QRELS)
         )
-    return Collection(
-        name=collection.name,
+    return replace(
+        collection,
         languages=(*collection.languages, *(x for x in found.languages if x not in card.languages)),
-        passages=collection.passages,
         queries=pl.concat(queries),
         qrels=pl.concat(qrels),
     )
