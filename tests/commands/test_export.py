@@ -36,7 +36,7 @@ def test_beir(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_trec_with_a_run_that_bias_reads(tmp_path):
+def test_trec_with_a_run_that_bias_reads(tmp_path, monkeypatch):
     name, subsets = "HybridSampleMultilingualRetrieval", ["en-multi", "de-multi"]
     task, kept = mteb.get_task(name, hf_subsets=subsets), tmp_path / "predictions"
     mteb.evaluate(HashEncoder(), task, cache=None, prediction_folder=kept)
@@ -47,20 +47,22 @@ def test_trec_with_a_run_that_bias_reads(tmp_path):
     ):
         invoke(*arguments)
     assert not (tmp_path / "sample").exists()
-    invoke(*arguments, "--query-language", "en", "--query-language", "de")
+    told = invoke(*arguments, "--query-language", "en", "--query-language", "de").output
     folder = tmp_path / "sample" / "multilingual" / "en-multi"
-    options = {
-        "--run": "run.txt",
-        "--qrels": "qrels.txt",
-        "--languages": "languages.tsv",
-        "--query-languages": "query-languages.tsv",
-    }
-    given = [part for option, file in options.items() for part in (option, str(folder / file))]
-    result = CliRunner().invoke(whole_app, ["bias", *given, "--format", "csv"])
+    before, command = told.splitlines()[1].split(" && mteb-hybrid ")
+    assert before == f"measure its bias with: cd {folder}"
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(whole_app, [*command.split(), "--format", "csv"])
     assert result.exit_code == 0, result.output
-    assert "en,map,0." in result.output
+    assert "en,map,0." in result.output and "en,rank_distance," in result.output
     tags = {line.split()[-1] for line in (folder / "run.txt").read_text().splitlines()}
     assert tags == {"test/hash"}
+
+
+def test_bias_is_told_where_queries_are_passages(tmp_path, monkeypatch, sample_card):
+    monkeypatch.setattr(type(sample_card.source), "queries_are_passages", True)
+    told = invoke("sample", "-f", "trec", "-o", tmp_path, "--query-language", "th").output
+    assert told.endswith(" --query-languages query-languages.tsv --ignore-identical-ids\n")
 
 
 def test_hub(tmp_path):

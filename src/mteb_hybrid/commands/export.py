@@ -1,6 +1,7 @@
 """The command ``mteb-hybrid export``."""
 
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -128,6 +129,25 @@ def export(
         )
     folder = _write(next(iter(selected)), format, output, wanted, run, overwrite)
     say(f"{folder}: {len(wanted)} subset{'s' if len(wanted) > 1 else ''}")
+    if format is ExportFormat.TREC:
+        place = folder.joinpath(wanted[0][0], wanted[0][1].name)
+        say(f"measure its bias with: {_bias_command(place, card.source.queries_are_passages)}")
+
+
+def _bias_command(place: Path, queries_are_passages: bool) -> str:
+    """The command that reads an exported folder as the task does."""
+    options = {
+        "--run": "run.txt",
+        "--qrels": "qrels.txt",
+        "--languages": "languages.tsv",
+        "--query-languages": "query-languages.tsv",
+        "--groups": "groups.tsv",
+    }
+    # A folder without rankings is for those of another program.
+    given = [x for x in options.items() if x[0] == "--run" or (place / x[1]).exists()]
+    own = ["--ignore-identical-ids"] if queries_are_passages else []
+    words = ["mteb-hybrid", "bias", *(word for option in given for word in option), *own]
+    return f"cd {shlex.quote(str(place))} && {shlex.join(words)}"
 
 
 def _propose(
