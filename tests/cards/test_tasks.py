@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from mteb_hybrid.cards.catalogue import task_cards
 from mteb_hybrid.cards.tasks import (
     card_settings,
     collection_tasks,
+    data_revision,
     same_texts,
     task_name,
     tasks_by_name,
@@ -105,9 +108,18 @@ def test_own_collections_in_one_folder_are_told_apart(sample_card, tmp_path):
     one, two = (card("a", format="parallel", texts=listed(digit)) for digit in "01")
     assert same_texts(one, card("c", format="parallel", texts=listed("0") + listed("2")))
     assert not same_texts(one, two)
+    revisions = {data_revision(card, Setting.MULTILINGUAL) for card in (one, two)}
+    assert len(revisions) == 2, "nobody has to raise the revision"
+    assert all(re.fullmatch(r"1\.0\.0\+card-[0-9a-f]{12}", revision) for revision in revisions)
     folder = card("a", format="beir", path="x")
     assert same_texts(folder, card("b", format="beir", path="x"))
     assert not same_texts(folder, card("b", format="beir", path="y"))
+
+
+def test_published_results_name_revisions_that_stay():
+    for card in task_cards().values():
+        assert "+card-" not in data_revision(card, Setting.MULTILINGUAL)
+    assert data_revision(task_cards()["HybridSample"], Setting.MULTILINGUAL) == "1.0.0"
 
 
 def test_settings_that_a_collection_has(sample_card):

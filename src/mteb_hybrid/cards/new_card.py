@@ -40,7 +40,7 @@ split = "test"
 format = {format}
 path = "."
 repository = {repository}  # name of the data in results
-revision = "1.0.0"  # raise it whenever the files change: it tells old results from new ones
+revision = "1.0.0"  # with the checksums, it tells old results from new ones
 {source}
 [metadata]
 {reference}

@@ -1,9 +1,12 @@
 """The MTEB tasks of a card: one per setting that it has, and the views of each."""
 
+import hashlib
+import json
+
 from mteb_hybrid.cards.card import TaskCard
-from mteb_hybrid.cards.catalogue import collection_card, collections
+from mteb_hybrid.cards.catalogue import card_folder, collection_card, collections
 from mteb_hybrid.cards.rewritten import RewrittenCard
-from mteb_hybrid.cards.source import FileSource
+from mteb_hybrid.cards.source import BESIDE_THE_CARD, FileSource
 from mteb_hybrid.cards.translations import digest, provenance, translations
 from mteb_hybrid.retrieval.views import Setting, View, views
 
@@ -60,13 +63,16 @@ def card_settings(card: TaskCard) -> tuple[Setting, ...]:
 def data_revision(card: TaskCard, setting: Setting) -> str:
     """The revision of all that a task measures on.
 
-    It is that of the files, and what stands for the rows that are left out, for languages that
-    were detected, and for rewritten and translated queries.
+    It is that of the files, and what stands for those of one's own that lie beside their card, for
+    the rows that are left out, for languages that were detected, and for rewritten and translated
+    queries.
 
     Raises:
         DataError: As `task_views`.
     """
     revision = card.source.revision
+    if card.source.origin == BESIDE_THE_CARD and (own := own_digest(card)):
+        revision += f"+card-{own}"
     if card.source.known_faults.listed:
         revision += f"+left-out-{card.source.known_faults.digest}"
     if detected := card.source.languages_detected:
@@ -76,6 +82,18 @@ def data_revision(card: TaskCard, setting: Setting) -> str:
     if setting is Setting.CROSSLINGUAL and (translated := provenance(card)):
         revision += f"+translated-{digest(translated)}"
     return revision
+
+
+def own_digest(card: TaskCard) -> str | None:
+    """Twelve hex digits that stand for what a card of one's own reads; None if it is shipped.
+
+    They are of its tables of source and languages, checksums of files among them: nobody but its
+    author raises its revision.
+    """
+    if card.file.parent == card_folder():
+        return None
+    said = card.model_dump(mode="json", include={"source", "languages"}, exclude_defaults=True)
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def keeps_rankings(card: TaskCard, setting: Setting) -> bool:

@@ -97,9 +97,7 @@ def _cached(source: FileSource, entry: File) -> Path:
 def _place(card: TaskCard, source: FileSource, entry: File) -> tuple[Path, str] | None:
     """Where a file has to be, and what to do if it is not; None if it is downloaded."""
     if source.url is None and source.made_from is None:
-        return beside(card, source, entry.file), (
-            f"Put it there, or correct {card.file}; if the content is another, raise its revision."
-        )
+        return beside(card, source, entry.file), (f"Put it there, or correct {card.file}.")
     folder = os.environ.get(DATA_VARIABLE)
     if source.made_from:
         remedy = f"Make it of {source.made_from}, see {source.path} in tasks/README.md."

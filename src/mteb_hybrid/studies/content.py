@@ -4,7 +4,6 @@ Of what is not at hand, `ABSENT` stands: a plan can be made of it, and nothing r
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mteb_hybrid.cards.card import CardError
-from mteb_hybrid.cards.catalogue import card_folder, collections
+from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.rewritten import RewrittenCard
+from mteb_hybrid.cards.tasks import own_digest
 from mteb_hybrid.files import places
 from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.whole import write_text
@@ -71,12 +71,8 @@ def collection_content(name: str) -> str:
     card = collections()[name]
     rewritten = f"+{card.digest}" if isinstance(card, RewrittenCard) else ""
     revision = f"{card.source.revision}+{card.source.known_faults.digest}{rewritten}"
-    if card.file.parent == card_folder():
-        return revision
-    # Nobody but its author raises the revision of a card of one's own.
-    said = card.model_dump(mode="json", include={"source", "languages"}, exclude_defaults=True)
-    own = json.dumps(said, sort_keys=True)
-    return f"{revision}+{hashlib.sha256(own.encode()).hexdigest()[:12]}"
+    own = own_digest(card)
+    return f"{revision}+{own}" if own else revision
 
 
 def _below(folder: Path) -> Iterator[Path]:
