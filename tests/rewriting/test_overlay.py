@@ -12,8 +12,10 @@ import mteb
 import pytest
 from mteb.models.search_wrappers import SearchEncoderWrapper
 
+from cards.test_translations import TOY
 from conftest import HashEncoder
 from evaluation.test_task_pairs import pairs_card
+from mteb_hybrid import sources
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import collection_card, task_cards
 from mteb_hybrid.cards.rewritten import (
@@ -216,6 +218,27 @@ def test_what_was_altered_afterwards_is_refused_and_can_be_taken_over(adopted, w
         load_collection(collection_card("sample-original"))
 
 
+def test_rewrites_of_queries_that_changed_are_refused(beir_card, written, monkeypatch):
+    card = beir_card(TOY)
+    written([{"id": "1", "x": "Which purrs?"}], "en", "toy")
+    provenance = rewrites_folder("toy") / "provenance.json"
+    adopt(card, "me", {})
+    early = json.loads(provenance.read_text())
+    queries = card.file.parent / "toy" / "queries.jsonl"
+    queries.write_text(queries.read_text().replace("purrs?", "barks, or purrs?"))
+    monkeypatch.setattr(sources, "_recent", {})
+    with pytest.raises(DataError, match=r"en\.jsonl: the queries of Toy in en .*--adopt WHO"):
+        load_collection(collection_card("toy-x"))
+    with pytest.raises(RewriteError, match=r"of the rewrites 'x', as they are, .* does not tell"):
+        adopt(card, None, {})
+    adopt(card, "me, again", {})
+    assert len(load_collection(collection_card("toy-x")).queries) == 1
+    for told in (*early["kinds"]["x"]["languages"].values(), *early["original"].values()):
+        del told["of_sha256"]
+    provenance.write_text(json.dumps(early))
+    assert len(load_collection(collection_card("toy-x")).queries) == 1, "an earlier release's"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -271,7 +294,6 @@ def test_files_of_no_language_of_the_card_are_refused(sample_card, written, name
 
 
 def test_a_card_of_the_same_name_is_refused(beir_card, written):
-    from cards.test_translations import TOY
     from conftest import write_beir_card
 
     card = beir_card(TOY)
@@ -300,6 +322,10 @@ def test_a_kind_made_otherwise_replaces_all_and_made_alike_adds(sample_card):
     about = keep(sample_card, Made("x", "me", {"seed": 1}, {"es": {"bridge-1-b": "dos"}}))
     assert set(about.kinds["x"].languages) == {"de", "es"}
     assert about.kinds["x"].rejected == {"ar": {"why": 2}}
+    file, of_others = rewrites_folder("sample") / "provenance.json", "0" * 64
+    file.write_text(file.read_text().replace(about.kinds["x"].languages["de"].of_sha256, of_others))
+    about = keep(sample_card, Made("x", "me", {"seed": 1}, {"es": {"bridge-1-b": "tres"}}))
+    assert about.kinds["x"].languages["de"].of_sha256 == of_others, "was not rewritten"
     about = keep(sample_card, Made("x", "me", {"seed": 2}, {"es": {"bridge-1-b": "dos"}}))
     assert set(about.kinds["x"].languages) == {"es"} and about.kinds["x"].rejected == {}
     assert load_queries(collection_card("sample-original"))["id"].to_list() == ["es:bridge-1-b"]

@@ -1,7 +1,9 @@
 """The command on a collection: translated queries beside it, merged, resumed, refused."""
 
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -9,6 +11,7 @@ from cards.test_translations import TOY
 from mteb_hybrid.cards.translations import overlay_folder, provenance
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.commands.translate import language_codes
+from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.retrieval.views import View, view_queries
 from mteb_hybrid.sources import load_collection
@@ -55,6 +58,10 @@ def test_queries_in_another_language(toy, translate, nllb):
     expected = made.translate(originals, "eng-Latn", "deu-Latn")
     assert queries["text"].to_list() == [expected[text].text for text in originals]
     assert qrels == {f"de>en:{n}": {f"en:d{1 + n % 2}": 1} for n in range(4)}
+    changed = load_collection(toy)
+    upper = changed.queries.with_columns(pl.col("text").str.to_uppercase())
+    with pytest.raises(DataError, match=r"de-en\.jsonl: the queries of en are not those that"):
+        with_translated_queries(replace(changed, queries=upper), toy)
     assert "translated by: local/nllb" in CliRunner().invoke(app, ["tasks", "show", "toy"]).output
 
 

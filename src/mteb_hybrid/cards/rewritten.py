@@ -41,11 +41,13 @@ class InLanguage(Strict):
     Attributes:
         queries: How many.
         sha256: Checksum of their ids and texts, see `checksum`.
+        of_sha256: That of the same queries as the collection had them; None if it was not kept.
         passages: Short codes of the languages in which at least one has a relevant passage.
     """
 
     queries: Annotated[int, Field(ge=1)]
     sha256: Sha256
+    of_sha256: Sha256 | None = None
     passages: list[ShortCode]
 
 

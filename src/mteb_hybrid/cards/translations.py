@@ -46,6 +46,7 @@ class Translation(Strict):
         of: Short code of the language of the queries; their passages are searched.
         file: Name of the file, beside ``provenance.json``.
         sha256: Its checksum.
+        of_sha256: That of the queries' own ids and texts; None if it was not kept.
         cut: Ids of the queries whose translation ends where the system's length limit was.
     """
 
@@ -53,6 +54,7 @@ class Translation(Strict):
     of: ShortCode
     file: Annotated[FileInside, Field(pattern=r"^[\w.-]+$")]
     sha256: Sha256
+    of_sha256: Sha256 | None = None
     cut: list[str] = Field(default_factory=list)
 
 

@@ -26,7 +26,14 @@ from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.languages.near import did_you_mean_language
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.sources import load_collection
-from mteb_hybrid.sources.rewritten import Rows, of_kind, originals, read_rewrites, without
+from mteb_hybrid.sources.rewritten import (
+    Rows,
+    of_kind,
+    originals,
+    read_rewrites,
+    texts_checksum,
+    without,
+)
 
 
 class RewriteError(ValueError):
@@ -96,11 +103,14 @@ def keep(card: TaskCard, made: Made) -> RewriteProvenance:
         for language, new in changed.items():
             with whole(folder / f"{language}.jsonl") as part:
                 write_lines(part, (json_line({"id": id_, **row}) for id_, row in new.items()))
+        found = _languages(made.kind, rows | changed, about.excluded, collection)
+        if before and alike:  # what is not rewritten now is still of the queries that it was of
+            found |= {x: told for x, told in before.languages.items() if x not in made.texts}
         new_kind = Rewrites(
             by=made.by,
             options=dict(made.options),
             date=before.date if before and not changed else date.today(),
-            languages=_languages(made.kind, rows | changed, about.excluded, collection),
+            languages=found,
             rejected=_in_order(
                 card, {**(before.rejected if before and alike else {}), **made.rejected}
             ),
@@ -153,7 +163,7 @@ def adopt(
         for kind in dict.fromkeys(k for x in languages for row in rows[x].values() for k in row):
             before = about.kinds.get(kind)
             now = _languages(kind, rows, about.excluded, collection)
-            if before and _checksums(before.languages) == _checksums(now):
+            if before and _alike(before.languages, now):
                 found = _languages(kind, rows, excluded, collection)
                 kinds[kind] = before.model_copy(update={"languages": found})
                 continue
@@ -271,6 +281,7 @@ def _in_language(language: str, texts: dict[str, str], collection: Collection) -
     return InLanguage(
         queries=len(texts),
         sha256=checksum(texts),
+        of_sha256=texts_checksum(queries),
         passages=[x for x in collection.languages if x in there],
     )
 
@@ -282,8 +293,12 @@ def _in_order(
     return {x: dict(sorted(rejected[x].items())) for x in card.languages if rejected.get(x)}
 
 
-def _checksums(languages: Mapping[str, InLanguage]) -> dict[str, str]:
-    return {language: found.sha256 for language, found in languages.items()}
+def _alike(before: Mapping[str, InLanguage], now: Mapping[str, InLanguage]) -> bool:
+    """Whether rewrites are those that the provenance tells of, of the same queries."""
+    return before.keys() == now.keys() and all(
+        told.sha256 == now[language].sha256 and told.of_sha256 in (None, now[language].of_sha256)
+        for language, told in before.items()
+    )
 
 
 def _id(folder: Path, language: str, rows: Mapping[str, Rows], number: int) -> str:

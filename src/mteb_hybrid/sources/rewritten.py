@@ -44,7 +44,8 @@ def rewritten_queries(queries: pl.DataFrame, card: RewrittenCard) -> pl.DataFram
 
     Raises:
         DataError: If a file is missing, altered since its provenance was written, is not JSON
-            lines, or has unknown queries or empty texts; with line numbers.
+            lines, or has unknown queries or empty texts, with line numbers; or if the queries
+            were altered.
     """
     texts: dict[str, str] = {}
     folder = rewrites_folder(card.of.file.stem)
@@ -61,6 +62,14 @@ def rewritten_queries(queries: pl.DataFrame, card: RewrittenCard) -> pl.DataFram
                 f"{card.rewrite!r} do not have its sha256. If they are right as they are, take "
                 f"them over: `mteb-hybrid rewrite {card.of.file.stem} --adopt WHO`; else rewrite "
                 "anew."
+            )
+        rewritten = own.filter(pl.col("id").is_in([f"{language}:{id_}" for id_ in found]))
+        if expected.of_sha256 not in (None, texts_checksum(rewritten)):
+            raise DataError(
+                f"{file}: the queries of {card.of.title} in {language} are not those that were "
+                f"rewritten: their texts do not have the of_sha256 of {folder.name}/"
+                "provenance.json. Rewrite anew, or, where the rewrites are right as they are, "
+                f"take them over: `mteb-hybrid rewrite {card.of.file.stem} --adopt WHO`."
             )
         texts |= {f"{language}:{id_}": text for id_, text in found.items()}
     chosen = queries.filter(pl.col("id").is_in(list(texts)))
@@ -100,6 +109,11 @@ def read_rewrites(file: Path, known: Iterable[str], language: str) -> Rows:
             raise DataError(f"{where}: {fault}. {remedy}")
         rows[id_] = row
     return rows
+
+
+def texts_checksum(queries: pl.DataFrame) -> str:
+    """Checksum of queries as they stand: of their ids and texts, whatever their order."""
+    return checksum(dict(queries.select("id", "text").iter_rows()))
 
 
 def without(rows: Rows, excluded: Iterable[str]) -> Rows:

@@ -13,6 +13,7 @@ from mteb_hybrid.cards.translations import PROVENANCE, Translation, overlay_fold
 from mteb_hybrid.files.errors import DataError, in_words
 from mteb_hybrid.files.lines import TextError, decoded, lines
 from mteb_hybrid.retrieval.collection import QRELS, TEXTS, Collection
+from mteb_hybrid.sources.rewritten import texts_checksum
 
 
 class _Line(BaseModel):
@@ -34,7 +35,7 @@ def with_translated_queries(collection: Collection, card: TaskCard) -> Collectio
 
     Raises:
         DataError: If a file is missing or altered, is not JSON lines, translates unknown queries,
-            leaves some out, or has empty texts; with line numbers.
+            leaves some out, or has empty texts, with line numbers; or if the queries were altered.
     """
     found = provenance(card)
     if found is None:
@@ -69,6 +70,11 @@ def with_translated_queries(collection: Collection, card: TaskCard) -> Collectio
 def _read(file: Path, entry: Translation, originals: pl.DataFrame) -> Iterator[tuple[str, str]]:
     """Pairs of (id in the collection, translation), one for every original."""
     remedy = "Translate these again with `mteb-hybrid translate`."
+    if entry.of_sha256 not in (None, texts_checksum(originals)):
+        raise DataError(
+            f"{file}: the queries of {entry.of} are not those that were translated: not the "
+            f"of_sha256 of {PROVENANCE}. {remedy}"
+        )
     if not file.is_file():
         raise DataError(f"{file}: no such file, but {PROVENANCE} names it. {remedy}")
     if hashlib.sha256(file.read_bytes()).hexdigest() != entry.sha256:

@@ -19,6 +19,7 @@ from mteb_hybrid.files.lines import json_line, write_lines
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, write_text
 from mteb_hybrid.sources import load_queries
+from mteb_hybrid.sources.rewritten import texts_checksum
 from mteb_hybrid.translation.cache import Translated
 from mteb_hybrid.translation.model_languages import TranslationError
 from mteb_hybrid.translation.translator import Translator
@@ -68,7 +69,7 @@ def translate_queries(
         )
         ids = [id_.removeprefix(f"{y}:") for id_ in queries["id"]]
         rows = dict(zip(ids, (found[text] for text in queries["text"]), strict=True))
-        done.append(_keep(card, translator, {x: into[x]}, y, rows))
+        done.append(_keep(card, translator, {x: into[x]}, y, rows, texts_checksum(queries)))
     return done
 
 
@@ -117,6 +118,7 @@ def _keep(
     language: Mapping[str, str],
     of: str,
     rows: Mapping[str, Translated],
+    of_sha256: str,
 ) -> Translation:
     """Add the translations of one pair to those of others, and of other processes.
 
@@ -142,6 +144,7 @@ def _keep(
                 of=of,
                 file=file.name,
                 sha256=hashlib.sha256(part.read_bytes()).hexdigest(),
+                of_sha256=of_sha256,
                 cut=[id_ for id_, found in rows.items() if found.cut],
             )
             others = _without(about.translations, [entry])
