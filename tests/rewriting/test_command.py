@@ -107,6 +107,10 @@ def test_perturbations_of_the_queries_that_have_a_kind(written):
         (["sample", "--kind", "typos", "--local", "x"], "--kind typos asks no model; leave"),
         (["sample", "--kind", "typos", "--prompt", "x"], "--kind typos asks no model; leave"),
         (
+            ["sample", "--kind", "id", "--local", "x", "--prompt", "y"],
+            "'id' is the key of the query's id; rename it",
+        ),
+        (
             ["sample", "--kind", "paraphrase", "--local", "x", "--model", "y"],
             "--model and --key-variable are for --endpoint URL",
         ),

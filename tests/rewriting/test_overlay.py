@@ -31,6 +31,7 @@ from mteb_hybrid.evaluation.to_encode import counted
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.retrieval.views import Setting, View, view_passages, view_queries
+from mteb_hybrid.rewriting import overlay
 from mteb_hybrid.rewriting.overlay import Made, RewriteError, adopt, keep
 from mteb_hybrid.sources import load_collection, load_queries
 from mteb_hybrid.studies.content import data_content
@@ -316,7 +317,7 @@ def test_lines_that_do_not_exist(sample_card, written):
         adopt(sample_card, "me", {"de": [4]})
 
 
-def test_a_kind_made_otherwise_replaces_all_and_made_alike_adds(sample_card):
+def test_a_kind_made_alike_adds_and_otherwise_replaces_all_or_is_refused(sample_card):
     both = {"de": {"bridge-1-a": "eins"}, "es": {"bridge-1-a": "uno"}}
     keep(sample_card, Made("x", "me", {"seed": 1}, both, {"ar": {"why": 2}}))
     about = keep(sample_card, Made("x", "me", {"seed": 1}, {"es": {"bridge-1-b": "dos"}}))
@@ -326,7 +327,15 @@ def test_a_kind_made_otherwise_replaces_all_and_made_alike_adds(sample_card):
     file.write_text(file.read_text().replace(about.kinds["x"].languages["de"].of_sha256, of_others))
     about = keep(sample_card, Made("x", "me", {"seed": 1}, {"es": {"bridge-1-b": "tres"}}))
     assert about.kinds["x"].languages["de"].of_sha256 == of_others, "was not rewritten"
-    about = keep(sample_card, Made("x", "me", {"seed": 2}, {"es": {"bridge-1-b": "dos"}}))
+    folder = rewrites_folder("sample")
+    before = digest(folder)
+    with pytest.raises(
+        RewriteError, match=r"provenance\.json: in de 'x' was made .*by me, .*--adopt WHO"
+    ):
+        keep(sample_card, Made("x", "me", {"seed": 2}, {"es": {"bridge-1-b": "dos"}}))
+    assert digest(folder) == before
+    texts = {"de": {}, "es": {"bridge-1-b": "dos"}}
+    about = keep(sample_card, Made("x", "me", {"seed": 2}, texts))
     assert set(about.kinds["x"].languages) == {"es"} and about.kinds["x"].rejected == {}
     assert load_queries(collection_card("sample-original"))["id"].to_list() == ["es:bridge-1-b"]
 
@@ -371,6 +380,24 @@ def test_killed_at_any_place_nothing_named_is_missing(adopted, kill):
     assert len(load_queries(collection_card("sample-x"))) == 4
     names = set(digest(rewrites_folder("sample")))
     assert names == {"de.jsonl", "es.jsonl", "provenance.json"}
+
+
+def test_what_is_left_out_is_not_forgotten_on_the_way(sample_card, written, monkeypatch):
+    written([{"id": "bridge-1-a", "x": "y"}, {"id": "bridge-1-b", "x": "y"}])
+    adopt(sample_card, "me", {"de": [1]})
+    texts = {"de": {"bridge-1-a": "z", "bridge-1-b": "z"}}
+
+    def full(*_):
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="the disk is full"):
+        patch.setattr(overlay, "write_lines", full)
+        keep(sample_card, Made("x", "me", {}, texts))
+    assert rewrite_provenance(sample_card).kinds == {}
+    assert "HybridSampleOriginal" not in task_cards()
+    about = keep(sample_card, Made("x", "me", {}, texts))
+    assert about.excluded == {"de": ["bridge-1-a"]}
+    assert about.kinds["x"].languages["de"].queries == 1
 
 
 def test_two_processes_keep_the_rewrites_of_both(adopted):

@@ -215,7 +215,9 @@ def _rewritten(card: TaskCard, folder: Path) -> list[RewrittenCard]:
     if key not in _made:
         found = rewrite_provenance(card)
         _made[key] = (
-            [_card(card, kind, found) for kind in (ORIGINAL, *found.kinds)] if found else []
+            [_card(card, kind, found) for kind in (ORIGINAL, *found.kinds)]
+            if found and found.kinds  # what is left out may be all that is said
+            else []
         )
     return _made[key]
 

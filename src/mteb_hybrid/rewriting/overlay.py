@@ -62,8 +62,7 @@ class Made:
 def keep(card: TaskCard, made: Made) -> RewriteProvenance:
     """Add the rewrites of one kind to those of other kinds, and of other processes.
 
-    They replace earlier ones of the same kind: in their languages, if those were made by the same
-    with the same options, else in all. A file comes before what names
+    They replace earlier ones of the same kind in their languages. A file comes before what names
     it, and a kind that is rewritten anew is forgotten before its files change: whenever this is
     interrupted, all that is named is there.
 
@@ -75,7 +74,8 @@ def keep(card: TaskCard, made: Made) -> RewriteProvenance:
         What is said of all rewrites now.
 
     Raises:
-        RewriteError: If no rewrite is left.
+        RewriteError: If no rewrite is left, or the kind was made by another or with other options
+            in other languages, which would be lost.
         DataError: If what is there is malformed.
     """
     if not any(made.texts.values()):
@@ -88,18 +88,26 @@ def keep(card: TaskCard, made: Made) -> RewriteProvenance:
         about = rewrite_provenance(card) or RewriteProvenance(kinds={}, original={})
         before = about.kinds.get(made.kind)
         alike = before and (before.by, before.options) == (made.by, dict(made.options))
+        if before and not alike and (others := before.languages.keys() - made.texts.keys()):
+            where = ", ".join(sorted(others))
+            raise RewriteError(
+                f"{folder / PROVENANCE}: in {where} {made.kind!r} was made otherwise, by "
+                f"{before.by}, and all of a kind is made alike. Make it in {where} too, in one "
+                f"command; or, if it is not wanted there, take {made.kind!r} out of the files of "
+                "these languages, and then: --adopt WHO"
+            )
         named = {*about.original, *made.texts}
         languages = [language for language in card.languages if language in named]
         rows = _rows(folder, collection, languages, about.original)
         changed = {
-            language: _with_kind(rows[language], made.kind, made.texts.get(language, {}))
+            language: _with_kind(rows[language], made.kind, made.texts[language])
             for language in languages
-            if language in made.texts or (before and not alike and language in before.languages)
+            if language in made.texts
         }
         changed = {language: new for language, new in changed.items() if new != rows[language]}
         if before and changed:
-            others = {kind: found for kind, found in about.kinds.items() if kind != made.kind}
-            _write(folder, _said(others, about.excluded, rows, collection))
+            rest = {kind: found for kind, found in about.kinds.items() if kind != made.kind}
+            _write(folder, _said(rest, about.excluded, rows, collection))
         for language, new in changed.items():
             with whole(folder / f"{language}.jsonl") as part:
                 write_lines(part, (json_line({"id": id_, **row}) for id_, row in new.items()))
@@ -181,6 +189,8 @@ def adopt(
 
 def kind_fault(kind: str) -> str | None:
     """Why no kind can be called so; None if one can."""
+    if kind == "id":
+        return "'id' is the key of the query's id; rename it"
     if kind == ORIGINAL:
         return f"{ORIGINAL!r} stands for the queries themselves; rename it"
     try:
@@ -311,7 +321,7 @@ def _id(folder: Path, language: str, rows: Mapping[str, Rows], number: int) -> s
 
 
 def _write(folder: Path, about: RewriteProvenance) -> None:
-    if not about.kinds:
+    if not (about.kinds or about.excluded):
         (folder / PROVENANCE).unlink(missing_ok=True)
     else:
         write_text(folder / PROVENANCE, about.model_dump_json(indent=2) + "\n")
