@@ -137,6 +137,16 @@ def test_cards_of_published_collections(name, license, translated):
     assert "$" not in written.text, "every place in the template is filled in"
 
 
+@pytest.mark.parametrize("name", ["XQuADR", "XM3600", "MIRACL"])
+def test_cards_say_what_holds(name):
+    card = task_cards()[name]
+    counts = {language: {"corpus": 1, "queries": 2} for language in card.languages}
+    written = " ".join(hub_card(card, [], counts).split())
+    assert ("translation of the answer is relevant" in written) == (name != "MIRACL")
+    assert ("SHA-256" in written) == ("with the checksums above" in written) == (name == "XQuADR")
+    assert ("No text was changed. Left out, as known faults" in written) == (name == "XM3600")
+
+
 def test_licences_that_the_hub_calls_otherwise(sample_card):
     counts = {language: {"corpus": 1, "queries": 2} for language in sample_card.languages}
 

@@ -48,12 +48,16 @@ def hub_card(card: TaskCard, configs: Sequence[Config], counts: Counts) -> str:
         The content of ``README.md``.
     """
     about, source = card.metadata, card.source
+    checksums = any(entry.sha256 for entry in card.languages.values())
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         front_matter=_front_matter(card, configs),
         title=markdown(card.title),
         description=markdown(card.description),
         candidates=CANDIDATES[source.candidates],
-        languages=_language_table(card, counts),
+        translations="; every translation of the answer is relevant" if source.parallel else "",
+        languages=_language_table(card, counts, checksums),
+        checksums=" with the checksums above" if checksums else "",
+        limits="".join(f" {markdown(limit)}" for limit in source.limits),
         subset=_example(configs),
         split=code(card.split),
         split_literal=json.dumps(visible(card.split)),
@@ -99,11 +103,14 @@ def _front_matter(card: TaskCard, configs: Sequence[Config]) -> str:
     return str(data.to_yaml()).strip()
 
 
-def _language_table(card: TaskCard, counts: Counts) -> str:
+def _language_table(card: TaskCard, counts: Counts, checksums: bool) -> str:
     rows = [
         f"| {short} | {language_name(entry.code)} | {entry.code} | {counts[short]['corpus']:,} | "
-        f"{counts[short]['queries']:,} | {f'`{entry.sha256}`' if entry.sha256 else ''} |"
+        f"{counts[short]['queries']:,} |{f' `{entry.sha256}` |' if checksums else ''}"
         for short, entry in card.languages.items()
     ]
-    head = "| | language | code | passages | queries | SHA-256 of the source file |"
-    return "\n".join([head, "| --- | --- | --- | ---: | ---: | --- |", *rows])
+    head = "| | language | code | passages | queries |"
+    line = "| --- | --- | --- | ---: | ---: |"
+    if checksums:
+        head, line = f"{head} SHA-256 of the source file |", f"{line} --- |"
+    return "\n".join([head, line, *rows])
