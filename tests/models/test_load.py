@@ -156,6 +156,24 @@ def test_modules_that_cannot_be_read(folder, content):
         folder_hash(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("modules.json", '[{"path": "/"}]', "the path '/' is none inside"),
+        ("modules.json", '[{"path": "//x"}]', "the path '//x' is none inside"),
+        ("modules.json", '[{"path": "1/../../x"}]', r"the path '1/\.\./\.\./x' is none inside"),
+        ("modules.json", '[{"path": 1}]', "the path 1 is none inside"),
+        ("modules.json", "[1]", "expected a list of tables with a path, found 1"),
+        ("router_config.json", '{"types": {"../x": "Dense"}}', r"the path '\.\./x' is none inside"),
+        ("router_config.json", '{"types": 1}', "key 'types': expected a table"),
+    ],
+)
+def test_modules_that_lie_elsewhere(folder, name, content, said):
+    add(folder, name, content)
+    with pytest.raises(ModelError, match=rf"{name}: {said}"):
+        folder_hash(folder)
+
+
 def test_no_model_in_the_folder(tmp_path):
     with pytest.raises(ModelError, match=r"neither modules\.json .* nor config\.json"):
         load_model(str(tmp_path))

@@ -78,12 +78,27 @@ def _module_folders(folder: Path) -> set[str]:
     names = {"additional_chat_templates"}
     if (file := folder / "modules.json").is_file():
         for module in checked_json(file, list):
-            names.update(PurePosixPath(str(module.get("path") or "")).parts[:1])
+            if not isinstance(module, dict):
+                raise ModelError(f"{file}: expected a list of tables with a path, found {module!r}")
+            names.update(_outermost(file, module.get("path") or ""))
     if (file := folder / "router_config.json").is_file():  # a Router keeps its modules at the root
-        names.update(
-            PurePosixPath(name).parts[0] for name in checked_json(file, dict).get("types", {})
-        )
+        types = checked_json(file, dict).get("types", {})
+        if not isinstance(types, dict):
+            raise ModelError(f"{file}: key 'types': expected a table of modules, found {types!r}")
+        for name in types:
+            names.update(_outermost(file, name))
     return names
+
+
+def _outermost(file: Path, path: object) -> tuple[str, ...]:
+    """The first part of a path that a file of a model names; nothing of the model's own folder."""
+    place = PurePosixPath(path) if isinstance(path, str) else None
+    if place is None or place.is_absolute() or ".." in place.parts:
+        raise ModelError(
+            f"{file}: the path {path!r} is none inside of the model's folder; save the model anew "
+            "with sentence-transformers"
+        )
+    return place.parts[:1]
 
 
 def base_folder(folder: Path) -> Path | None:
