@@ -13,6 +13,7 @@ from conftest import ROOT
 from hub_layout import belebele, card_of, point, retrieval, write
 from mteb_hybrid.cards.card import CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.cards.known_faults import KnownFaults
 from mteb_hybrid.cards.tasks import card_settings, task_views
 from mteb_hybrid.evaluation.task import task_classes
 from mteb_hybrid.files.errors import DataError
@@ -100,6 +101,15 @@ def test_title_and_text_are_joined_as_mteb_does_it(hub, tmp_path):
     split = task.dataset["de-en"]["test"]
     assert split["queries"]["text"][:] == ["Zucker hilft."]
     assert split["relevant_docs"] == {"de>en:7": {"en:1": 1}}
+
+
+def test_a_query_with_the_id_of_a_text_that_is_left_out_keeps_its_judgments(hub):
+    corpus = [{"_id": "7", "title": "", "text": " "}, *SCIFACT["corpus"]]
+    judged = [{"query-id": "7", "corpus-id": x, "score": 1} for x in ("1", "7")]
+    content = SCIFACT | {"corpus": corpus, "default": judged}
+    faults = KnownFaults(blank_texts=1)
+    card = hub("SciFact", ("en",), lambda x: write(x, content, "test"), known_faults=faults)
+    assert read(card).qrels.rows() == [("en:7", "en:1", 1)]
 
 
 def provenance_of(content):

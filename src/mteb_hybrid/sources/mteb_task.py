@@ -158,8 +158,10 @@ def _subsets(
     all_queries, all_passages = pl.concat(queries), pl.concat(passages)
     kept_queries = _whole("query", all_queries, left_out)
     kept_passages = _whole("passage", all_passages, left_out)
-    gone = {*all_queries["id"], *all_passages["id"]} - {*kept_queries["id"], *kept_passages["id"]}
-    judged = [row for row in qrels if gone.isdisjoint(row[:2])]
+    # Apart, as a query and a passage may have one id.
+    gone_queries = {*all_queries["id"]} - {*kept_queries["id"]}
+    gone_passages = {*all_passages["id"]} - {*kept_passages["id"]}
+    judged = [row for row in qrels if row[0] not in gone_queries and row[1] not in gone_passages]
     return Subsets.of(kept_queries, kept_passages, _judged(judged, kept_passages, left_out))
 
 
