@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mteb_hybrid.cards.catalogue import collection_card
 from mteb_hybrid.cards.rewritten import rewrite_provenance, rewrites_folder
 from mteb_hybrid.commands.app import app
-from mteb_hybrid.rewriting import endpoint
+from mteb_hybrid.rewriting import by_model, endpoint
 from mteb_hybrid.rewriting.by_model import rewrite
 from mteb_hybrid.rewriting.endpoint import Endpoint
 from mteb_hybrid.rewriting.overlay import RewriteError
@@ -186,17 +186,37 @@ def test_answers_under_way_are_kept_when_another_fails(server, made, sample_card
 
     def answer(question, body):
         if question == texts[0]:
-            return status(400, "no such model")
+            return status(404, "no such model")
         time.sleep(0.5)
         return twice(question)
 
     server.answer = answer
-    with pytest.raises(RewriteError, match=r"answers 400 \(no such model\)"):
+    with pytest.raises(RewriteError, match=r"answers 404 \(no such model\)"):
         made(at_once=3)
     under_way = dict(server.asked)
     server.answer = lambda question, body: twice(question)
     made(at_once=3)
     assert all(server.asked[text] == 1 for text in under_way if text != texts[0])
+
+
+def test_a_question_that_is_refused_is_counted_where_others_are_answered(server, made, sample_card):
+    first, *rest = questions(sample_card)
+    server.answer = lambda question, body: (
+        status(400, "content filter") if question == first else twice(question)
+    )
+    about = made(at_once=1, attempts=2)
+    language = questions(sample_card)[first][:2]
+    assert about.rejected == {language: {"refused by the server (400)": 1}}
+    assert sum(found.queries for found in about.languages.values()) == 4
+    assert server.asked == {first: 2, **dict.fromkeys(rest, 1)}
+
+
+def test_a_server_that_refuses_all_is_not_asked_for_ever(server, made, monkeypatch):
+    monkeypatch.setattr(by_model, "REFUSED", 2)
+    server.answer = lambda question, body: status(422, "no such model")
+    with pytest.raises(RewriteError, match=r"answers 422 \(no such model\)"):
+        made(at_once=1)
+    assert sum(server.asked.values()) == 3
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 Every answer is kept in the user's cache as it comes, by model, options, prompt, seed and question:
 an interrupted run goes on from there, and nothing is asked twice. One that is no rewrite (see
 `mteb_hybrid.rewriting.checks`) is asked for again, with the next seed; after some attempts the
-query is left out, and the reason is counted in the provenance.
+query is left out, and the reason is counted in the provenance. So is a question that the server
+refuses where it answers others; if it refuses the first ones, nothing is asked any more.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Collection as AnyOf
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import polars as pl
 from tqdm import tqdm
@@ -25,12 +26,18 @@ from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.places import cache_folder
 from mteb_hybrid.retrieval.collection import Collection
 from mteb_hybrid.rewriting.checks import Asked, fault, tidy
+from mteb_hybrid.rewriting.endpoint import QuestionRefusedError
 from mteb_hybrid.rewriting.language import LanguageCheck
 from mteb_hybrid.rewriting.overlay import Made, keep
 from mteb_hybrid.rewriting.prompt import Prompt
 from mteb_hybrid.sources import load_collection
 from mteb_hybrid.sources.answers import read_answers
 from mteb_hybrid.translation.cache import Translated, TranslationCache
+
+REFUSED = 5
+"""Questions refused before any is answered that tell of a wrong request, and not of themselves."""
+
+_Answer: TypeAlias = Translated | QuestionRefusedError
 
 
 class Model(Protocol):
@@ -91,12 +98,16 @@ def rewrite(
     faults: dict[str, str] = {}
     open_ = asked
     for attempt in range(attempts):
-        answers = _answers(model, prompt, codes, open_, seed + attempt)
+        answers = _answers(model, prompt, codes, open_, seed + attempt, answered=attempt > 0)
         for one in open_:
-            text = tidy(answers[one.id].text)
+            answer = answers[one.id]
+            if isinstance(answer, QuestionRefusedError):
+                faults[one.id] = answer.reason
+                continue
+            text = tidy(answer.text)
             found = (
                 "cut short, as by the limit of tokens"
-                if answers[one.id].cut
+                if answer.cut
                 else fault(text, one, prompt.own_words(), check)
             )
             if found:
@@ -131,8 +142,14 @@ def _asked(
 
 
 def _answers(
-    model: Model, prompt: Prompt, codes: dict[str, str], asked: Sequence[Asked], seed: int
-) -> dict[str, Translated]:
+    model: Model,
+    prompt: Prompt,
+    codes: dict[str, str],
+    asked: Sequence[Asked],
+    seed: int,
+    *,
+    answered: bool,
+) -> dict[str, _Answer]:
     """Answers by the id of the query: those that are kept, and those that are asked for now."""
     filled = {one.id: prompt.fill(one.text, codes[one.language], one.passage) for one in asked}
     identity = (model.by, model.options, seed)
@@ -140,11 +157,13 @@ def _answers(
     with lock(cache_folder() / f"rewrites-{job}"):  # another process would ask the same again
         cache = TranslationCache(cache_folder() / "rewrites.sqlite", *identity)
         try:
-            found = cache.get(list(set(filled.values())))
+            found: dict[str, _Answer] = dict(cache.get(list(set(filled.values()))))
+            answered = answered or bool(found)
             missing = [text for text in dict.fromkeys(filled.values()) if text not in found]
             with tqdm(total=len(missing), unit="query", disable=not sys.stderr.isatty()) as bar:
-                for text, answer in _as_they_come(model, missing, seed):
-                    cache.put({text: answer})
+                for text, answer in _as_they_come(model, missing, seed, answered):
+                    if isinstance(answer, Translated):
+                        cache.put({text: answer})
                     found[text] = answer
                     bar.update()
         finally:
@@ -153,14 +172,15 @@ def _answers(
 
 
 def _as_they_come(
-    model: Model, prompts: Sequence[str], seed: int
-) -> Iterator[tuple[str, Translated]]:
-    """Prompts and their answers.
+    model: Model, prompts: Sequence[str], seed: int, answered: bool
+) -> Iterator[tuple[str, _Answer]]:
+    """Prompts and their answers, or that they are refused where any other was answered.
 
     The next is asked when an answer was taken, so whoever keeps it first loses no more than what is
     under way. Once one fails no more are asked, but what is under way comes.
     """
     waiting = list(reversed(prompts))
+    refused: list[tuple[str, QuestionRefusedError]] = []
     failed: BaseException | None = None
     with ThreadPoolExecutor(model.at_once) as pool:
         asked: dict[Future[Translated], str] = {}
@@ -173,12 +193,18 @@ def _as_they_come(
                 for future in done:
                     prompt, error = asked.pop(future), future.exception()
                     if error is None:
+                        answered = True
                         yield prompt, future.result()
+                    elif isinstance(error, QuestionRefusedError) and len(refused) < REFUSED:
+                        refused.append((prompt, error))
                     elif failed is None:
                         failed = error
                         model.stop()
+                    if answered:
+                        yield from refused
+                        refused.clear()
         except BaseException:
             model.stop()
             raise
-    if failed:
-        raise failed
+    if failed or refused:
+        raise failed or refused[0][1]

@@ -54,6 +54,18 @@ _WHOLE = frozenset(
 logger = logging.getLogger(__name__)
 
 
+class QuestionRefusedError(RewriteError):
+    """What a server refuses, perhaps for this one question: its length, or what it is about.
+
+    Attributes:
+        reason: In a few words that are counted.
+    """
+
+    def __init__(self, said: str, code: int) -> None:
+        super().__init__(said)
+        self.reason = f"refused by the server ({code})"
+
+
 class _TryAgainError(Exception):
     """What may pass. Its message says what it was.
 
@@ -140,7 +152,8 @@ class Endpoint:
             seed: Sent along; not every endpoint heeds it.
 
         Raises:
-            RewriteError: If there is no answer after `TRIES`, or the server refuses.
+            QuestionRefusedError: If the server refuses the request, as wrong or too large.
+            RewriteError: If there is no answer after `TRIES`, or the server refuses otherwise.
         """
         wait = _FIRST_WAIT
         for number in range(1, TRIES + 1):
@@ -223,6 +236,8 @@ class Endpoint:
             404: "; --endpoint is what stands before /chat/completions, as in "
             "http://localhost:8000/v1, and --model what the endpoint calls it",
         }
+        if code in (400, 413, 422):
+            raise QuestionRefusedError(f"{self._host}: {said}", code)
         raise RewriteError(f"{self._host}: {said}{hints.get(code, '')}")
 
     def _message(self, raw: bytes) -> str:
