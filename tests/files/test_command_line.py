@@ -29,6 +29,9 @@ from mteb_hybrid.files.command_line import COMMAND_VARIABLE, LONGEST, given_comm
         ("run --store s3://ab:cd@bucket/x", "run --store s3://bucket/x"),
         ("run -o/tmp/alice/x -m/home/me/y -c~/z", "run -ox -my -cz"),
         ("run -o alice/not-there --store alice/s", "run -o not-there --store s"),
+        ("run --output-folder=alice/not-there -o=alice/s", "run --output-folder=not-there -o=s"),
+        ("train r --set data.0.path=priv/a.jsonl", "train r --set data.0.path=a.jsonl"),
+        ("train r --set model.name=org/model", "train r --set model.name=org/model"),
     ],
 )  # fmt: skip
 def test_what_stays_of_a_command(words, said):

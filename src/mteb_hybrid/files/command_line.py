@@ -21,7 +21,10 @@ _ADDRESS = re.compile(
     r"(?P<scheme>(?!file:)[a-z][a-z0-9+.-]*://)(?:[^/@\s]*@)?(?P<rest>[^?#\s]*).*", re.IGNORECASE
 )
 _JOINED = re.compile(r"-[A-Za-z](?=[/~.\\])")
-_OF_FOLDERS = re.compile(r"-o|--(?:output|output-folder|prediction-folder|store|data|to)")
+_OF_FOLDERS = re.compile(
+    r"-o|--(?:output|output-folder|prediction-folder|store|data|to)|[\w.]+\.path"
+)
+_KEY = re.compile(r"[\w.-]+")
 _PATH = re.compile(r"(?:file:|~|\.{1,2}(?:$|[/\\])|[/\\]|[A-Za-z]:[/\\])")
 _PATH_INSIDE = re.compile(r"(?<![\w/:.~])(?:file://|~|[A-Za-z]:)?[/\\][^\s\"',;(){}\[\]]+")
 
@@ -51,11 +54,7 @@ def publishable(words: Iterable[str]) -> str:
         words: The program and its arguments.
     """
     kept = list(_without_secrets(words))
-    said = shlex.join(
-        # An output need not be there, and may look like a model of the hub.
-        _last(word) if _OF_FOLDERS.fullmatch(before) and "://" not in word else _without_paths(word)
-        for before, word in zip(["", *kept], kept, strict=False)
-    )
+    said = shlex.join(_value(before, word) for before, word in zip(["", *kept], kept, strict=False))
     return said if len(said) <= LONGEST else said[: LONGEST - 2] + " …"
 
 
@@ -71,16 +70,22 @@ def _without_secrets(words: Iterable[str]) -> Iterator[str]:
             yield word
 
 
+def _value(option: str, word: str) -> str:
+    # An output need not be there, and may look like a model of the hub.
+    folder = _OF_FOLDERS.fullmatch(option) and "://" not in word
+    return _last(word) if folder else _without_paths(word)
+
+
 def _without_paths(word: str) -> str:
-    if word.startswith("-") and "=" in word:
-        option, _, value = word.partition("=")
-        return f"{option}={_without_paths(value)}"
     if _JOINED.match(word):
         return word[:2] + _without_paths(word[2:])
     if address := _ADDRESS.fullmatch(word):
         return address["scheme"] + address["rest"]
     if _PATH.match(word) or ("/" in word and os.path.exists(word)):  # noqa: PTH110  no path at all is False
         return _last(word)
+    option, equals, value = word.partition("=")
+    if equals and _KEY.fullmatch(option):
+        return f"{option}={_value(option, value)}"
     return _PATH_INSIDE.sub(lambda found: _last(found[0]), word)
 
 
