@@ -115,11 +115,12 @@ def test_what_mteb_is_told(translated):
     by_name = {task.metadata.name: task.metadata for task in task_classes({"Toy": card})}
     about = by_name["ToyCrosslingualRetrieval"]
     revision = about.dataset["revision"]
-    assert re.fullmatch(r"1\.0\.0\+translated-[0-9a-f]{12}", revision)
+    assert re.fullmatch(r"1\.0\.0\+card-[0-9a-f]{12}\+translated-[0-9a-f]{12}", revision)
     assert "translated by acme/mt (abc, 2026-11-21)" in about.description
     assert about.sample_creation == "machine-translated"
     assert about.eval_langs == {"de-en": ["deu-Latn", "eng-Latn"]}
-    assert by_name["ToyMonolingualRetrieval"].dataset["revision"] == "1.0.0"
+    monolingual = by_name["ToyMonolingualRetrieval"].dataset["revision"]
+    assert re.fullmatch(r"1\.0\.0\+card-[0-9a-f]{12}", monolingual)
     translated(GERMAN.replace("bellt", "kläfft"))
     (_, other) = task_classes({"Toy": card})
     assert other.metadata.dataset["revision"] != revision
