@@ -9,8 +9,8 @@ import polars as pl
 from mteb_hybrid.cards.tasks import data_revision, task_views, tasks_by_name
 from mteb_hybrid.results.per_query import write_per_query
 from mteb_hybrid.retrieval.views import Setting
-from mteb_hybrid.studies.evidence import results_folder
 from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import Study
 
 QUESTIONS = 24
@@ -129,7 +129,7 @@ def write_run(
         values_on: Revision of the data that these are on.
         wrong_hits: By how much the share of queries with a right first passage is not theirs.
     """
-    folder = results_folder(store, run)
+    folder = Store(store).results_of(run)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     meta = {"name": run.model_name, "revision": run.key}

@@ -22,7 +22,7 @@ from mteb_hybrid.results.mteb_files import ResultError
 from mteb_hybrid.results.per_query import write_per_query
 from mteb_hybrid.results.value_files import DATA, PerQueryError
 from mteb_hybrid.studies.answer import answers
-from mteb_hybrid.studies.evidence import find, results_folder
+from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report import write_report
 from mteb_hybrid.studies.report_figures import curves, forest, trade_off
@@ -189,14 +189,26 @@ def test_published_figures_may_be_named_by_task(store):
 
 
 def test_the_same_results_give_the_same_bytes(report, tmp_path):
-    """In another order, another place, with results of other studies among them, made twice."""
+    """In another order, another place, with results of other studies among them, made twice.
+
+    Those are of another mteb, and damaged in a task that the study does not have.
+    """
     study = study_of()
     more = study_of({"tests": [MULTILINGUAL | {"query_languages": ["en", "de", "ru", "th"]}]})
     for run in reversed(runs(study, "small")):
         write_run(tmp_path / "other", run)
     run, wider = runs(study, "small")[3], runs(more, "small")[3]
     assert run.key == wider.key
-    write_run(tmp_path / "other", replace(run, tests=(*run.tests, *wider.tests)))
+    folder = write_run(tmp_path / "other", replace(run, tests=(*run.tests, *wider.tests)))
+    file = folder / "HybridSampleMultilingualRetrieval.json"
+    content = json.loads(file.read_bytes())
+    (row,) = [row for row in content["scores"]["test"] if row["hf_subset"] == "th-multi"]
+    row |= {"mteb_version": "3", "removal_gap": 0.1}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    (folder / "XQuADRMultilingualRetrieval.json").write_text("{", encoding="utf-8")
+    values = folder / "XQuADRMultilingualRetrieval.per_query"
+    values.mkdir()
+    (values / "en-multi.parquet").write_text("damaged", encoding="utf-8")
     for _ in range(2):
         write_report(study, "alpha", "small", tmp_path / "other", tmp_path / "report")
         assert hashes(tmp_path / "report") == hashes(report)
@@ -317,8 +329,8 @@ def test_results_of_another_run_in_its_folder_are_refused(tmp_path):
     first, second, *_ = write_runs(
         tmp_path, study_of({"tests": [MULTILINGUAL]}), only=lambda run: run.seed == 1
     )
-    shutil.rmtree(results_folder(tmp_path, first))
-    shutil.copytree(results_folder(tmp_path, second), results_folder(tmp_path, first))
+    shutil.rmtree(Store(tmp_path).results_of(first))
+    shutil.copytree(Store(tmp_path).results_of(second), Store(tmp_path).results_of(first))
     with pytest.raises(ResultError, match=f"expected those of the run {first.key}"):
         write_report(study_of(), "alpha", "small", tmp_path, tmp_path / "report")
 
@@ -340,7 +352,7 @@ def test_edited_results_are_refused(tmp_path, scores, values, said):
     """Where a shuffle of values has the same mean, the checksum is not theirs, or missing."""
     study, task = study_of({"tests": [MULTILINGUAL]}), "HybridSampleMultilingualRetrieval"
     first, *_ = write_runs(tmp_path, study, only=lambda run: run.condition == "untrained")
-    folder = results_folder(tmp_path, first)
+    folder = Store(tmp_path).results_of(first)
     file = folder / f"{task}.json"
     content = json.loads(file.read_bytes())
     content["scores"]["test"][0] |= scores

@@ -160,18 +160,19 @@ def is_kept(
     return True
 
 
-def data_revisions(folder: Path) -> dict[str, str]:
+def data_revisions(folder: Path, task: str = "*") -> dict[str, str]:
     """The revision of the data that values per query are on, by task; of those where it is known.
 
     Args:
         folder: Folder of a model's result files. They say it where files of values do not.
+        task: Name of the one task to look at; all by default.
 
     Raises:
         PerQueryError: If a file is damaged.
         TextError: If a result file is.
     """
     found = {}
-    for kept in sorted(folder.glob("*.per_query")):
+    for kept in sorted(folder.glob(f"{task}.per_query")):
         first = min(kept.glob("*.parquet"), default=None)
         if first and (on := _revisions({first: read_values(first, COLUMNS)[1]})[first]):
             found[kept.name.removesuffix(".per_query")] = on

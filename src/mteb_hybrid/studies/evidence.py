@@ -1,8 +1,8 @@
 """What a store has of a study: evaluations on today's data, and what is missing or set apart."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mteb_hybrid.measures.view import COLUMNS
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.results.cells import short_revision
 from mteb_hybrid.results.evaluation import Evaluation
-from mteb_hybrid.results.mteb_files import ROUNDED, ResultError, read_result_files
+from mteb_hybrid.results.mteb_files import ROUNDED, ResultError, ResultFile, read_result_files
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.results import results_of
 from mteb_hybrid.retrieval.views import Setting
@@ -187,17 +187,14 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
     planned = runs(study, budget)
     first = {run.language: run for run in planned}
     subsets = {language: run.selected() for language, run in first.items()}
-    found = _evaluations(planned, store)
+    found = _evaluations(planned, subsets, Store(store))
     evaluations: dict[tuple[str, str], Evaluation] = {}
     gaps = []
     hits = [measure for measure in HITS if any(c.measure == measure for c in study.claims)]
-    revisions: dict[Path, dict[str, str]] = {}
     for run in planned:
         for task, asked in subsets[run.language].items():
             evaluation = found.get((run.key, task))
-            if evaluation and evaluation.folder not in revisions:
-                revisions[evaluation.folder] = data_revisions(evaluation.folder)
-            if why := _why_not(evaluation, asked, revisions):
+            if why := _why_not(evaluation, asked):
                 gaps.append(Gap(run, task, why))
             elif evaluation and (run.key, task) not in evaluations:
                 kept = read_per_query(evaluation.folder, evaluation.task, checksums=True)
@@ -225,14 +222,24 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
     )
 
 
-def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], Evaluation]:
-    """Evaluations by key and task, whatever they are worth."""
-    folders = {run.key: results_folder(store, run) for run in planned}
-    there = [folder for folder in folders.values() if any(folder.glob("*Retrieval.json"))]
+def _evaluations(
+    planned: Sequence[Run], subsets: Mapping[str | None, Mapping[str, Sequence[str]]], store: Store
+) -> dict[tuple[str, str], Evaluation]:
+    """Evaluations by key and task, whatever they are worth; of the planned subsets alone."""
+    keys, asked = dict[Path, str](), dict[Path, set[str]]()
+    for run in planned:
+        folder = store.results_of(run).resolve()
+        keys[folder] = run.key
+        for task, some in subsets[run.language].items():
+            asked.setdefault(folder / f"{task}.json", set()).update(some)
+    there = [file for file in asked if file.is_file()]
     if not there:
         return {}
-    keys = {folder.resolve(): key for key, folder in folders.items()}
-    files = [file for file in read_result_files(there) if file.path.parent in keys]
+    files = [
+        _of_subsets(file, asked[file.path])
+        for file in read_result_files(there)
+        if file.path in asked
+    ]
     for file in files:
         if file.model.revision != keys[file.path.parent]:
             raise ResultError(
@@ -243,9 +250,13 @@ def _evaluations(planned: Sequence[Run], store: Path) -> dict[tuple[str, str], E
     return {(keys[e.folder], e.task): e for e in results_of(files).evaluations}
 
 
-def results_folder(store: Path, run: Run) -> Path:
-    """Where the results of a run lie: ``results/MODEL/KEY``, as MTEB files them."""
-    return Store(store).results_of(run)
+def _of_subsets(file: ResultFile, asked: Collection[str]) -> ResultFile:
+    """A result file without the subsets that other studies have asked for."""
+    scores = {
+        split: [row for row in rows if row.get("hf_subset") in asked]
+        for split, rows in file.content["scores"].items()
+    }
+    return replace(file, content=file.content | {"scores": scores})
 
 
 def _hits(
@@ -298,17 +309,12 @@ def _check_hits(kept: pl.DataFrame, evaluation: Evaluation, measures: Sequence[s
                 )
 
 
-def _why_not(
-    evaluation: Evaluation | None,
-    asked: Sequence[str],
-    revisions: Mapping[Path, Mapping[str, str]],
-) -> str:
+def _why_not(evaluation: Evaluation | None, asked: Sequence[str]) -> str:
     """Why results do not count; empty if they do.
 
     Args:
         evaluation: The results, if there are any.
         asked: The subsets that they should have.
-        revisions: The revision of the data that values per query are on, by folder and task.
     """
     if evaluation is None:
         return "not run"
@@ -321,7 +327,7 @@ def _why_not(
     values = {file.stem for file in evaluation.folder.glob(f"{evaluation.task}.per_query/*")}
     if without := [subset for subset in asked if subset not in values]:
         return f"values per query of {len(without)} of {len(asked)} subsets are not there"
-    known = revisions[evaluation.folder].get(evaluation.task, "")
+    known = data_revisions(evaluation.folder, evaluation.task).get(evaluation.task, "")
     if known not in ("", evaluation.current_revision):
         return f"set apart: values per query on revision {short_revision(known)} of the data"
     return ""
