@@ -19,6 +19,7 @@ from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.progress import unfinished
 from mteb_hybrid.studies.status import states
 from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store, StudyError
+from mteb_hybrid.studies.trained_with import precisions
 from mteb_hybrid.training.run.train import train
 
 TASK = "HybridSampleMonolingualRetrieval"
@@ -134,10 +135,21 @@ def test_removed_weights_are_trained_again_for_another_test(store, whole, study_
     perform(more, store, said.append)
     assert said == ["training", TASK] and store.missing(more) == {}
     assert (store.model(run.key) / "model.safetensors").read_bytes() == before
-    # The report says it of both trainings.
-    assert (store.run(run.key) / EARLIER).read_text() == elsewhere
+    # The report says it of the trainings that made its results.
+    (*_, part) = json.loads((store.run(run.key) / EARLIER).read_bytes())
+    assert part.pop("evaluated") == {TASK: ["de-de", "en-en"]}
+    assert part == json.loads(elsewhere)[-1]
     study = read_study(study_folder / "tiny-study.toml")
-    assert "bf16 then fp32" in find(study, "tiny-study", "smoke", store.path).precisions
+    for languages, again, precision in (
+        (["en", "de"], [False], "bf16"),
+        (["en", "es"], [True], "bf16 then fp32"),
+        (["es"], [False], "fp32"),
+    ):
+        asked = study.budgets["smoke"].tests[0].model_copy(update={"query_languages": languages})
+        budget = study.budgets["smoke"].model_copy(update={"tests": [asked]})
+        other = study.model_copy(update={"budgets": {"smoke": budget}})
+        trained = find(other, "other", "smoke", store.path).trained
+        assert ([model.again for model in trained], [*precisions(trained)]) == (again, [precision])
 
 
 def test_what_changes_meanwhile_is_not_filed_under_what_it_was(study_folder, tmp_path, monkeypatch):

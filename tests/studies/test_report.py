@@ -280,6 +280,10 @@ def test_models_of_several_precisions_are_told(tmp_path):
     page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
     assert "; 1 in bf16, 1 in bf16 then fp32, 1 in fp32: so differences between models" in page
     assert "a budget that sets training.precision=fp32 trains all alike" in page
+    # Stores and archives of before do not say which results an earlier training made.
+    file.rename(file.with_name("versions-earlier.json"))
+    page = write_report(study, "alpha", "small", tmp_path, tmp_path / "report").read_text("utf-8")
+    assert "; 1 model was trained more than once, from the same seed, and it was not kept" in page
 
 
 @pytest.mark.parametrize("content", [[1], [{}], [{"python": "3", "packages": {"torch": 2}}]])

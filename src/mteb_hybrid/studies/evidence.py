@@ -21,7 +21,7 @@ from mteb_hybrid.studies.plan import Run, runs
 from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import HITS, BudgetName, Study
 from mteb_hybrid.studies.tested import Tested, tested
-from mteb_hybrid.studies.trained_with import packages, precisions, trained_again, training_parts
+from mteb_hybrid.studies.trained_with import Subset, Trained, trained
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class Evidence:
         subsets: Subsets that a run is evaluated on, by the run's query language and by task.
         evaluations: Those that count, by key of the run and task.
         gaps: All that is planned and does not count.
-        packages: Versions of packages that trained, by name, as far as the runs say it.
-        precisions: How many models were trained in which; of one that went on elsewhere, in all.
-        again: How many models were trained a second time.
+        trained: What trained the models that have results, as far as the runs say it.
     """
 
     study: Study
@@ -85,9 +83,7 @@ class Evidence:
     subsets: Mapping[str | None, Mapping[str, Sequence[str]]]
     evaluations: Mapping[tuple[str, str], Evaluation]
     gaps: tuple[Gap, ...]
-    packages: Mapping[str, Sequence[str]]
-    precisions: Mapping[str, int]
-    again: int
+    trained: tuple[Trained, ...]
 
     @cached_property
     def collections(self) -> dict[str, dict[Setting, Tested]]:
@@ -207,7 +203,9 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
             f"{store}: no results of the study {name} at the budget {budget}{said}. Make them with "
             f"`mteb-hybrid study run {name} --budget {budget} --store {store}`."
         )
-    parts = training_parts(store, dict.fromkeys(key for key, _ in evaluations))
+    made: dict[str, list[Subset]] = {}
+    for (key, task), evaluation in evaluations.items():
+        made.setdefault(key, []).extend((task, subset) for subset in evaluation.scores)
     return Evidence(
         study=study,
         budget=budget,
@@ -216,9 +214,7 @@ def find(study: Study, name: str, budget: BudgetName, store: Path) -> Evidence:
         subsets=subsets,
         evaluations=evaluations,
         gaps=tuple(gaps),
-        packages=packages(parts),
-        precisions=precisions(parts),
-        again=trained_again(store, {key for key, _ in evaluations}),
+        trained=tuple(trained(store, made)),
     )
 
 

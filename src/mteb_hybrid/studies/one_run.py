@@ -16,7 +16,7 @@ from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.results.per_query import remove_per_query
 from mteb_hybrid.studies.plan import OF_UNTRAINED, Run
-from mteb_hybrid.studies.store import EARLIER, FINISHED, REPAIRED, VERSIONS, Store, StudyError
+from mteb_hybrid.studies.store import FINISHED, REPAIRED, VERSIONS, Store, StudyError
 
 if TYPE_CHECKING:
     from mteb.models.sentence_transformer_wrapper import SentenceTransformerEncoderWrapper
@@ -104,9 +104,10 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
 
 def _keep_versions(run: Run, store: Store) -> None:
     """Of a model that was evaluated and removed, or unpacked without its weights."""
-    versions, earlier = (store.run(run.key) / name for name in (VERSIONS, EARLIER))
-    if store.is_removed(run) and versions.is_file() and not earlier.is_file():
-        versions.rename(earlier)
+    versions = store.run(run.key) / VERSIONS
+    if store.is_removed(run) and versions.is_file():
+        store.keep_earlier(run.key, json_file(versions, list), store.evaluated(run))
+        versions.unlink()
 
 
 def _check_as_planned(run: Run) -> None:

@@ -184,8 +184,10 @@ def _take_in(archive: Path, store: Store) -> bool:
             return False
         places = {"made.json": store.made_file(key)}
         if store.has_weights(key):  # of a training here, which these results are not of
-            if not (earlier := store.run(key) / EARLIER).is_file():
-                places[f"training/{VERSIONS}"] = earlier
+            made = {
+                task: [*rows["pool"].unique().sort()] for task, (rows, _) in packed.values.items()
+            }
+            store.keep_earlier(key, _trainings(packed), made)
         else:
             places["costs.json"] = store.costs_file(key)
             places |= {f"training/{name}": store.run(key) / name for name in TRAINING}
@@ -194,6 +196,13 @@ def _take_in(archive: Path, store: Store) -> bool:
                 write_text(to, packed.files[name].decode())
         _write_results(results, packed)
     return True
+
+
+def _trainings(packed: _Packed) -> list[object]:
+    """What the trainings of an archive say of themselves."""
+    names = [f"training/{name}" for name in (EARLIER, VERSIONS)]
+    found = [json_text(Path(name), packed.files.get(name, b"[]")) for name in names]
+    return [part for parts in found if isinstance(parts, list) for part in parts]
 
 
 def _write_results(results: Path, packed: _Packed) -> None:

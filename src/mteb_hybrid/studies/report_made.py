@@ -15,6 +15,7 @@ from mteb_hybrid.studies.plan import Run
 from mteb_hybrid.studies.seen import seen_texts
 from mteb_hybrid.studies.study import Budget
 from mteb_hybrid.studies.tested import Tested
+from mteb_hybrid.studies.trained_with import packages, precisions
 
 Rows = tuple[list[str], list[list[str]]]
 
@@ -101,14 +102,19 @@ def versions(evidence: Evidence) -> str:
     """The versions that results were made with, as far as they say it."""
     mteb = {version for e in evidence.evaluations.values() for version in e.mteb_versions}
     text = f"evaluated with mteb {' and '.join(sorted(mteb))}"
-    trained = [f"{name} {' and '.join(found)}" for name, found in evidence.packages.items()]
-    if not trained:
+    if not evidence.trained:
         return text
-    text += f"; trained with {', '.join(trained)}; {_precisions(evidence.precisions)}"
-    if not evidence.again:
-        return text
-    models = "1 model was" if evidence.again == 1 else f"{evidence.again} models were"
-    return f"{text}; {models} trained a second time, from the same seed, for further tests"
+    trained = [f"{name} {' and '.join(of)}" for name, of in packages(evidence.trained).items()]
+    text += f"; trained with {', '.join(trained)}; {_precisions(precisions(evidence.trained))}"
+    again = [model.again for model in evidence.trained]
+    for said, why in (
+        (again.count(True), "for further tests"),
+        (again.count(None), "and it was not kept which results are of which training"),
+    ):
+        if said:
+            models = "1 model was" if said == 1 else f"{said} models were"
+            text += f"; {models} trained more than once, from the same seed, {why}"
+    return text
 
 
 def _precisions(counts: Mapping[str, int]) -> str:

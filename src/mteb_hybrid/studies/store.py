@@ -7,7 +7,7 @@
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ FINISHED = "model_meta.json"
 """What a training run writes last."""
 
 VERSIONS, EARLIER = "versions.json", "versions-earlier.json"
-"""What a training ran with; and what the first one did, of a model that was trained once more."""
+"""What a training ran with; and what earlier ones did, of a model that was trained once more."""
+
+EVALUATED = "evaluated"
+"""In the last part of an earlier training: the tasks and subsets of which it made the results."""
 
 COSTS = ("seconds", "cpu_seconds")
 """What is known of a step: how long it took, and that of all cores."""
@@ -100,6 +103,28 @@ class Store:
             if left:
                 found[task] = left
         return found
+
+    def evaluated(self, run: Run) -> dict[str, list[str]]:
+        """Tasks and subsets that are evaluated, for other studies too, and not `missing`."""
+        missing, found = self.missing(run), {}
+        for task, (card, setting) in tasks_by_name().items():
+            file, on = self.results_of(run) / f"{task}.json", data_revision(card, setting)
+            if there := _evaluated(file, card.split, on).keys() - {*missing.get(task, ())}:
+                found[task] = sorted(there)
+        return found
+
+    def keep_earlier(self, key: str, parts: Iterable[object], made: Mapping[str, object]) -> None:
+        """Note what an earlier training of a run ran with, and which results are of it.
+
+        Args:
+            key: Of the run.
+            parts: What the training says of itself.
+            made: Tasks and subsets that were evaluated before the next one.
+        """
+        if own := [part for part in parts if isinstance(part, dict)]:
+            file = self.run(key) / EARLIER
+            known = json_file(file, list) if file.is_file() else []
+            write_json(file, [*known, *own[:-1], own[-1] | {EVALUATED: made}])
 
     def made_file(self, key: str) -> Path:
         """Where it is kept what makes a run."""
