@@ -107,18 +107,24 @@ def test_an_edited_recipe_is_refused(store, whole):
         perform(run, store, pytest.fail)
 
 
-def test_damaged_results_are_made_again(store, whole):
-    run = whole[1]["untrained"]
-    (file,) = (store.results / "studies__tiny" / run.key).glob(f"{TASK}.json")
+def test_damaged_results_are_made_again_and_others_stay(store, whole):
+    """Without rankings too, as packed results are: `mteb-hybrid run` evaluates these again."""
+    test = whole[1]["untrained"].tests[0].model_copy(update={"settings": ["multilingual"]})
+    run = replace(whole[1]["untrained"], tests=(test,))
+    (task,), folder = run.selected(), store.results_of(run)
+    file, values = folder / f"{task}.json", folder / f"{task}.per_query"
     file.write_text("{")
-    assert store.missing(run) == {TASK: ["en-en", "de-de"]}
+    assert store.missing(run) == {task: ["en-multi", "de-multi"]}
     perform(run, store, lambda step: None)
     assert store.missing(run) == {}
-    values = file.with_suffix(".per_query") / "de-de.parquet"
-    pl.read_parquet(values).write_parquet(values)
-    assert store.missing(run) == {TASK: ["de-de"]}, "no checksum"
+    shutil.rmtree(folder / f"{task}.rankings")
+    before, scores = _times(values), json.loads(file.read_bytes())["scores"]
+    damaged, kept = values / "de-multi.parquet", values / "en-multi.parquet"
+    pl.read_parquet(damaged).write_parquet(damaged)
+    assert store.missing(run) == {task: ["de-multi"]}, "no checksum"
     perform(run, store, lambda step: None)
-    assert store.missing(run) == {}
+    assert store.missing(run) == {} and json.loads(file.read_bytes())["scores"] == scores
+    assert [path for path, time in _times(values).items() if time == before[path]] == [kept]
 
 
 def test_removed_weights_are_trained_again_for_another_test(store, whole, study_folder):

@@ -49,13 +49,13 @@ def perform(run: Run, store: Store, tell: Callable[[str], None]) -> None:
         from mteb_hybrid.evaluation.evaluate import evaluate
 
         batch_size = ON_PROCESSORS if model.model.device.type == "cpu" else BATCH_SIZE
-        for task, subsets in run.selected().items():
-            if task in missing:
-                for subset in missing[task]:  # `evaluate` asks for less than `missing` does
-                    remove_per_query(store.results_of(run), task, subset)
-                with store.costed(run.key, task):
-                    evaluate(model, {task: subsets}, store.path, batch_size)
-                tell(task)
+        for task, subsets in missing.items():
+            for subset in subsets:  # `evaluate` asks for less than `missing` does
+                remove_per_query(store.results_of(run), task, subset)
+            with store.costed(run.key, task):
+                # And for more: rankings, which packed results do not have.
+                evaluate(model, {task: subsets}, store.path, batch_size)
+            tell(task)
     del model
     gc.collect()
 
