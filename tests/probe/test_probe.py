@@ -200,7 +200,7 @@ def test_what_a_small_corpus_cannot_show_is_said(built):
     has_interval = {x: not math.isnan(low) for x, low in own["query_language", "low"].iter_rows()}
     assert has_interval == {"all": True, "en": True, "fr": True, "ru": False}
     said = " ".join(found.notes)
-    assert "Fewer than 5 queries in ru: their means have no interval" in said
+    assert "Fewer than 6 queries in ru: their means have no interval" in said
     assert "No more than 5 passages in ru among which neighbours" in said
     whole = probe(encoder_of(corpus), corpus, None, 4, 4, RESAMPLES)
     assert "Fewer than" not in " ".join(whole.notes) and "No more" not in " ".join(whole.notes)

@@ -153,7 +153,8 @@ def test_translated_queries_of_the_collection_are_no_other_data(overlay):
         robustness(both, revisions=data | {own: "2.0.0+translated-0123456789ab"})
 
 
-def test_of_two_models_the_table_says_which_loses_more(overlay):
+def test_of_two_models_the_table_says_which_loses_more(overlay, monkeypatch):
+    monkeypatch.setattr("mteb_hybrid.results.resample.INTERVAL_FROM", 1)
     weak = Evaluated(pl.concat([frame(ORIGINAL, BEFORE), frame(TYPOS, AFTER)]), {TYPOS: "1+a"})
     same = {x: {q: BEFORE[x][q] for q in AFTER[x]} for x in AFTER}
     firm = Evaluated(pl.concat([frame(ORIGINAL, BEFORE), frame(TYPOS, same)]), {TYPOS: "1+a"})

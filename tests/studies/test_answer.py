@@ -20,6 +20,7 @@ from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.report_tables import tables
 from mteb_hybrid.studies.report_words import agreement, sentence
+from mteb_hybrid.studies.report_words import verdict as words
 from mteb_hybrid.studies.seeds import over_seeds, t_interval
 from mteb_hybrid.studies.study import Claim, Published
 from studies.made_results import (
@@ -142,6 +143,23 @@ def test_one_seed_settles_nothing(store):
     assert found.effect.seeds == (2,)
     assert found.effect.over_questions[0] > 0
     assert found.verdict is Verdict.UNDECIDED and found.effect.direction == 0
+
+
+def test_few_questions_settle_nothing(tmp_path, monkeypatch):
+    """Though all differ alike, and all seeds: the fewest of which randomisation could tell do."""
+    for questions, verdict, said in (
+        (5, "undecided (too few questions)", "over 5 questions in 3 languages (too few for an i"),
+        (6, "confirmed", "95% interval over 6 questions in 3 languages [+0.0"),
+    ):
+        monkeypatch.setattr("studies.made_results.QUESTIONS", questions)
+        study = study_of(POOL_ONLY, claims=[HYBRID])
+        write_runs(tmp_path, study, only=lambda run: run.condition in SHIFT)
+        found = one(tmp_path, HYBRID, 4000)
+        assert (words(found), found.effect.groups) == (verdict, questions)
+        assert said in sentence(found)
+        assert (found.effect.direction, found.effect.p < 0.05) == ((0, False), (1, True))[
+            questions > 5
+        ]
 
 
 def test_a_change_is_that_of_each_query(tmp_path):

@@ -10,9 +10,6 @@ from mteb_hybrid.retrieval.pool import Floats
 
 Key = TypeVar("Key", bound=Hashable)
 
-INTERVAL_FROM = 5
-"""Groups with a value; resamples of fewer say next to nothing about others."""
-
 
 class Estimate(NamedTuple):
     """A mean and its interval.
@@ -20,7 +17,7 @@ class Estimate(NamedTuple):
     Attributes:
         value: The mean; over languages, that of their means. NaN if there is no value.
         low: Lower end of the 95% interval; NaN where fewer than
-            `INTERVAL_FROM` groups have a value.
+            `mteb_hybrid.results.resample.INTERVAL_FROM` groups have a value.
         high: Upper end.
         rows: How many values there are, NaN included.
         measured: How many of them are not NaN.
@@ -77,8 +74,6 @@ def _estimated(
     if not len(sums):
         return [Estimate(np.nan, np.nan, np.nan, total, 0)] * sums.shape[2]
     low, high = bootstrap_intervals(sums, counts, resamples, seed)
-    few = np.count_nonzero(counts.any(axis=1), axis=0) < INTERVAL_FROM
-    low[few] = high[few] = np.nan
     rows = counts.sum(axis=0)
     with np.errstate(invalid="ignore"):
         means = np.divide(sums.sum(axis=0), rows, out=np.zeros_like(rows), where=rows > 0)

@@ -10,10 +10,10 @@ import polars as pl
 
 from mteb_hybrid.probe.corpus import MixedCorpus, ProbeError
 from mteb_hybrid.probe.encoder import Encoder
-from mteb_hybrid.probe.estimate import INTERVAL_FROM
 from mteb_hybrid.probe.rankings import FIGURES, measure_rankings
 from mteb_hybrid.probe.repaired import apply_repair, find_repair
 from mteb_hybrid.probe.space import measure_space
+from mteb_hybrid.results.resample import INTERVAL_FROM
 from mteb_hybrid.retrieval.parts import Vectors
 from mteb_hybrid.retrieval.pool import Pool
 from mteb_hybrid.retrieval.rank_counter import RankCounter

@@ -1,5 +1,7 @@
 """Tests between the models of a report, where values per query were kept."""
 
+import math
+
 import polars as pl
 
 from mteb_hybrid.report.glossary import words
@@ -111,14 +113,14 @@ def _table(collection: str, baseline: str, rows: pl.DataFrame) -> Table:
 def _row(row: dict[str, float | str | None]) -> tuple[str, ...]:
     about = words()[str(row["measure"])]
     low, high, *means, p, p_holm = (
-        float(row[name] or 0)
+        math.nan if row[name] is None else float(str(row[name]))
         for name in ("low", "high", "first", "second", "difference", "p", "p_holm")
     )
     won = [NONE if row[name] is None else str(row[name]) for name in ("wins", "losses", "ties")]
     return (
         *(str(row["model"]), str(row["setting"]), about.title + limits(row)),
         *(number(mean, about.digits) for mean in means),
-        f"{number(low, about.digits)} to {number(high, about.digits)}",
+        NONE if math.isnan(low) else f"{low:.{about.digits}f} to {high:.{about.digits}f}",
         *("<0.001" if value < 0.001 else f"{value:.3f}" for value in (p, p_holm)),
         NONE if won == [NONE] * 3 else "/".join(won),
     )

@@ -52,9 +52,10 @@ def compare(
     Returns:
         One row per task and measure: ``first`` and ``second`` (mean over the queries of a pool,
         then unweighted over pools), ``difference`` (second - first), ``low`` and ``high`` (95%
-        percentile interval of the difference), ``p``, ``p_holm`` (over these rows), ``wins``,
-        ``losses`` and ``ties`` of the second model (null where neither higher nor lower is
-        better), ``queries``, ``subsets`` and ``groups``, and ``left_out``: the queries that only
+        percentile interval of the difference; null of fewer than
+        `mteb_hybrid.results.resample.INTERVAL_FROM` groups), ``p``, ``p_holm`` (over these rows),
+        ``wins``, ``losses`` and ``ties`` of the second model (null where neither higher nor lower
+        is better), ``queries``, ``subsets`` and ``groups``, and ``left_out``: the queries that only
         one model has a value for. Everything else is over those that both have one for.
 
     Raises:
@@ -68,6 +69,7 @@ def compare(
             for (task, measure), rows in paired.group_by("task", "measure", maintain_order=True)
         ]
     )
+    tests = tests.with_columns(pl.col("low", "high").fill_nan(None))
     table = _summary(paired, ["task", "measure"]).join(tests, on=["task", "measure"])
     return _with_holm(table)
 

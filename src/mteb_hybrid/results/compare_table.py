@@ -1,6 +1,6 @@
 """The tables of ``mteb-hybrid compare``: read results folders, compare, write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import log10
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mteb_hybrid.results.cells import (
     COLUMNS,
     CUT,
     LEFT_OUT,
+    NONE,
     OTHER_DATA,
     SUBSETS,
     limits,
@@ -24,6 +25,7 @@ from mteb_hybrid.results.compare import CompareError, compare_by, compare_models
 from mteb_hybrid.results.evaluation import Evaluation, our_versions
 from mteb_hybrid.results.mteb_files import EXPERIMENTS, evaluated_model, labels
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
+from mteb_hybrid.results.resample import INTERVAL_FROM
 from mteb_hybrid.results.results import load_results
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
 
@@ -33,9 +35,10 @@ ARROWS = {1.0: " ↑", -1.0: " ↓", None: ""}
 LEGEND = (
     "↑: higher is better, ↓: lower. Means: over queries, then unweighted over subsets. "
     "Difference: model minus baseline. Interval: 95%, paired bootstrap over questions with all "
-    "their translations, not corrected for the number of rows. p: paired randomisation test over "
-    "the same questions, two-sided; Holm p: corrected for all rows of the table. Won, lost, tied: "
-    "queries on which the model is better than the baseline, worse, or the same."
+    f"their translations, not corrected for the number of rows; none of fewer than {INTERVAL_FROM} "
+    "questions. p: paired randomisation test over the same questions, two-sided; Holm p: corrected "
+    "for all rows of the table. Won, lost, tied: queries on which the model is better than the "
+    "baseline, worse, or the same."
 )
 
 
@@ -246,7 +249,7 @@ def tables(
         [
             *_labels(row, revisions),
             *_means(row),
-            f"[{_number(row['low'], row)}, {_number(row['high'], row)}]",
+            interval(row, _number),
             f"{row['p']:.4f}",
             f"{row['p_holm']:.4f}",
             *_won(row),
@@ -320,6 +323,12 @@ def _revision_folder(given: Path) -> Path:
             "each that is compared, the baseline first"
         )
     return found[0]
+
+
+def interval(row: dict[str, object], number: Callable[[object, dict[str, object]], str]) -> str:
+    """The interval of a row of `compare`; a dash if there is none."""
+    ends = [number(row[name], row) for name in ("low", "high") if row[name] is not None]
+    return f"[{', '.join(ends)}]" if ends else NONE
 
 
 def _labels(row: dict[str, object], revisions: Mapping[str, str]) -> list[str]:

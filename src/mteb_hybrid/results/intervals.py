@@ -37,7 +37,8 @@ def mean_interval(
         pools: The subsets that the mean is taken over.
 
     Returns:
-        Low and high; None where the values per query are not those of the same subsets.
+        Low and high; None where the values per query are not those of the same subsets, or of
+        too few questions.
     """
     if frame is None:
         return None
@@ -49,4 +50,5 @@ def mean_interval(
     names, pool = np.unique(cells["pool"].to_numpy(), return_inverse=True)
     sums, counts = np.zeros((2, len(groups), len(names)))
     sums[group, pool], counts[group, pool] = cells["value"], cells["size"]
-    return bootstrap_interval(sums, counts, RESAMPLES, seed=0)
+    low, high = bootstrap_interval(sums, counts, RESAMPLES, seed=0)
+    return None if np.isnan(low) else (low, high)

@@ -6,6 +6,10 @@ import numpy as np
 
 from mteb_hybrid.retrieval.pool import Floats
 
+INTERVAL_FROM = 6
+"""Groups. With n of them that all differ alike, the interval leaves out 0, and the exact two-sided
+randomisation test has p = 2 / 2^n: first below 0.05 with 6. Of fewer, nothing follows."""
+
 # Values per block of resamples: bounds memory at some ten megabytes.
 _BLOCK = 1_000_000
 
@@ -35,6 +39,9 @@ def bootstrap_interval(
         counts: Shape (G, P), the numbers of those rows.
         resamples: How many times G groups are drawn with replacement.
         seed: Seed of the draws.
+
+    Returns:
+        Low and high; NaN of fewer than `INTERVAL_FROM` groups with rows.
     """
     (low,), (high,) = bootstrap_intervals(
         differences[..., None], counts[..., None], resamples, seed
@@ -55,7 +62,7 @@ def bootstrap_intervals(
 
     Returns:
         The lower and the upper ends, shape (M,) each. A resample without a single row of a measure
-        does not count for it; NaN where none has any.
+        does not count for it. NaN where fewer than `INTERVAL_FROM` groups have any.
     """
     groups, pools, measures = sums.shape
     sums = _exactly_summable(sums)
@@ -74,11 +81,10 @@ def bootstrap_intervals(
         totals = np.divide(totals, rows, out=np.zeros_like(rows), where=rows > 0).sum(axis=1)
         with np.errstate(invalid="ignore"):
             means[block] = totals / np.count_nonzero(rows, axis=1)
-    drawn_at_all = ~np.isnan(means).all(axis=0)
+    enough = np.count_nonzero(counts.any(axis=1), axis=0) >= INTERVAL_FROM
     low, high = np.full((2, measures), np.nan)
-    low[drawn_at_all], high[drawn_at_all] = np.nanpercentile(
-        means[:, drawn_at_all], [2.5, 97.5], axis=0
-    )
+    if enough.any():
+        low[enough], high[enough] = np.nanpercentile(means[:, enough], [2.5, 97.5], axis=0)
     return low, high
 
 

@@ -10,7 +10,7 @@ from mteb_hybrid.cards.rewritten import RewrittenCard, rewrite_provenance
 from mteb_hybrid.cards.tasks import tasks_by_name
 from mteb_hybrid.results.cells import LEFT_OUT, limits
 from mteb_hybrid.results.compare import CompareError, compare_models
-from mteb_hybrid.results.compare_table import model_folders, other_data
+from mteb_hybrid.results.compare_table import interval, model_folders, other_data
 from mteb_hybrid.results.per_query import data_revisions, read_per_query
 from mteb_hybrid.results.robustness import losses, robustness
 from mteb_hybrid.results.text_table import Format, write_csv, write_table
@@ -157,8 +157,7 @@ def _means(row: dict[str, object]) -> list[str]:
 
 
 def _tests(row: dict[str, object]) -> list[str]:
-    interval = f"[{_number(row['low'], row)}, {_number(row['high'], row)}]"
-    return [interval, f"{row['p']:.4f}", f"{row['p_holm']:.4f}"]
+    return [interval(row, _number), f"{row['p']:.4f}", f"{row['p_holm']:.4f}"]
 
 
 def _number(value: object, row: dict[str, object]) -> str:

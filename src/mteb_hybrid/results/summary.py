@@ -274,7 +274,7 @@ def map_intervals(frame: pl.DataFrame | None, languages: tuple[str, ...]) -> Flo
         languages: The query languages, L of them.
 
     Returns:
-        Shape (L, 2), low and high; NaN where there are no values per query.
+        Shape (L, 2), low and high; NaN where there are no values per query, or too few.
     """
     intervals = np.full((len(languages), 2), np.nan)
     if frame is None:

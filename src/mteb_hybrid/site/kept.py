@@ -175,6 +175,8 @@ class Compared(_Kept):
 
     Attributes:
         pools: The subsets that both have; nothing else is compared.
+        low: Lower end of the difference's 95% interval; None of too few questions.
+        high: The upper end.
         left_out: Other subsets of the setting.
         queries: How many queries both have a value for; nothing else is compared.
         queries_left_out: How many only one of them has a value for.
@@ -191,8 +193,8 @@ class Compared(_Kept):
     first: float
     second: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
     queries: int
     queries_left_out: int = 0

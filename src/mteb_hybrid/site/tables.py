@@ -229,7 +229,8 @@ def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, 
     groups: dict[str, list[list[Entry]]] = {}
     for c, p_holm in zip(found, corrected, strict=True):
         about = words()[c.measure]
-        ours = [f"{v:.{about.digits}f}" for v in (c.first, c.second, c.difference, c.low, c.high)]
+        ours = [f"{v:.{about.digits}f}" for v in (c.first, c.second, c.difference)]
+        ends = [f"{v:.{about.digits}f}" for v in (c.low, c.high) if v is not None]
         won = NONE if c.wins is None else f"{c.wins} / {c.losses} / {c.ties}"
         limits = [f"without {some(c.left_out)}"] if c.left_out else []
         limits += [f"rankings cut at {c.truncated_at}"] if c.truncated_at else []
@@ -239,7 +240,7 @@ def tests(found: list[Compared], names: Mapping[Key, str], titles: Mapping[str, 
                 Entry(str(c.setting), "; ".join(limits)),
                 Entry(about.title, about.better[1]),
                 *(Entry(text) for text in ours[:2]),
-                Entry(ours[2], f"{ours[3]} to {ours[4]}"),
+                Entry(ours[2], " to ".join(ends)),
                 *(Entry("< 0.001" if p < 0.001 else f"{p:.3f}") for p in (c.p, p_holm)),
                 Entry(won),
                 Entry(f"{c.queries:,}", f"{of}{c.groups:,} questions"),

@@ -3,7 +3,7 @@
 A comparison has two sources of uncertainty. Other questions might have been asked: the difference
 of the means over seeds is resampled over questions, with all their translations. Another seed might
 have been drawn: the differences of single seeds have a t interval. A claim is settled only where
-both say the same; what rests on one seed is not.
+both say the same; what rests on one seed, or on too few questions for an interval, is not.
 """
 
 from collections.abc import Iterator
@@ -168,7 +168,7 @@ def _answer(evidence: Evidence, empty: Answer, resamples: int) -> Answer:
     except NoValuesError as error:
         return replace(empty, verdict=Verdict.NOT_TESTABLE, why=str(error))
     verdict = verdict_of(claim, effect.over_questions, effect.over_seeds)
-    if effect.rests_on_one_seed:
+    if effect.settles_nothing:
         verdict = Verdict.UNDECIDED
     return replace(empty, verdict=verdict, effect=effect)
 

@@ -23,7 +23,7 @@ class Effect:
         base: What both are a change from, in words; empty if they are none.
         by_seed: The difference with each seed; one alone where neither is trained.
         seeds: The seeds; none where neither is trained.
-        over_questions: 95% interval of the difference over questions.
+        over_questions: 95% interval of the difference over questions; None of too few.
         over_seeds: The same over seeds; None of fewer than two.
         p: Of no difference, by randomisation over questions; None for a claim with a margin.
         p_holm: The same, corrected for all claims of the study.
@@ -38,7 +38,7 @@ class Effect:
     base: str
     by_seed: tuple[float, ...]
     seeds: tuple[int, ...]
-    over_questions: Interval
+    over_questions: Interval | None
     over_seeds: Interval | None
     p: float | None
     p_holm: float | None
@@ -58,9 +58,14 @@ class Effect:
         return len(self.seeds) == 1
 
     @property
+    def settles_nothing(self) -> bool:
+        """Whether it rests on one seed, or on too few questions for an interval."""
+        return self.rests_on_one_seed or self.over_questions is None
+
+    @property
     def direction(self) -> int:
         """1 if the condition's mean is higher, -1 if it is lower, 0 if that is not settled."""
-        if self.rests_on_one_seed:
+        if self.settles_nothing:
             return 0
         there = [interval for interval in (self.over_questions, self.over_seeds) if interval]
         if all(low > 0 for low, _ in there):
@@ -138,7 +143,7 @@ def effect_of(
         base=base.card.title if base else "",
         by_seed=by_seed,
         seeds=tuple(dict.fromkeys(seeds)),
-        over_questions=(row["low"], row["high"]),
+        over_questions=None if row["low"] is None else (row["low"], row["high"]),
         over_seeds=t_interval(by_seed),
         p=None if claim.margin is not None else row["p"],
         p_holm=None,

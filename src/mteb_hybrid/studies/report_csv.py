@@ -70,7 +70,8 @@ def _claim(answer: Answer) -> Row:
 
 def _effect(effect: Effect) -> Row:
     return [
-        *(effect.condition, effect.than, effect.difference, *effect.over_questions),
+        *(effect.condition, effect.than, effect.difference),
+        *(effect.over_questions or (None, None)),
         *(effect.over_seeds or (None, None)),
         *(effect.p, effect.p_holm),
         " ".join(f"{s}:{d!r}" for s, d in zip(effect.seeds, effect.by_seed, strict=False)),

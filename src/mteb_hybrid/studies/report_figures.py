@@ -221,7 +221,8 @@ def _claims(
     labels = []
     for row, (answer, effect) in enumerate(found):
         colour = COLOUR[answer.verdict]
-        axes.plot(effect.over_questions, [row, row], color=colour, **BAR)
+        if effect.over_questions:
+            axes.plot(effect.over_questions, [row, row], color=colour, **BAR)
         if effect.over_seeds:
             style: dict[str, Any] = {"linewidth": 1.2, "solid_capstyle": "butt"}
             axes.plot(effect.over_seeds, [row, row], "|-", color=colour, **style)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mteb_hybrid.report.glossary import words
 from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.results.resample import INTERVAL_FROM
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.answer import Answer, Verdict
 from mteb_hybrid.studies.effect import Effect
@@ -29,10 +30,11 @@ LEGEND = (
     "a margin. Holm p: corrected for all that have a p; the intervals, and what follows from "
     "them, are not. Confirmed: both intervals lie on the claimed side (for = ± m, within m; for "
     "> … - m, above -m); contradicted: both lie on the other; where neither condition is "
-    "trained, that over questions alone; undecided: all else, and what rests on one seed. "
+    "trained, that over questions alone; undecided: all else, and what rests on one seed, or on "
+    f"fewer than {INTERVAL_FROM} questions, of which there is no interval. "
     "Published: the difference there, if the card names one, and whether its direction agrees "
-    "with ours, which is open with one seed, where an interval has 0 in it, and where theirs is "
-    "0."
+    "with ours, which is open with one seed, where an interval is missing or has 0 in it, and "
+    "where theirs is 0."
 )
 TABLE_LEGEND = (
     "Of three seeds and more: mean and half the 95% t interval over seeds, which shows how far "
@@ -93,9 +95,11 @@ def collection_of(answer: Answer) -> str:
 
 
 def verdict(answer: Answer) -> str:
-    """The verdict, and that it rests on one seed if it does."""
+    """The verdict, and that it rests on one seed, or on too few questions, if it does."""
     effect = answer.effect
-    return f"{answer.verdict} (one seed)" if effect and effect.rests_on_one_seed else answer.verdict
+    if effect is None or not effect.settles_nothing:
+        return answer.verdict
+    return f"{answer.verdict} ({'one seed' if effect.rests_on_one_seed else 'too few questions'})"
 
 
 def figures(answer: Answer) -> list[Published]:
@@ -133,11 +137,14 @@ def sentence(answer: Answer) -> str:
     languages = (
         f"{len(effect.languages)} languages" if len(effect.languages) > 1 else "one language"
     )
+    over = f"over {effect.groups:,} question{'s' * (effect.groups > 1)} in"
+    limits = "(too few for an interval)"
+    if effect.over_questions:
+        over, limits = f"95% interval {over}", interval(effect.over_questions, claim.measure)
     ours = (
         f"{title(claim.measure)} {WHERE[claim.setting]}{restricted}{changed} is {mean} with "
         f"{claim.condition} and {than} with {claim.than}: a difference of "
-        f"{number(effect.difference, claim.measure)}, 95% interval over {effect.groups:,} "
-        f"questions in {languages} {interval(effect.over_questions, claim.measure)}, "
+        f"{number(effect.difference, claim.measure)}, {over} {languages} {limits}, "
         f"{_over_seeds(effect, claim)}."
     )
     said = [f"{verdict(answer)}: {ours}"]
