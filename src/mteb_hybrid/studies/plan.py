@@ -198,7 +198,12 @@ def _of_condition(start: str, recipe: str, condition: Condition, budget: Budget)
                     out = {*whole.languages} - {budget.pivot, language}
                     without = [f"languages.{code}=" for code in sorted(out)]
                     whole = read_recipe(recipe, [*settings, *own, *without])
+                asked = [
+                    test
+                    for test in budget.tests
+                    if language is None or language in (test.query_languages or [language])
+                ]
                 yield Run(
                     *(start, name, seed, language, whole, condition.trained, repair, value),
-                    tests=tuple(budget.tests),
+                    tests=tuple(asked),
                 )
