@@ -99,6 +99,7 @@ def test_one_language_each(study_file):
     file = study_file('name = "hybrid"', 'name = "hybrid"\neach_language = true')
     other = '{ tasks = ["sample"], settings = ["multilingual"], query_languages = ["en"] }'
     text = file.read_text().replace('"en", "de"] }]', f'"en", "de"] }}, {other}]')
+    assert '], query_languages = ["en"]' in text
     file.write_text(text)
     (run, other) = (run for run in runs(read_study(file), "smoke") if run.condition == "hybrid")
     assert (run.language, run.seed, other.seed) == ("de", 1, 2)
