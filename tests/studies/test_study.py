@@ -240,3 +240,15 @@ def test_a_study_that_does_not_exist(tmp_path):
     (tmp_path / "mine.toml").write_text("")
     with pytest.raises(CardError, match=r"did you mean '.*mine\.toml'"):
         read_study(tmp_path / "mien.toml")
+
+
+def test_published_figures_of_some_languages_say_so():
+    """A mean over all of them is no match for one over those that a budget asks in."""
+    for file in shipped_studies().values():
+        study = read_study(file)
+        tests = [test for budget in study.budgets.values() for test in budget.tests]
+        for figure in (figure for claim in study.claims for figure in claim.published):
+            own = [test for test in tests if figure.collection in test.tasks]
+            assert own
+            for test in own:
+                assert not test.query_languages or "query languages" in figure.source

@@ -109,7 +109,8 @@ class Published(Table):
     """Figures of the literature for the two conditions of a claim.
 
     Attributes:
-        source: Where they stand, such as ``arXiv:2408.10536, Table 2``.
+        source: Where they stand, such as ``arXiv:2408.10536, Table 2``, and over which query
+            languages they are means, if not over all of the collection.
         model: The model there.
         collection: What it was tested on there, as tests call it.
         condition: The condition's figure.
