@@ -22,6 +22,7 @@ from mteb_hybrid.studies.report_tables import tables
 from mteb_hybrid.studies.report_words import agreement, sentence
 from mteb_hybrid.studies.report_words import verdict as words
 from mteb_hybrid.studies.seeds import over_seeds, t_interval
+from mteb_hybrid.studies.store import Store
 from mteb_hybrid.studies.study import Claim, Published
 from studies.made_results import (
     BUDGET,
@@ -231,6 +232,12 @@ def test_subsets_that_are_missing_or_on_other_data_do_not_count(tmp_path):
         1: "1 of 3 subsets not run: de-multi",
         2: "set apart: on revision 0.9.0 of the data, which now have 1.0.0",
         3: "set apart: values per query on revision 0.9.0 of the data",
+    }
+    file = Store(tmp_path).results_of(by_name["alpha 0.5", 2]) / f"{MUL}.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"0.9.0"', "null"), encoding="utf-8")
+    unknown = find(study, "alpha", "small", tmp_path).gaps
+    assert "set apart: on an unknown revision of the data, which now have 1.0.0" in {
+        gap.why for gap in unknown
     }
     assert answers(evidence, 100)[0].verdict is Verdict.NOT_RUN
     assert one_run.condition == "untrained"

@@ -11,6 +11,7 @@ import pytest
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lock import LockedError, lock
 from mteb_hybrid.results.per_query import read_per_query
+from mteb_hybrid.results.value_files import PerQueryError
 from mteb_hybrid.studies.answer import answers
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.pack import pack, unpack
@@ -140,6 +141,17 @@ def test_values_without_their_results_are_not_packed(tmp_path, values_on):
         next(Store(tmp_path).results_of(run).glob("*Retrieval.json")).unlink()
     with pytest.raises(StudyError, match="no results"):
         pack([run], Store(tmp_path), tmp_path / "packed", MEASURES)
+
+
+def test_values_that_may_have_been_edited_are_not_packed(tmp_path):
+    """An archive would give them a checksum."""
+    study = study_of({"tests": [MULTILINGUAL]})
+    (run,) = write_runs(tmp_path, study, only=lambda run: run.condition == "untrained")
+    file = next(Store(tmp_path).results_of(run).rglob("en-multi.parquet"))
+    pl.read_parquet(file).sort("value").write_parquet(file)
+    with pytest.raises(PerQueryError, match=r"en-multi\.parquet: has no checksum"):
+        pack([run], Store(tmp_path), tmp_path / "packed", MEASURES)
+    assert not (tmp_path / "packed").exists()
 
 
 def content_of(archive):

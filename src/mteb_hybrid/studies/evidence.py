@@ -314,9 +314,10 @@ def _why_not(evaluation: Evaluation | None, asked: Sequence[str]) -> str:
     """
     if evaluation is None:
         return "not run"
-    if evaluation.is_on_other_data:
+    if evaluation.dataset_revision != evaluation.current_revision:
         was, now = map(short_revision, (evaluation.dataset_revision, evaluation.current_revision))
-        return f"set apart: on revision {was} of the data, which now have {now}"
+        on = f"revision {was}" if was else "an unknown revision"
+        return f"set apart: on {on} of the data, which now have {now}"
     if missing := [subset for subset in asked if subset not in evaluation.scores]:
         more = ", …" if len(missing) > 3 else ""
         return f"{len(missing)} of {len(asked)} subsets not run: {', '.join(missing[:3])}{more}"

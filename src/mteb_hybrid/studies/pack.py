@@ -111,7 +111,7 @@ def _content(
         there = before.get(task, pl.DataFrame(schema=COLUMNS))
         kept = pl.DataFrame(schema=COLUMNS)
         if task in tasks:
-            kept = read_per_query(results, task).drop("task")
+            kept = read_per_query(results, task, checksums=True).drop("task")
         lost = there.join(kept, on=["measure", "pool"], how="anti")
         for measure, pool in lost.select("measure", "pool").iter_rows():
             raise StudyError(
