@@ -7,7 +7,9 @@ import zipfile
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from mteb_hybrid.commands.app import app
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lock import LockedError, lock
 from mteb_hybrid.results.per_query import read_per_query
@@ -49,7 +51,7 @@ def packed(store, tmp_path):
 
 def test_a_report_of_unpacked_results_is_the_same(store, packed, tmp_path):
     there = Store(tmp_path / "there")
-    taken = unpack(packed, there)
+    taken, _ = unpack(packed, there)
     planned = runs(study_of(), "small")
     assert set(taken) == {run.key for run in planned if run.seed != 3}
     for run in planned:
@@ -72,8 +74,14 @@ def test_what_is_there_stays(packed, tmp_path):
     unpack(packed, there)
     file = next(there.results.rglob("*Retrieval.json"))
     file.write_text("mine", encoding="utf-8")
-    assert unpack(packed, there) == []
+    assert unpack(packed, there) == ([], {})
     assert file.read_text(encoding="utf-8") == "mine"
+    # What an archive has more is told.
+    shutil.rmtree(file.with_suffix(".per_query"))
+    said = CliRunner().invoke(app, ["study", "unpack", str(packed), "--store", str(there.path)])
+    told = " ".join(said.output.split())
+    assert f"its archive has more: {file.stem}. To have that, move this folder away" in told
+    assert told.count("stays as it is") == 1
 
 
 def test_a_model_that_was_trained_here_keeps_its_own_words(store, packed, tmp_path):
@@ -82,13 +90,13 @@ def test_a_model_that_was_trained_here_keeps_its_own_words(store, packed, tmp_pa
     (there.run(key) / "versions.json").write_text("mine", encoding="utf-8")
     with there.costed(key, "mine"):
         pass
-    assert key in unpack(packed, there)
+    assert key in unpack(packed, there)[0]
     assert (there.run(key) / "versions.json").read_text(encoding="utf-8") == "mine"
     (part,) = json.loads((there.run(key) / EARLIER).read_bytes())
     assert len(part.pop("evaluated")) == 3 and part == PART, "no results are of the training here"
     assert {*there.costs(key)} == {"mine"} and there.has_weights(key)
     with lock(there.run(key)):
-        assert unpack(packed, there) == []
+        assert unpack(packed, there) == ([], {})
         shutil.rmtree(there.results)
         with pytest.raises(LockedError):
             unpack(packed, there)
@@ -111,7 +119,9 @@ def test_what_made_a_run_is_packed_whatever_the_store_says(store, packed, tmp_pa
     pack(runs(study_of(), "small"), there, tmp_path / "again", MEASURES)
     for file in packed.iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
-    assert len(unpack(tmp_path / "again", Store(tmp_path / "new"))) == len(list(packed.iterdir()))
+    assert len(unpack(tmp_path / "again", Store(tmp_path / "new"))[0]) == len(
+        list(packed.iterdir())
+    )
 
 
 def test_only_some_measures_are_packed(store, tmp_path):

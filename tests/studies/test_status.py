@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from mteb_hybrid.commands.app import app
 from mteb_hybrid.files.places import DATA_VARIABLE
+from mteb_hybrid.studies.catalogue import read_study
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.status import states, table
 from mteb_hybrid.studies.store import Store, StudyError
@@ -23,6 +24,17 @@ def test_hours_are_those_of_what_the_study_asks_for(tmp_path):
     steps = ("repair", "HybridSampleMonolingualRetrieval", "XQuADRMonolingualRetrieval")
     file.write_text(json.dumps(dict.fromkeys(steps, STEP)), encoding="utf-8")
     assert table(states([run], store), store).split()[-2:] == ["2.00", "4.00"]
+
+
+def test_hours_of_other_studies_are_said(tmp_path):
+    """A task that both have is one, and so is a model, however often it was trained."""
+    asked = ["study", "status", "mbert-xquad", "--budget", "smoke", "--store", str(tmp_path)]
+    key = runs(read_study("mbert-xquad"), "smoke")[0].key
+    said = "Hours: of all trainings of a model and of its whole tasks, for other studies too."
+    assert said not in CliRunner().invoke(app, asked).output
+    with Store(tmp_path).costed(key, "training"):
+        pass
+    assert said in CliRunner().invoke(app, asked).output
 
 
 @pytest.mark.parametrize(
@@ -91,6 +103,14 @@ def test_what_a_study_has_is_asked_once_more_without_writing(tmp_path, monkeypat
     assert {*store.asked("alpha", "small")} == {run.key for run in planned}
     with pytest.raises(OSError, match="Read-only"):
         store.ask("other", "small", planned)
+
+
+def test_runs_of_which_data_are_missing_are_not_noted(tmp_path):
+    """Else their keys would be of an earlier version of the study once the data are there."""
+    data = ["evaluation=", "data.0.format=json", f"data.0.path={tmp_path}/pairs.jsonl"]
+    store, planned = Store(tmp_path), runs(study_of({"set": data}), "small")
+    store.ask("alpha", "small", planned)
+    assert {*store.asked("alpha", "small")} == {run.key for run in planned if not run.trained}
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])

@@ -194,6 +194,8 @@ def study_status(
     print(table(found, kept, terminal_width()))
     missing = [state for state in found if state.missing]
     say("", f"{len(found) - len(missing)} of {len(found)} runs are complete.")
+    if any(kept.costs(run.key) for run in runs):
+        say("Hours: of all trainings of a model and of its whole tasks, for other studies too.")
     old = outdated(_name(study), budget, all_runs(read, budget.value), kept)
     if old:
         more = ", ..." if len(old) > 5 else ""
@@ -283,8 +285,13 @@ def unpack_study(
     from mteb_hybrid.studies.pack import unpack
     from mteb_hybrid.studies.store import Store
 
-    taken = unpack(folder, Store(store))
+    taken, lacking = unpack(folder, Store(store))
     say(f"{store}: took in the results of {len(taken)} runs")
+    for results, tasks in lacking.items():
+        say(
+            f"{results}: stays as it is, and its archive has more: {', '.join(tasks)}. To have "
+            "that, move this folder away, and unpack again"
+        )
 
 
 def _dry_run(

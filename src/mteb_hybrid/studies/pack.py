@@ -147,7 +147,7 @@ def _packed_before(archive: Path) -> dict[str, pl.DataFrame]:
     return {task: table for task, (table, _) in values.items()}
 
 
-def unpack(folder: Path, store: Store) -> list[str]:
+def unpack(folder: Path, store: Store) -> tuple[list[str], dict[Path, list[str]]]:
     """Take packed results into a store, but for runs of which it has results.
 
     Nothing of an archive is written before all of it was read and checked.
@@ -157,7 +157,8 @@ def unpack(folder: Path, store: Store) -> list[str]:
         store: It need not exist.
 
     Returns:
-        The keys of the runs that were taken in.
+        The keys of the runs that were taken in; and of those that stayed as they were, the folders
+        of results that lack tasks or subsets of their archive, with these tasks.
 
     Raises:
         DataError: If there are no archives, or one is damaged.
@@ -171,12 +172,27 @@ def unpack(folder: Path, store: Store) -> list[str]:
             f"{folder}: no packed results (KEY.zip); expected a folder that `mteb-hybrid study "
             "pack` has written"
         )
-    return [archive.stem for archive in archives if _take_in(archive, store)]
+    taken, lacking = [], {}
+    for archive in archives:
+        packed = _read(archive)
+        results = store.results / packed.model.replace("/", "__") / archive.stem
+        if _take_in(archive.stem, packed, results, store):
+            taken.append(archive.stem)
+        elif tasks := _lacking(packed, results):
+            lacking[results] = tasks
+    return taken, lacking
 
 
-def _take_in(archive: Path, store: Store) -> bool:
-    key, packed = archive.stem, _read(archive)
-    results = store.results / packed.model.replace("/", "__") / key
+def _lacking(packed: _Packed, results: Path) -> list[str]:
+    """The tasks of an archive of which a store does not have all subsets."""
+    return [
+        task
+        for task, (rows, _) in packed.values.items()
+        if {*rows["pool"]} - {file.stem for file in results.glob(f"{task}.per_query/*.parquet")}
+    ]
+
+
+def _take_in(key: str, packed: _Packed, results: Path, store: Store) -> bool:
     if results.exists():
         return False
     with lock(store.run(key), wait=False):

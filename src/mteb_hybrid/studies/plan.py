@@ -14,6 +14,7 @@ from mteb_hybrid.evaluation.select import NotAtHandError, SelectionError, select
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import read_recipe, without_paths
 from mteb_hybrid.studies.content import (
+    ABSENT,
     collection_content,
     data_content,
     model_content,
@@ -98,6 +99,11 @@ class Run:
     def key(self) -> str:
         """Short hash of `made`: names its folder, and is the revision of its results."""
         return key_of(self.made)
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether all that makes it is; else `key` says nothing of what is missing."""
+        return json.dumps(ABSENT) not in json.dumps(self.made)
 
     @property
     def model_name(self) -> str:

@@ -216,7 +216,10 @@ class Store:
         )
 
     def ask(self, study: str, budget: str, runs: Iterable[Run]) -> None:
-        """Note which runs a study has, for `asked`; where all are noted, nothing is written."""
+        """Note which runs a study has, for `asked`; where all are noted, nothing is written.
+
+        Those of which data are not at hand have no key yet.
+        """
         file = self._asked(study, budget)
         now = {
             run.key: {
@@ -226,6 +229,7 @@ class Store:
                 "language": run.language,
             }
             for run in runs
+            if run.is_at_hand
         }
         if (known := self.asked(study, budget)) | now == known:
             return
