@@ -57,7 +57,7 @@ def mean(rows):
 def interval(rows, resamples, seed):
     """Of ``(group, language, value)``: a bootstrap over groups, one resample after the other."""
     names = sorted({group for group, _, value in rows if not np.isnan(value)})
-    if len(names) < 2:
+    if len(names) < 6:
         return np.nan, np.nan
     of = {name: [(x, value) for group, x, value in rows if group == name] for name in names}
     drawn = np.random.default_rng(seed).integers(0, len(names), (resamples, len(names)))

@@ -6,6 +6,7 @@ from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.studies.catalogue import read_study, shipped_studies
 from mteb_hybrid.studies.describe import described
 from mteb_hybrid.studies.plan import runs
+from mteb_hybrid.studies.study import Condition, without_folders
 
 
 @pytest.mark.parametrize("name", shipped_studies())
@@ -252,3 +253,16 @@ def test_published_figures_of_some_languages_say_so():
             assert own
             for test in own:
                 assert not test.query_languages or "query languages" in figure.source
+
+
+def test_names_and_overrides_have_no_folders():
+    """Of paths their last part is left, which a report may show; in tables of TOML too."""
+    several = {"data.0.path": ["/home/me/own pairs/a.jsonl", "~/b.jsonl", "below/c.jsonl"]}
+    condition = Condition(name="on", trained=True, vary=several)
+    assert condition.names == ["on a.jsonl", "on b.jsonl", "on below/c.jsonl"]
+    for override, shown in (
+        ('data=[{path="/home/me/a", name="a / b"}]', 'data=[{path="a", name="a / b"}]'),
+        ("data.0.path = ../../me/a", "data.0.path = a"),
+        ("model.name=intfloat/multilingual-e5-small", None),
+    ):
+        assert without_folders(override) == (shown or override)

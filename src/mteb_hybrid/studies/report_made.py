@@ -13,7 +13,7 @@ from mteb_hybrid.studies.answer import Answer, Verdict
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.plan import Run
 from mteb_hybrid.studies.seen import seen_texts
-from mteb_hybrid.studies.study import Budget
+from mteb_hybrid.studies.study import Budget, without_folders
 from mteb_hybrid.studies.tested import Tested
 from mteb_hybrid.studies.trained_with import packages, precisions
 
@@ -29,7 +29,7 @@ def commands(name: str, budget: str) -> Markdown:
 
 def starts(evidence: Evidence) -> Rows:
     """The models that conditions start from, and the recipes that train them."""
-    overrides = ", ".join(map(_without_path, _budget(evidence).set)) or NONE
+    overrides = ", ".join(map(without_folders, _budget(evidence).set)) or NONE
     body = {}
     for run in _runs(evidence):
         model = without_paths(run.recipe).model
@@ -46,8 +46,8 @@ def conditions(evidence: Evidence) -> Rows:
         for name, value in zip(condition.names, values, strict=True):
             said = ["trained" if condition.trained else "as it is"]
             said += ["a model for each query language"] * condition.each_language
-            said += map(_without_path, condition.set)
-            said += [f"{key}={value}"] * bool(key)
+            said += map(without_folders, condition.set)
+            said += [without_folders(f"{key}={value}")] * bool(key)
             said += [f"repaired: {condition.repair}"] * bool(condition.repair)
             body.append([name, ", ".join(said)])
     return ["condition", "what is done"], body
@@ -178,13 +178,6 @@ def _seeds(names: Sequence[str]) -> str:
 
 def _budget(evidence: Evidence) -> Budget:
     return evidence.study.budgets[evidence.budget]
-
-
-def _without_path(override: str) -> str:
-    """An override of a recipe that names no folder of the machine."""
-    key, _, value = override.partition("=")
-    text = value.strip("\"'")
-    return f"{key}={PurePath(text).name}" if text[:1] in ("/", ".", "~") else override
 
 
 def _runs(evidence: Evidence) -> list[Run]:

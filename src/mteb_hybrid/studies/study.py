@@ -3,6 +3,7 @@
 A card holds no code, and nothing here imports torch or mteb, so that listing studies stays fast.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Annotated, Literal
@@ -63,7 +64,12 @@ class Condition(Table):
     def names(self) -> list[str]:
         """What it is called, once for each value that varies."""
         values = next(iter(self.vary.values()), [])
-        return [f"{self.name} {value}" for value in values] or [self.name]
+        return [f"{self.name} {without_folders(str(value))}" for value in values] or [self.name]
+
+
+def without_folders(text: str) -> str:
+    """A value, or an override of a recipe, that names no folder of the machine."""
+    return FOLDERS.sub("", text)
 
 
 def _check_keys(overrides: Iterable[str], where: str) -> None:
@@ -100,6 +106,11 @@ def _has_seed(override: str) -> bool:
         return False
     return isinstance(training, dict) and "seed" in training
 
+
+FOLDERS = re.compile(
+    r"""(?:^|(?<=["'=\[,{])|(?<==\s))(~[^/"']*|\.\.?)?/([^/"',}\]]+/)*(?=[^/"',}\]])"""
+)
+"""All of a path but its last part, where it does not begin at a folder of data."""
 
 HITS = ("hit_rate_at_1", "accuracy")
 """Two names of MTEB's for the share of queries whose first passage is right."""
