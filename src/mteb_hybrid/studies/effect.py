@@ -102,11 +102,11 @@ def effect_of(
         CompareError: If runs have other queries or groups than each other.
         PerQueryError: If values per query are damaged.
     """
+    answered = [evidence.selected(trial, test.task) for pair in pairs for trial in pair]
     shared = [
         name
         for name, view in test.views.items()
-        if view.query_language in languages
-        and all(name in evidence.selected(trial, test.task) for pair in pairs for trial in pair)
+        if view.query_language in languages and all(name in subsets for subsets in answered)
     ]
     if not shared:
         raise NoValuesError("no subset that both answer")
@@ -179,7 +179,8 @@ def _values(
 ) -> pl.DataFrame:
     found = evidence.queries(trial, task, measure)
     found = found.filter(pl.col("pool").is_in(list(pools))).sort("pool", "query")
-    lacking = [pool for pool in pools if pool not in set(found["pool"])]
+    there = set(found["pool"].unique())
+    lacking = [pool for pool in pools if pool not in there]
     if lacking:
         said = f"{trial.name}: no values of {measure} per query in {', '.join(lacking[:3])}"
         test = evidence.tests[task]
