@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from dataclasses import replace
 
 import polars as pl
@@ -15,6 +16,7 @@ from mteb_hybrid.studies.catalogue import read_study
 from mteb_hybrid.studies.evidence import find
 from mteb_hybrid.studies.one_run import perform
 from mteb_hybrid.studies.order import works
+from mteb_hybrid.studies.pack import pack
 from mteb_hybrid.studies.plan import runs
 from mteb_hybrid.studies.progress import unfinished
 from mteb_hybrid.studies.status import states
@@ -96,6 +98,23 @@ def test_an_edited_repair_is_refused(store, whole):
     (store.model(run.key) / "extra.txt").write_text("")
     with pytest.raises(StudyError, match="was edited by hand"):
         perform(run, store, pytest.fail)
+
+
+def test_a_model_stays_when_its_project_moves(store, whole, study_folder):
+    """And is packed without the folders."""
+    run = whole[1]["hybrid"]
+    shutil.rmtree(store.results)
+    recipe = store.run(run.key) / "recipe.toml"
+    text = recipe.read_text()
+    recipe.write_text(text.replace(str(study_folder), "/home/elsewhere"))
+    assert "/home/elsewhere/tiny" in recipe.read_text()
+    said = []
+    perform(run, store, said.append)
+    assert said == [TASK] and recipe.read_text() == text
+    (archive,) = pack([run], store, store.path / "packed", ["map"])
+    with zipfile.ZipFile(archive) as zipped:
+        packed = zipped.read("training/recipe.toml").decode()
+    assert 'name = "tiny"' in packed.split("[model]")[1] and "/tiny" not in packed
 
 
 def test_an_edited_recipe_is_refused(store, whole):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.lock import lock
-from mteb_hybrid.files.whole import write_json
+from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.models.contents import folder_hash
 from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
+from mteb_hybrid.recipes.toml import read_recipe, to_toml, without_paths
 from mteb_hybrid.results.per_query import remove_per_query
 from mteb_hybrid.studies.plan import OF_UNTRAINED, Run
 from mteb_hybrid.studies.store import FINISHED, REPAIRED, VERSIONS, Store, StudyError
@@ -80,6 +81,7 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
     from mteb_hybrid.training.run.train import train
 
     folder, recipe = store.run(run.key), as_kept(run)
+    _keep_places(folder / "recipe.toml", recipe)
     try:
         if RunFolder(folder).check(recipe, resume=True):
             check_places(recipe)
@@ -100,6 +102,15 @@ def _train(run: Run, store: Store, tell: Callable[[str], None]) -> None:
             "again"
         ) from None
     _check(store.model(run.key), json_file(folder / FINISHED, dict).get("revision"), folder)
+
+
+def _keep_places(file: Path, recipe: Recipe) -> None:
+    """Note where data and models lie now: what they are, the key of the run says."""
+    if not file.is_file():
+        return
+    kept = read_recipe(file)
+    if kept != recipe and without_paths(kept) == without_paths(recipe):
+        write_text(file, to_toml(recipe.settings()))
 
 
 def _keep_versions(run: Run, store: Store) -> None:

@@ -22,6 +22,7 @@ from mteb_hybrid.files.lines import json_file, json_text, text_of
 from mteb_hybrid.files.lock import lock
 from mteb_hybrid.files.whole import whole, whole_folder, write_text
 from mteb_hybrid.measures.view import COLUMNS
+from mteb_hybrid.recipes.toml import read_recipe, to_toml, without_paths
 from mteb_hybrid.results.per_query import data_revisions, read_per_query, write_per_query
 from mteb_hybrid.studies.plan import Run, key_of
 from mteb_hybrid.studies.store import EARLIER, VERSIONS, Store, StudyError
@@ -102,7 +103,7 @@ def _content(
         yield "costs.json", costs.read_bytes()
     for name in TRAINING:
         if (file := store.run(run.key) / name).is_file():
-            yield f"training/{name}", file.read_bytes()
+            yield f"training/{name}", _without_paths(file)
     results, before = store.results_of(run), _packed_before(archive)
     tasks = _tasks(results)
     for file in sorted([*results.glob("*.json"), *results.glob("*.jsonl")]):
@@ -123,6 +124,15 @@ def _content(
             "measure", "pool", "query"
         ).write_parquet(stream, compression="zstd", compression_level=19)
         yield f"{RESULTS}{task}.parquet", stream.getvalue()
+
+
+def _without_paths(file: Path) -> bytes:
+    """A file of a training; of a recipe, without the folders of the machine, if it names any."""
+    if file.suffix == ".toml":
+        recipe = read_recipe(file)
+        if (plain := without_paths(recipe)) != recipe:
+            return to_toml(plain.settings()).encode()
+    return file.read_bytes()
 
 
 def _tasks(results: Path) -> list[str]:
