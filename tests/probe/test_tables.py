@@ -74,6 +74,9 @@ def test_words_tell_a_preference_from_chance(built):
     weak = words(probe(HashEncoder(), corpus, None, 5, 32, 200))
     assert re.search(r"take \d\.\d\d times the share of the first 5 places", strong[0])
     assert "may be chance" not in strong[0] and "may be chance" in weak[0]
+    few = probe(encoder_of(corpus, strength=3), corpus, None, 5, 32, 200)
+    nan = few.figures.with_columns(low=pl.lit(float("nan")), high=pl.lit(float("nan")))
+    assert "may be chance" in words(replace(few, figures=nan))[0], "there is no interval"
     least, most = re.search(
         r": (\S+) times for queries in .. to (\S+) in ..\.$", strong[0]
     ).groups()

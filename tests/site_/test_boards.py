@@ -45,6 +45,9 @@ def test_no_mean_is_over_other_languages_than_its_neighbours(uneven):
         tables.value(board, keys["org/a"], POOLED).note
         == f"{len(asked) - 1} of {len(asked)} subsets"
     )
+    said = {e.model: e.command.partition("  # ")[2] for e in site.evaluations}
+    part = f"these results have {len(asked) - 1} of its {len(asked)} subsets"
+    assert said == {"org/whole": "", "org/a": part, "org/b": part}
     assert tables.value(board, keys["org/whole"], POOLED).order is not None
     assert board.common(POOLED) == asked[2:]
     assert tables.ranked(board)[0] == keys["org/whole"]  # though the others' means are higher

@@ -61,3 +61,10 @@ def test_the_feed_has_no_day_that_no_result_says(made):
     found = feed(site.model_copy(update={"evaluations": some}), names, pages)
     assert found.count(b"<entry>") == 1 and found.count(b"2026-01-02T") == 2
     assert feed(Site(), {}, {}) is None
+    # An entry stays the same when its names change.
+    title = [c.model_copy(update={"title": "Other"}) for c in site.collections]
+    other = {key: "y" for key in names}
+    renamed = feed(site.model_copy(update={"collections": title}), other, pages)
+    read = ElementTree.fromstring(renamed)  # noqa: S314 - ours
+    ids = [element.text for element in read.iter(f"{{{ATOM}}}id")]
+    assert all(f">{one}<".encode() in feed(site, names, pages) for one in ids)

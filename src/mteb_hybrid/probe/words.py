@@ -52,7 +52,8 @@ def _of_own(found: Probed, look: Look, k: int) -> Iterator[str]:
     own = look(name, ALL)
     if own is None:
         return
-    doubt = ", which may be chance" if own["low"] <= 1 <= own["high"] else ""
+    is_clear = own["low"] > 1 or own["high"] < 1  # and not where there is no interval
+    doubt = "" if is_clear else ", which may be chance"
     yield (
         f"Passages in a query's own language take {own['value']:.2f} times the share of the first "
         f"{k} places that they have of the corpus{_interval(own)}{doubt}"

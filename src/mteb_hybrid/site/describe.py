@@ -100,6 +100,9 @@ def command(evaluation: Evaluation) -> str:
     said = visible(shlex.join(words))
     if others or (not given and evaluation.model != visible(name)):
         said += f"  # and with the options of {evaluation.model}, which mteb run takes"
+    if evaluation.missing:
+        of = f"{len(evaluation.scores)} of its {len(evaluation.expected)} subsets"
+        said += f"  # these results have {of}"
     return said
 
 

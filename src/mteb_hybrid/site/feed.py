@@ -34,10 +34,11 @@ def feed(site: Site, names: Mapping[Key, str], pages: Mapping[Key, str]) -> byte
     _add(_add(root, "author", ""), "name", "mteb-hybrid")
     ElementTree.SubElement(root, "link", rel="self", href="feed.xml")
     ElementTree.SubElement(root, "link", rel="alternate", href="index.html")
-    for day, _, key, title, ours in dated:
+    for day, name, key, title, ours in dated:
         entry = _add(root, "entry", "")
-        signatures = "\0".join(f"{e.date}\0{e.signature}" for e in ours)
-        _add(entry, "id", uuid5(NAMESPACE_URL, "\0".join((*key, title, signatures))).urn)
+        signatures = "\0".join(f"{e.task}\0{e.date}\0{e.signature}" for e in ours)
+        # Not of the title, which says more once others have the same name.
+        _add(entry, "id", uuid5(NAMESPACE_URL, "\0".join((*key, name, signatures))).urn)
         _add(entry, "title", title)
         _add(entry, "updated", f"{day}T00:00:00Z")
         ElementTree.SubElement(entry, "link", rel="alternate", href=pages[key])
