@@ -4,6 +4,7 @@ import json
 import math
 
 import mteb
+import polars as pl
 import pytest
 from mteb.models.search_wrappers import SearchEncoderWrapper
 from typer.testing import CliRunner
@@ -213,6 +214,18 @@ def test_macro_mean_and_queries_without_results():
     assert values(table)["map"] == 0.5
     assert set(table.filter(query_language="de")["queries"]) == {2}
     assert "rank_distance" not in values(table)
+
+
+@pytest.mark.parametrize("spoken", [None, {"q2": "en"}, {"q1": "unknown", "q2": "en"}])
+def test_an_unknown_language_of_queries_is_none(spoken):
+    """Not even that of documents which are called unknown."""
+    qrels, groups = {"q1": {"d2": 1}}, {"d1": "g", "d2": "g"}
+    table = bias_of_run(RUN, qrels, {"d1": "en", "d2": "unknown"}, spoken, groups)
+    found = table.filter(pl.col("measure").str.contains("^(top1_|lang_ndcg|same_language)"))
+    assert len(found) == 2 * 6 and found["value"].is_nan().all()
+    assert set(found["measured_on"]) == {0}
+    elsewhere = bias_of_run(RUN, qrels, LANGUAGES, {"q1": "fr"}, groups)
+    assert values(elsewhere)["top1_relevant_other"] == 1, "a language that no document has"
 
 
 def test_one_cut_for_the_whole_run_and_means_over_what_is_there():

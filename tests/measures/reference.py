@@ -24,7 +24,7 @@ class Query:
         returned: ``{passage: score}``.
         judged: ``{passage: grade}``.
         languages: ``{passage: language}`` of the pool, the query's own passage aside.
-        own: Language of the query.
+        own: Language of the query, if known.
         k: Length of the longest ranking of the run.
     """
 
@@ -126,7 +126,7 @@ class Query:
         return 1.0 if min(own) < min(rest) else 0.5 if min(own) == min(rest) else 0.0
 
     def lang_ndcg_at_10(self):
-        if not self.relevant:
+        if not self.relevant or self.own is None:
             return NAN
         gain = {d: 2 if self.languages[d] == self.own else 1 for d in self.relevant}
         discounts = [1 / math.log2(place + 1) for place in range(1, 11)]
@@ -136,7 +136,7 @@ class Query:
         return sum(gain[d] * given[d] for d in self.found) / ideal
 
     def top1(self, relevant, same):
-        if not self.order:
+        if not self.order or self.own is None:
             return NAN
         first = self.ties[self.order[0]]
         return fmean(

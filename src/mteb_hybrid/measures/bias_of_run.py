@@ -18,6 +18,9 @@ from mteb_hybrid.retrieval.ties import MANY, warn_if_crowded
 
 logger = logging.getLogger("mteb_hybrid")
 
+UNKNOWN = "unknown"
+"""What stands for the language of queries of which none is known."""
+
 
 def bias_of_run(
     run: Scores,
@@ -34,7 +37,7 @@ def bias_of_run(
         qrels: Judgments. A judged query that is not in the run counts as one for which nothing
             was returned; a query that is not judged is left out.
         languages: The language of every document of the pool.
-        query_languages: The language of every query, if known.
+        query_languages: The language of every query, if known; ``unknown`` names none, here alone.
         groups: The content that each document translates. Documents of the group of a relevant
             one that are not judged themselves are then relevant too, in languages in which none of
             that group is, and the measures for parallel pools are added.
@@ -42,12 +45,12 @@ def bias_of_run(
             as if it were not in the pool (MTEB's name for it): where queries are documents.
 
     Returns:
-        One row per query language (``all``: the mean over those that have a value, as
-        `mteb_hybrid.measures.language_mean` takes it) and measure: columns query_language, measure,
-        value; queries, how many there are; measured_on, the share of them that the value was
-        measured on (the others have none: see the measure); languages, over how many query
-        languages the mean was taken; without, which have no value; and truncated_at, the k of the
-        run, where it does not hold the whole pool for each of these queries, else null.
+        One row per query language (``unknown`` if it is; ``all``: the mean over those that have a
+        value, as `mteb_hybrid.measures.language_mean` takes it) and measure: columns
+        query_language, measure, value; queries, how many there are; measured_on, the share of them
+        that the value was measured on (the others have none: see the measure); languages, over how
+        many query languages the mean was taken; without, which have no value; and truncated_at, the
+        k of the run, where it does not hold the whole pool for each of these queries, else null.
 
     Raises:
         ValueError: If a ranked or judged document has no language, a score is NaN, no query is
@@ -81,9 +84,10 @@ def bias_of_run(
     k = deepest(run, ignore_identical_ids)
     rows: list[dict[str, object]] = []
     crowded: dict[str, float] = {}
-    for language in sorted({spoken.get(query, "unknown") for query in judged}):
-        mine = {q: rel for q, rel in judged.items() if spoken.get(q, "unknown") == language}
-        ranks = ranks_of_run(run, mine, pool, language, ignore_identical_ids, cutoff=k)
+    for language in sorted({spoken.get(query, UNKNOWN) for query in judged}):
+        mine = {q: rel for q, rel in judged.items() if spoken.get(q, UNKNOWN) == language}
+        known = None if language == UNKNOWN else language
+        ranks = ranks_of_run(run, mine, pool, known, ignore_identical_ids, cutoff=k)
         crowded[language] = float(ranks.crowded.mean())
         for measure in (MAP, NDCG_AT_20, *ANY_POOL, *(PARALLEL if groups else ()), UNJUDGED_AT_10):
             values = measure.values(ranks)

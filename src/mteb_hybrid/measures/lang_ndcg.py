@@ -19,8 +19,11 @@ def lang_ndcg_at_10(ranks: Ranks) -> Floats:
         ranks: Ranks of Q queries.
 
     Returns:
-        Shape (Q,), between 0 and 1; NaN for a query without relevant passages.
+        Shape (Q,), between 0 and 1; NaN for a query without relevant passages, or if their language
+        is unknown.
     """
+    if ranks.query_language is None:
+        return np.full(len(ranks.ranks), np.nan)
     relevant = ranks.relevance > 0
     gain = np.where(relevant, np.where(ranks.languages == ranks.own_language, 2.0, 1.0), 0.0)
     first = np.where(ranks.found, ranks.tied_ranks - (ranks.tie_sizes - 1) / 2, K + 1).astype(

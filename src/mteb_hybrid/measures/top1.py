@@ -19,8 +19,10 @@ def top1(ranks: Ranks, relevant: bool, same: bool) -> Floats:
         same: Whether it shall be in the query's language.
 
     Returns:
-        Shape (Q,); NaN for a query for which nothing was returned.
+        Shape (Q,); NaN for a query for which nothing was returned, or if their language is unknown.
     """
+    if ranks.query_language is None:
+        return np.full(len(ranks.top), np.nan)
     shared, beyond = place_weights(ranks, np.ones(1))
     width = shared.shape[1]
     kind = (ranks.top_relevance[:, :width] > 0) == relevant
