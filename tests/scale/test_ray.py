@@ -117,6 +117,19 @@ def test_a_worker_that_is_killed_costs_its_call(ray, tmp_path, caplog):
     assert len({file.name.partition("-")[2] for file in tmp_path.glob("*-*")}) > 1
 
 
+def test_a_call_that_must_be_whole_is_not_cut():
+    """Of vectors that depend on all texts of a call."""
+    found = []
+    model = object.__new__(RayEncoder)
+    model.texts_per_call, model._count = 2, 1
+    model._workers = SimpleNamespace(
+        encode=lambda columns, **_: found.append(columns["text"]) or np.zeros((1, 1))
+    )
+    model.encode_whole(loader("abc"))
+    model.encode(loader("abc"))
+    assert found == [[*"abc"], [*"ab"], ["c"]]
+
+
 def test_a_search_is_that_of_one_process_whatever_ends(ray, tmp_path, caplog, monkeypatch):
     for side, size in {"QUERIES": 8, "PASSAGES": 32, "ROUND": 4, "WHOLE": 512}.items():
         monkeypatch.setattr(tiles, side, size)

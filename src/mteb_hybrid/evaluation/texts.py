@@ -58,8 +58,19 @@ class Evaluation:
     options: "EncodeKwargs"
     processes: int | None
 
-    def encode(self, prompt_type: PromptType, subset: str | None = None) -> Encode:
-        """What encodes texts as queries or passages of a subset, this one by default."""
+    def encode(
+        self, prompt_type: PromptType, subset: str | None = None, *, whole: bool = False
+    ) -> Encode:
+        """What encodes texts as queries or passages.
+
+        Args:
+            prompt_type: As which.
+            subset: Of which subset; this one by default.
+            whole: Whether a model that shares calls out must not.
+        """
+        call = (
+            getattr(self.model, "encode_whole", self.model.encode) if whole else self.model.encode
+        )
 
         def encode(some: list[str]) -> Any:
             rows = {"id": [str(i) for i in range(len(some))], "text": some}
@@ -71,7 +82,7 @@ class Evaluation:
                     num_proc=self.processes,
                     **self.options,
                 )
-            return self.model.encode(
+            return call(
                 loader,
                 task_metadata=self.task,
                 hf_split=self.split,
@@ -148,9 +159,10 @@ class TaskTexts:
         Raises:
             EncoderError: If the model returns no vectors that can be ranked.
         """
-        texts, encode = rows["text"][:], evaluation.encode(prompt_type)
+        texts = rows["text"][:]
         own = tuple(dict.fromkeys(texts))
         shared = self._shared(evaluation, prompt_type, view)
+        encode = evaluation.encode(prompt_type, whole=shared is None)
         if (rounded := precision()) and not (shared and shared.keep):
             encode = _rounding(encode, rounded, evaluation.model.mteb_model_meta.name)
         if shared is None:

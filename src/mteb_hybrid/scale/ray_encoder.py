@@ -48,7 +48,8 @@ class RayEncoder:
         prepare: What is done to a model that was loaded by name, here and by each worker, such as
             to encode in another precision; a function that can be pickled.
         texts_per_call: Texts of a call that is larger are shared out between workers. Where it is
-            lowered, batches are others than those of one process, and so are last bits of vectors.
+            lowered, batches are others than those of one process, and so are last bits of vectors;
+            integers that are scaled by the range of a call are scaled by that of each part.
 
     Attributes:
         executor: Runs as many calls at a time as there are workers.
@@ -124,11 +125,7 @@ class RayEncoder:
             Exception: What the model raised.
         """
         options["show_progress_bar"] = False
-        columns: dict[str, list[Any]] = {}
-        for batch in inputs:
-            for name, values in batch.items():
-                columns.setdefault(name, []).extend(values)
-        calls = list(_calls(columns, self.texts_per_call))
+        calls = list(_calls(_columns(inputs), self.texts_per_call))
         if len(calls) == 1:
             return self._workers.encode(calls[0], **options)
         several = ThreadPoolExecutor(self._count)
@@ -141,6 +138,10 @@ class RayEncoder:
 
             return torch.cat(found)
         return np.concatenate(found)
+
+    def encode_whole(self, inputs: "DataLoader[Any]", **options: Any) -> Vectors:
+        """As `encode`, but by one worker in one call, on all texts of which vectors may depend."""
+        return self._workers.encode(_columns(inputs), **options | {"show_progress_bar": False})
 
     def search_tiles(self, tiles: Tiles, asked: Asked) -> Partial:
         """Search a pool on the workers: as `mteb_hybrid.retrieval.streaming.search`, of all of it.
@@ -184,6 +185,14 @@ def _bytes(model: Any) -> int:
     """Of its parameters, where it has any, and what is sent with them."""
     parameters = getattr(getattr(model, "model", None), "parameters", list)
     return int(1.1 * sum(part.numel() * part.element_size() for part in parameters()))
+
+
+def _columns(inputs: "DataLoader[Any]") -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    for batch in inputs:
+        for name, values in batch.items():
+            columns.setdefault(name, []).extend(values)
+    return columns
 
 
 def _calls(columns: Mapping[str, list[Any]], texts: int) -> Iterator[dict[str, list[Any]]]:
