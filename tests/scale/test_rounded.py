@@ -1,6 +1,7 @@
 """Vectors in fewer bits: how near they stay, how they are kept, and what is said of the loss."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -229,3 +230,25 @@ def test_vectors_that_are_not_kept_are_rounded_all_the_same(tmp_path, monkeypatc
     found = run(tmp_path / "ours", ReadsSubset(6), monkeypatch, "int8")
     assert found == expected
     assert found["map"] != run(tmp_path / "exact", ReadsSubset(6), monkeypatch, "float32")["map"]
+
+
+class NeverAlike(HashEncoder):
+    """Whose probes differ each time, and whose calls are made ahead, as on Ray."""
+
+    calls = 0
+
+    def __init__(self, dimensions):
+        super().__init__(dimensions)
+        self.executor = ThreadPoolExecutor(1)
+
+    def encode(self, *args, **options):
+        self.calls += 1
+        vectors = super().encode(*args, **options)
+        return vectors * (1 + self.calls % 5 / 100 * (len(vectors) <= 5))
+
+
+def test_vectors_that_are_not_kept_but_made_ahead_are_rounded_too(tmp_path, monkeypatch):
+    assert "rounding_queries" not in run(tmp_path, NeverAlike(6), monkeypatch, "int8")
+    for shared in embeddings._shared.values():
+        for vectors in shared.vectors._units.values():
+            assert np.allclose(vectors, Rounded.of(vectors, "int8")[:], rtol=1e-5)

@@ -230,6 +230,8 @@ class TaskTexts:
             exact_keeper=keeper(meta, key) if rounded else None,
         )
         if found and not self._paired:
+            if rounded and not found.keep:
+                here = _rounding(here, rounded, meta.name)
             found.begin(self._units_of(self._left, prompt_type), here)
         return found
 
