@@ -8,6 +8,7 @@ import pytest
 from evaluation.test_task_pairs import numbered, pairs_card
 from mteb_hybrid.cards.catalogue import collections
 from mteb_hybrid.cards.statistics import counts
+from mteb_hybrid.evaluation import to_encode
 from mteb_hybrid.evaluation.select import select_tasks
 from mteb_hybrid.evaluation.to_encode import SIDES, by_statistics, counted, languages
 from mteb_hybrid.sources import load_collection
@@ -38,6 +39,18 @@ def test_statistics_say_what_is_counted():
     told = by_statistics(card, asked)
     assert {part[:4] for part in told} == {part[:4] for part in parts}
     assert not any(part.some for part in told)
+
+
+def test_texts_that_are_looked_at_are_spread_evenly(monkeypatch):
+    monkeypatch.setattr(to_encode, "SAMPLE", 40)
+    card = collections()["sample"]
+    parts, collection = (
+        counted(card, {"queries": {"en"}, "passages": {"en"}}),
+        load_collection(card),
+    )
+    for part in parts:
+        table = getattr(collection, part.side).filter(language="en")
+        assert part.some == tuple(table["text"])[:: -(-part.texts // 40)]
 
 
 def test_a_collection_that_is_not_at_hand_is_counted_by_mteb():

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from conftest import HashEncoder
 from mteb_hybrid.commands.app import app
+from mteb_hybrid.evaluation import rounding
 from mteb_hybrid.evaluation.evaluate import evaluate
 from mteb_hybrid.evaluation.rounding import Side, rounding_loss
 from mteb_hybrid.evaluation.select import select_tasks
@@ -212,6 +213,41 @@ def test_the_loss_where_queries_are_passages_leaves_each_query_out():
         ignore_identical_ids=True,
     )
     assert loss["rounding_map"] == pytest.approx(1 / 2 - 1)
+
+
+def test_the_loss_where_a_query_answers_another_leaves_each_out():
+    """As captions of one image do: "q" and "r", which both answer it."""
+    exact = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]])
+    kept = exact[[0, 2, 1]]
+    pool = Pool(["q", "r", "other"], ["en", "en", "de"], ("en", "de"))
+    asking = Side(["q", "r"], exact[:2], np.arange(2), exact[:2])
+    answering = Side(pool.ids, kept, np.arange(3), exact)
+    qrels = {"q": {"r": 1}, "r": {"q": 1}}
+    loss = rounding_loss(
+        *(asking, answering, pool, qrels, "en", lambda a, b: a @ b.T), ignore_identical_ids=True
+    )
+    # Alone, "r" rises to the first place for "q" by kept vectors, and "q" stays second for "r".
+    assert loss["rounding_map"] == pytest.approx((1 + 1 / 2) / 2 - (1 / 2 + 1 / 2) / 2)
+
+
+def test_the_loss_is_measured_on_passages_of_every_language(monkeypatch):
+    monkeypatch.setattr(rounding, "PASSAGES", 7)
+    languages = ["en"] * 12 + ["de"] * 12
+    pool = Pool([f"{i:02}" for i in range(24)], languages, ("en", "de"))
+    vectors = np.ones((24, 2))
+    asking, answering = (
+        Side(["q"], vectors[:1], np.array([0]), vectors[:1]),
+        Side(pool.ids, vectors, np.arange(24), vectors),
+    )
+    searched = []
+    counter = rounding.RankCounter
+    monkeypatch.setattr(
+        *(rounding, "RankCounter"),
+        lambda some, *a, **b: searched.append(some) or counter(some, *a, **b),
+    )
+    view = asking, answering, pool, {"q": {"00": 1}}, "en"
+    assert rounding_loss(*view, lambda a, b: a @ b.T, True)["rounding_queries"] == 1
+    assert searched[0].passage_languages == ["en"] * 4 + ["de"] * 3
 
 
 class ReadsSubset(HashEncoder):

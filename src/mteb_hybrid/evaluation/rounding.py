@@ -62,7 +62,7 @@ def rounding_loss(
         qrels: ``{query id: {passage id: relevance}}``.
         query_language: Language of the queries.
         similarity: The model's own.
-        ignore_identical_ids: Whether queries are passages, none of which is searched.
+        ignore_identical_ids: Whether queries are passages, each left out of its own ranking.
 
     Returns:
         ``rounding_queries``, how many were asked. If any: ``rounding_score_error`` and
@@ -75,18 +75,22 @@ def rounding_loss(
         query: {id_: grade for id_, grade in qrels[query].items() if id_ in known and id_ != query}
         for query in (queries.ids[place] for place in queries.places)
     }
-    asked = np.array([any(g > 0 for g in some.values()) for some in judged.values()], dtype=bool)
-    rows = np.flatnonzero(asked)
-    rows = rows[:: max(1, -(-len(rows) // QUERIES))]
+    lost = pool.index.keys() - known if ignore_identical_ids else set()
+    askable = [
+        any(grade > 0 for grade in some.values()) and query not in lost
+        for query, some in judged.items()
+    ]
+    rows = _spread(np.flatnonzero(askable), QUERIES)
     if not len(rows):
         return {"rounding_queries": 0.0}
     chosen = {queries.ids[place]: judged[queries.ids[place]] for place in queries.places[rows]}
-    answers = {id_ for some in chosen.values() for id_ in some}
-    others = np.array([passages.ids[place] not in answers for place in passages.places], dtype=bool)
-    columns = np.sort(np.argsort(others, kind="stable")[: max(PASSAGES, int((~others).sum()))])
-    if ignore_identical_ids:  # the best of its query by any vectors; so none that asks is searched
-        ids = [passages.ids[passages.places[column]] for column in columns]
-        columns = columns[[id_ not in chosen or id_ in answers for id_ in ids]]
+    needed = {id_ for some in chosen.values() for id_ in some}
+    if ignore_identical_ids:
+        needed |= chosen.keys()  # that each can be left out of its own ranking
+    others = np.array([passages.ids[place] not in needed for place in passages.places], dtype=bool)
+    wanted = np.flatnonzero(~others)
+    distractors = _spread(np.flatnonzero(others), PASSAGES - len(wanted))
+    columns = np.sort(np.concatenate([wanted, distractors]))
     there = passages.places[columns]
     smaller = Pool(
         [pool.ids[place] for place in there],
@@ -95,7 +99,9 @@ def rounding_loss(
     )
     measured, scores = [], []
     for asking, answering in zip(queries.sample(rows), passages.sample(columns), strict=True):
-        counter = RankCounter(smaller, chosen, query_language)
+        counter = RankCounter(
+            smaller, chosen, query_language, ignore_identical_ids=ignore_identical_ids
+        )
         count_ranks(counter, asking, answering, similarity)
         ranks, _ = counter.result()
         measured.append([m.scores(ranks)[m.name] for m in (MAP, RANK_DISTANCE)])
@@ -111,6 +117,11 @@ def rounding_loss(
     if not np.isnan(change[1]):
         found["rounding_rank_distance"] = float(change[1])
     return found
+
+
+def _spread(places: Ints, most: int) -> Ints:
+    """Some of the places, spread evenly over them: so many at most, none if that is less than 1."""
+    return places[:: max(1, -(-len(places) // max(1, most)))][: max(0, most)]
 
 
 def _numbers(scores: Vectors) -> npt.NDArray[np.float32]:

@@ -87,7 +87,7 @@ def counted(card: TaskCard, asked: Mapping[str, set[str]]) -> list[Part] | None:
             wanted = wanted.join(both, on="id", how="semi", maintain_order="left")
         for (language,), rows in wanted.group_by("language", maintain_order=True):
             texts = rows["text"].unique(maintain_order=True)
-            some = texts.gather_every(max(1, len(texts) // SAMPLE)).head(SAMPLE)
+            some = texts.gather_every(-(-len(texts) // SAMPLE))
             characters = int(texts.str.len_chars().sum())
             found.append(Part(side, str(language), len(texts), characters, tuple(some)))
     return found
