@@ -210,6 +210,7 @@ def test_alpha_holds_where_few_batches_cannot_be_had(caplog):
     rows = np.arange(812)
     data = dataset({"en": rows >= 6, "de": (rows < 6) | (rows >= 12)})
     sampler = sampler_of(data, 4, alpha=[[203, 1.0], [204, 0.0]])
+    assert sampler.drawing == 4  # though the first epoch has all rows
     for epoch, least in ((0, 0), (1, 170), (2, 170)):
         found = read(sampler, epoch)
         assert len(found) == 203
@@ -217,11 +218,30 @@ def test_alpha_holds_where_few_batches_cannot_be_had(caplog):
     assert "it has those of the first" not in caplog.text
 
 
+def test_an_epoch_says_once_that_it_is_the_first_again(caplog):
+    rows = np.arange(20)
+    data = dataset({"en": rows < 9, "de": rows >= 4}, negative_groups=[[x % 2] for x in range(20)])
+    read(sampler_of(data, 5, alpha=[[5, 1.0], [6, 0.0]]), epoch=1)
+    (said,) = [line for line in caplog.messages if "it has those of the first" in line]
+    assert "an epoch, without those that hard negatives bar, do not fill 4 batches" in said
+
+
 def test_where_no_row_has_two_languages_each_has_its_share():
     rows = np.arange(1600)
     sampler = sampler_of(dataset({"en": rows < 800, "de": rows >= 800}), 10, alpha=0.5)
+    assert sampler.drawing == 4
     (passes,) = sampler._passes
     assert binomtest(int(passes.wanted[0]), int(passes.wanted.sum())).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("codes", "groups", "drawing"),
+    [(["en"], 40, 2), (["en"], 20, 2), (["en", "de"], 40, 2), (["en", "de"], 20, 4)],
+)
+def test_the_version_of_a_drawing_is_new_only_where_it_may_be_another(codes, groups, drawing):
+    has = {code: np.ones(40, dtype=bool) for code in codes}
+    data = dataset(has, groups=np.arange(40) % groups)
+    assert sampler_of(data, 4, alpha=0.5).drawing == drawing
 
 
 def test_rows_that_fit_one_kind_alone_are_not_lost_to_those_that_fit_several():

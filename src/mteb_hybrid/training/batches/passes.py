@@ -37,11 +37,13 @@ class Pass:
         rows: Shape (B, size), rows as `Serving` counts them; -1 where an example had to be left
             out.
         rest: The kind of the short batch at the end, and its rows; None if there is none.
+        is_first: Whether it has the kinds of the first pass, as those drawn do not fill it.
     """
 
     kinds: Ints
     rows: Rows
     rest: tuple[int, Rows] | None = None
+    is_first: bool = False
 
     def batches(self) -> Iterator[tuple[int, Rows]]:
         """The kind and the rows of each batch, in order."""
@@ -223,7 +225,15 @@ class Passes:
         return any(gone) if self._may_drop else all(gone)
 
     def _say(self, drawn: Ints, found: Pass, barred: npt.NDArray[np.bool_], left_out: int) -> None:
-        """Log what hard negatives took from what was drawn."""
+        """Log what could not be as it was drawn, and why."""
+        if found.is_first:
+            logger.warning(
+                "%s: the kinds drawn for an epoch%s do not fill %d batches; it has those of the "
+                "first",
+                self.serving.name,
+                ", without those that hard negatives bar," * bool(barred.any()),
+                len(drawn),
+            )
         changed = int(np.count_nonzero(barred[drawn] & (drawn != found.kinds)))
         if changed or left_out:
             logger.warning(
@@ -246,7 +256,9 @@ class Passes:
         """Plan a pass without some kinds; with it the examples that had to be left out."""
         serving, count = self.serving, len(self.serving.kinds)
         wanted = np.bincount(drawn, minlength=count)
-        assignment, order = self._assign_all(wanted, number, done, barred, random)
+        assigned = self._assign_all(wanted, number, done, barred, random)
+        is_first = assigned is None
+        assignment, order = assigned or self._first()
         planned: Ints = assignment.batches
         if planned.sum() > len(drawn):
             planned = random.multivariate_hypergeometric(assignment.batches, len(drawn))
@@ -262,11 +274,11 @@ class Passes:
             rows[kinds == kind] = table[: planned[kind]]
         left = self._part(rows, kinds, order[assignment.to < 0], random)
         if not self.rest:
-            return Pass(kinds, rows), left
+            return Pass(kinds, rows, is_first=is_first), left
         short = random.permutation(order[assignment.rows(count)])
         kind = serving.kinds.index(assignment.kinds[-1])
         self._part(short[None], np.array([kind]), short[:0], random)
-        return Pass(kinds, rows, (kind, short)), left
+        return Pass(kinds, rows, (kind, short), is_first), left
 
     def _assign_all(
         self,
@@ -275,11 +287,11 @@ class Passes:
         done: int,
         barred: npt.NDArray[np.bool_],
         random: np.random.Generator,
-    ) -> tuple[Assignment, Rows]:
-        """As `_assign`, but with as many batches as are wanted, or all of the first pass.
+    ) -> tuple[Assignment, Rows] | None:
+        """As `_assign`, but with as many batches as are wanted; None if that cannot be.
 
         What is wanted may leave over rows of which none fit one kind, as many as a batch has. Then
-        some batches, the fewer the better, are drawn from those of the first pass instead.
+        some batches, twice as many at each try, are drawn from those of the first pass instead.
         """
         count = int(wanted.sum())
         found, order = self._assign(wanted, number, done, barred, random)
@@ -289,14 +301,7 @@ class Passes:
             others = random.multivariate_hypergeometric(self.planned, changed)
             found, order = self._assign(kept + others, number, done, barred, random)
             changed *= 2
-        if found.batches.sum() == count:
-            return found, order
-        logger.warning(
-            "%s: the kinds drawn for an epoch do not fill %d batches; it has those of the first",
-            self.serving.name,
-            count,
-        )
-        return self._first()
+        return (found, order) if found.batches.sum() == count else None
 
     def _assign(
         self,

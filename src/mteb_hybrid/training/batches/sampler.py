@@ -113,19 +113,22 @@ class HybridBatchSampler(DefaultBatchSampler):
     def drawing(self) -> int:
         """The version of how these batches are drawn.
 
-        The last is only where it has other batches than the one before: where rows are left over,
-        where rows with hard negatives are there several times, and where cross-lingual batches are
-        asked for of a corpus that has none.
+        The last is only where some epoch may have other batches than by the one before: where rows
+        are left over or with hard negatives are there several times, and of several kinds of
+        batches, where cross-lingual ones are asked for of a corpus that has none, or where what is
+        drawn may not fill an epoch: rows that do not fit every kind, or that share groups.
         """
         return DRAWINGS[any(map(self._is_drawn_otherwise, self._passes))]
 
     def _is_drawn_otherwise(self, passes: Passes) -> bool:
         serving = passes.serving
-        lacks = self.plan.may_be_crosslingual and not serving.crosslingual.any()
-        if passes.leaves_over or lacks or serving.links is None:
-            return passes.leaves_over or lacks
         rows = self.dataset.corpus_rows[serving.rows]
-        return len(np.unique(rows)) < len(rows)
+        repeats = serving.links is not None and len(np.unique(rows)) < len(rows)
+        if passes.leaves_over or repeats or len(serving.kinds) == 1:
+            return passes.leaves_over or repeats
+        lacks = self.plan.may_be_crosslingual and not serving.crosslingual.any()
+        fits = (kind.allowed(*serving.languages(slice(None))) for kind in serving.kinds)
+        return lacks or serving.group_sizes.max() > 1 or not all(map(np.all, fits))
 
     @property
     def sentences(self) -> list[str]:
