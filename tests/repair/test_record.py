@@ -35,7 +35,7 @@ def changed(path, value):
 
 def test_a_record_is_read(tmp_path):
     found = read_record(write(tmp_path, RECORD | {"of_a_later_version": 1}))
-    assert found.model_dump() == RECORD | {"command": ""}
+    assert found.model_dump() == RECORD | {"command": "", "length": None}
     assert found.label == "projection 2"
 
 

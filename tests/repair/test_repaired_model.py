@@ -234,6 +234,21 @@ def test_an_offset_is_of_vectors_as_long_as_those_it_was_fitted_on(
     assert not np.allclose(np.load(files[1]), old)
 
 
+def test_so_is_that_of_a_repaired_folder(tiny_model, texts, tmp_path):
+    folder, files = tmp_path / "leace", [tmp_path / "old.npy", tmp_path / "new.npy"]
+    repair_folder(str(tiny_model), folder, str(texts), "leace")
+    old = SentenceTransformer(str(tiny_model), device="cpu").encode_document(["haus", "cat"])
+    np.save(files[0], old * 5)
+    with pytest.raises(RepairError, match="leace moves them by an offset that suits these"):
+        repair_vectors(str(folder), *files)
+    record = folder / "model_card" / "repair.json"
+    said = json.loads(record.read_text())
+    assert 0.5 < said.pop("length") / np.linalg.norm(old[0]) < 2
+    record.write_text(json.dumps(said))  # as earlier versions wrote it
+    (warning,) = repair_vectors(str(folder), *files).warnings
+    assert "does not tell the length of the vectors that it was fitted on" in warning
+
+
 def test_a_map_in_few_bits_is_read(repaired_folder, tmp_path):
     """As of a model that was saved in bfloat16, which numpy has not."""
     folder = tmp_path / "half"
@@ -241,8 +256,8 @@ def test_a_map_in_few_bits_is_read(repaired_folder, tmp_path):
     (file,) = folder.glob("*_Dense/model.safetensors")
     weights = {key: value.bfloat16() for key, value in load_file(file).items()}
     save_file(weights, file)
-    (name, exact, unit), found = stored_map(repaired_folder), stored_map(folder)
-    assert (found[0], found[2]) == (name, unit)
+    (name, exact, *further), found = stored_map(repaired_folder), stored_map(folder)
+    assert (found[0], *found[2:]) == (name, *further)
     np.testing.assert_allclose(found[1].matrix, exact.matrix, atol=1e-2)
     np.testing.assert_array_equal(found[1].matrix, weights["linear.weight"].double().numpy())
 

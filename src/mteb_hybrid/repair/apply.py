@@ -31,7 +31,7 @@ from mteb_hybrid.repair.outcome import fit_model, seconds_text, where_text
 from mteb_hybrid.repair.sample import RepairError
 from mteb_hybrid.repair.stored import check_target, repair_file
 from mteb_hybrid.repair.texts import Corpus, read_corpus
-from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair
+from mteb_hybrid.repair.vector_repair import FittedRepair, VectorRepair, usual_length
 
 if TYPE_CHECKING:
     from mteb.models import MTEBModels
@@ -239,27 +239,32 @@ def repair_vectors(
             code for where, line in lines([languages]) for code in text_of(where, line).split()
         ]
 
-    length = None
-    if texts is not None and not all(map_.is_linear for map_ in fitted.maps.values()):
-        length = _length(np.concatenate([*sample.values()]))
+    is_moved = not all(map_.is_linear for map_ in fitted.maps.values())
 
     def change(rows: Any, of_file: list[str] | None) -> Any:
         new = fitted(rows, _as_fitted(fitted, spoken or of_file))
-        if length is not None and len(rows) and not 0.5 < _length(rows) / length < 2:
-            raise RepairError(
-                f"{vectors}: its vectors have a length of {_length(rows):.3g}, those of {source} "
-                f"one of {length:.3g}, and {fitted.repair.name} moves them by an offset that was "
-                "fitted on these. Give vectors as the model returns them, or choose projection"
-            )
+        if is_moved and fitted.length and len(rows):
+            length = usual_length(rows)
+            if not 0.5 < length / fitted.length < 2:
+                raise RepairError(
+                    f"{vectors}: its vectors have a length of {length:.3g}, those of the fit one "
+                    f"of {fitted.length:.3g}, and {fitted.repair.name} moves them by an offset "
+                    "that suits these. Give vectors as the model returns them, or choose "
+                    "projection"
+                )
         return np.asarray(normalised(new), new.dtype) if unit else new
 
     count, width = repair_file(vectors, target, change)
-    return Said(f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}")
-
-
-def _length(rows: Any) -> float:
-    """The usual length of some vectors."""
-    return float(np.median(np.linalg.norm(np.asarray(rows, np.float64), axis=1)))
+    warnings = []
+    if is_moved and not fitted.length:
+        warnings.append(
+            f"{source}: does not tell the length of the vectors that it was fitted on, and "
+            f"{fitted.repair.name} moves vectors by an offset: {target} is right only if "
+            f"{vectors} has them as the model returned them. Repair the model again to have that "
+            "checked"
+        )
+    said = f"{target}: {count} vectors of {width} numbers, repaired by {fitted.repair.name}"
+    return Said(said, tuple(warnings))
 
 
 def stored_repair(source: str) -> tuple[FittedRepair, bool]:
@@ -278,8 +283,8 @@ def stored_repair(source: str) -> tuple[FittedRepair, bool]:
             f"{source}: not a repaired model; name the folder of one that `mteb-hybrid repair` "
             f"wrote, or as it is registered, or {REPAIRED_NAME}, or give --texts to fit on"
         )
-    name, map_, unit = found
-    return FittedRepair(vector_repair(name), None, {None: map_}), unit
+    name, map_, length, unit = found
+    return FittedRepair(vector_repair(name), None, {None: map_}, length), unit
 
 
 def _as_fitted(fitted: FittedRepair, languages: list[str] | None) -> list[str] | None:

@@ -39,6 +39,7 @@ def record(outcome: Outcome, base: str, revision: str | None) -> dict[str, Any]:
         formula=fitted.repair.formula,
         citation=fitted.repair.citation,
         directions=fitted.directions,
+        length=fitted.length or None,
         base_model=base,
         base_revision=revision,
         texts=outcome.corpus.name,

@@ -202,8 +202,10 @@ def repaired_meta(
     }
 
 
-def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
-    """The repair of a model's folder, its map, and whether a norm follows; None if there is none.
+def stored_map(folder: Path) -> tuple[str, VectorMap, float | None, bool] | None:
+    """The repair of a model's folder, its map, the length of vectors, and whether a norm follows.
+
+    The length is None in folders of earlier versions; all is None if there is no repair.
 
     Raises:
         RepairError: If the folder tells of a repair that it does not have.
@@ -214,9 +216,13 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     if not record.is_file():
         return None
     try:
-        name = str(json_file(record)["repair"])
+        said = json_file(record)
+        name, length = str(said["repair"]), said.get("length")
+        length = None if length is None else float(length)
     except (ValueError, KeyError, TypeError) as error:
-        raise RepairError(f"{record}: does not name its repair ({error!r}); repair again") from None
+        raise RepairError(
+            f"{record}: does not tell of its repair ({error!r}); repair again"
+        ) from None
     modules = json_file(folder / "modules.json", list)
     dense = [module for module in modules if module["type"].endswith(".Dense")]
     file = folder / dense[-1]["path"] / "model.safetensors" if dense else folder / "modules.json"
@@ -226,7 +232,7 @@ def stored_map(folder: Path) -> tuple[str, VectorMap, bool] | None:
     weights = {key: weight.double().numpy() for key, weight in load_file(file).items()}
     matrix = weights["linear.weight"]
     offset = weights.get("linear.bias", np.zeros(len(matrix)))
-    return name, VectorMap(matrix, offset), modules[-1]["type"].endswith(".Normalize")
+    return name, VectorMap(matrix, offset), length, modules[-1]["type"].endswith(".Normalize")
 
 
 def _json(value: Mapping[str, Any]) -> str:

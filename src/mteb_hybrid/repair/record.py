@@ -49,6 +49,7 @@ class Record(_Part):
         formula: What becomes of a vector x.
         citation: Where it is from.
         directions: How many it removes; None if it has no such choice.
+        length: The usual length of the vectors that it was fitted on; None if it is not known.
         base_model: Which model was repaired.
         base_revision: At which revision.
         texts: Where the texts come from.
@@ -67,6 +68,7 @@ class Record(_Part):
     formula: str
     citation: str
     directions: Count | None
+    length: Annotated[FiniteFloat, Field(gt=0)] | None = None
     base_model: str
     base_revision: str | None
     texts: str

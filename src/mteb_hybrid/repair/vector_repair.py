@@ -30,6 +30,11 @@ class VectorMap(NamedTuple):
         return not self.offset.any()
 
 
+def usual_length(vectors: npt.ArrayLike) -> float:
+    """The median length of some vectors, shape (N, D)."""
+    return float(np.median(np.linalg.norm(np.asarray(vectors, np.float64), axis=1)))
+
+
 def without(basis: Floats) -> VectorMap:
     """The map that projects out a subspace.
 
@@ -53,11 +58,13 @@ class FittedRepair:
         repair: What was fitted.
         directions: How many directions it removes; None if the repair has no such choice.
         maps: One map of each language; or, where none is needed, one under None.
+        length: The usual length of the vectors that it was fitted on; None if it is not known.
     """
 
     repair: "VectorRepair"
     directions: int | None
     maps: Mapping[str | None, VectorMap] = field(repr=False)
+    length: float | None = None
 
     @property
     def label(self) -> str:
@@ -167,10 +174,11 @@ class VectorRepair:
                 f"{self.name} needs translations: row i of each language the same text; got "
                 f"{counts} rows"
             )
+        length = usual_length(np.concatenate([*sample.values()]))
         if self.default is None or self.most is None:
             if directions is not None:
                 raise RepairError(f"{self.name} has no choice of directions; leave it out")
-            return FittedRepair(self, None, self.maps(sample, 0))
+            return FittedRepair(self, None, self.maps(sample, 0), length)
         chosen = self.default(len(sample)) if directions is None else directions
         most = self.most(sample)
         if not 1 <= chosen <= most:
@@ -184,4 +192,4 @@ class VectorRepair:
                 f"{fewest}: {len(sample[fewest])} texts, fewer than the {chosen} directions to "
                 "remove; give more texts, or fewer directions"
             )
-        return FittedRepair(self, chosen, self.maps(sample, chosen))
+        return FittedRepair(self, chosen, self.maps(sample, chosen), length)
