@@ -122,6 +122,7 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
     from rich.console import Console
 
     with _needing_the_extra():
+        from mteb_hybrid.models.contents import ModelError
         from mteb_hybrid.training.run.dry_run import dry_run
         from mteb_hybrid.training.run.folder import RunFolder, RunFolderError
 
@@ -131,10 +132,13 @@ def _show(recipe: "Recipe", folder: Path, resume: bool) -> None:
         return
     state = ""
     try:
-        if not run.check(recipe, resume=resume):
+        if run.check(recipe, resume=resume):
+            run.check_base(recipe)
+        else:
             state = ": finished, nothing to do"
-    except RunFolderError as error:
-        found.problems.append(str(error))
+    except (RunFolderError, ModelError) as error:
+        if str(error) not in found.problems:  # a model that is not there is told already
+            found.problems.append(str(error))
     found.lines.append(("run folder", f"{folder}{state}"))
     # Outside a terminal rich would wrap at 80 columns.
     console = Console() if sys.stdout.isatty() else Console(width=200)
@@ -194,9 +198,11 @@ def _evaluation(recipe: "Recipe", model: Path) -> list[str]:
     from mteb_hybrid.cards.catalogue import card_folder, collections
     from mteb_hybrid.cards.source import FileSource
     from mteb_hybrid.cards.tasks import collection_tasks
+    from mteb_hybrid.recipes.places import facts_of_base
 
     cards = collections()
     trained = {task for data in recipe.data for task in data.tasks() or ()}
+    trained.update(facts_of_base(recipe.model).get("training_datasets") or ())
     fit = [
         (card.file.parent == card_folder(), name != "xquad-r", name)
         for name, card in cards.items()

@@ -8,12 +8,14 @@ is given by ``--set`` begins at the current folder; data that are not there, at 
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.files.leftovers import clean
 from mteb_hybrid.files.places import DATA_VARIABLE, expanded
 from mteb_hybrid.languages.near import did_you_mean
 from mteb_hybrid.models.contents import ModelError
+from mteb_hybrid.models.describe import run_facts
 from mteb_hybrid.models.load import check_folder
 from mteb_hybrid.recipes.model import Model
 from mteb_hybrid.recipes.recipe import Recipe
@@ -116,6 +118,18 @@ def model_folder(model: Model, beside: Path | None = None) -> Path:
         )
     check_folder(folder)
     return folder
+
+
+def facts_of_base(model: Model) -> dict[str, Any]:
+    """What the run that made the folder of a model says of it; nothing of others.
+
+    Args:
+        model: As in a recipe that has been read.
+
+    Raises:
+        ModelError: If the file that says it cannot be read.
+    """
+    return {} if model.on_hub else run_facts(expanded(model.name)) or {}
 
 
 def check_places(recipe: Recipe, beside: Path | None = None) -> None:

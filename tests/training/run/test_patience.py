@@ -146,7 +146,7 @@ def test_a_best_checkpoint_that_cannot_be_loaded_is_no_reason_to_keep_the_last(
 
 def test_a_metric_without_a_value_is_refused_before_training(recipe_file, tmp_path, monkeypatch):
     script(monkeypatch, [(0.8, math.nan)])
-    with pytest.raises(ValueError, match="eval_sample_multilingual_map has no value"):
+    with pytest.raises(ValueError, match=r"_multilingual_map has no value.* another --output-f"):
         train(read_recipe(recipe_file), tmp_path / "run")
 
 

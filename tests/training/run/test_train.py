@@ -223,14 +223,18 @@ def test_a_run_that_starts_from_another_was_trained_on_its_data_too(
     config = base / "config_sentence_transformers.json"
     odd = {"prompts": {"odd": "o: "}, "default_prompt_name": "odd"}
     config.write_text(json.dumps(json.loads(config.read_text()) | odd))
-    before = {"training_datasets": ["NQ"], "adapted_from": "org/base"}
+    before = {"training_datasets": ["XQuADRetrieval"], "adapted_from": "org/base"}
     (base.parent / "model_meta.json").write_text(json.dumps(before))
     given = [*SHORT, "data.0.mteb_tasks=['MLQARetrieval']", f"model.name='{base.as_posix()}'"]
     recipe = read_recipe(recipe_file, given)
     model = load_model(recipe)
     fields = model_meta(recipe, model, "r1")
-    assert fields["training_datasets"] == ["MLQARetrieval", "NQ"]
+    assert fields["training_datasets"] == ["MLQARetrieval", "XQuADRetrieval"]
     assert fields["adapted_from"] == "org/base"
+    assert _evaluation(recipe, tmp_path)[4] not in ("sample", "xquad-r", "mlqa-r")
+    given = [f"model.name='{base.as_posix()}'", "evaluation.collection=xquad-r"]
+    with pytest.raises(RunFolderError, match="was trained on XQuADRetrieval, of the texts of xqu"):
+        RunFolder(tmp_path / "run").check(read_recipe(recipe_file, given), resume=False)
     assert model.default_prompt_name is None  # it is none of the recipe's, and would not load
 
 
@@ -243,11 +247,16 @@ def test_a_run_goes_on_only_from_the_files_that_it_began_from(recipe_file, tmp_p
     checkpoint = run.checkpoints / "checkpoint-4"
     checkpoint.mkdir(parents=True)
     (checkpoint / "trainer_state.json").write_text("{}")
-    assert run.check(recipe, resume=True)
+    run.check_base(recipe)
     with (base / "modules.json").open("a") as file:
         file.write("\n")
     with pytest.raises(RunFolderError, match=r"began from other files than .*base has now"):
-        run.check(recipe, resume=True)
+        run.check_base(recipe)
+    dry = ("--dry-run", "--resume", "-o", run.path)
+    given = ("--set", f"model.name={base.as_posix()}")
+    shutil.rmtree(base)
+    said = command(recipe_file, *dry, *given)
+    assert said.count("this would not run: ") == 1 and said.count("no folder") == 2
 
 
 def test_training_needs_neither_jinja2_nor_matplotlib(recipe_file, tmp_path, monkeypatch):

@@ -8,13 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mteb_hybrid.cards.tasks import collection_tasks
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.leftovers import clean, is_unfinished
 from mteb_hybrid.files.lines import json_file
 from mteb_hybrid.files.places import utf8_fault
 from mteb_hybrid.files.whole import write_json, write_text
 from mteb_hybrid.models.contents import folder_hash
-from mteb_hybrid.recipes.places import model_folder
+from mteb_hybrid.recipes.places import facts_of_base, model_folder
 from mteb_hybrid.recipes.recipe import Recipe
 from mteb_hybrid.recipes.toml import differences, read_recipe, to_toml
 
@@ -74,7 +75,9 @@ class RunFolder:
 
         Raises:
             RunFolderError: If its path is not UTF-8, or the folder has other files, a run with
-                another recipe, or checkpoints that may not be resumed.
+                another recipe, or checkpoints that may not be resumed; or if training starts from
+                what was trained on the texts that it holds out.
+            ModelError: If what the run before says of itself cannot be read.
         """
         if fault := utf8_fault(self.path):
             raise RunFolderError(f"{self.path}: {fault}")
@@ -85,6 +88,7 @@ class RunFolder:
                     f"{self.path}: holds files, but no run; choose an empty or new folder with "
                     "--output-folder"
                 )
+            _check_held_out(recipe)
             return True
         changed = differences(read_recipe(self.recipe).settings(), recipe.settings())
         if changed:
@@ -94,19 +98,33 @@ class RunFolder:
             )
         if self.is_finished:
             return False
+        _check_held_out(recipe)
         last = self.last_checkpoint()
         if last is not None and not resume:
             raise RunFolderError(
                 f"{self.path}: holds an interrupted run; go on from {last.name} with --resume, or "
                 "choose another --output-folder"
             )
-        began = {part["base"] for part in self._parts() if "base" in part} if last else set()
+        return True
+
+    def check_base(self, recipe: Recipe) -> None:
+        """Read all files of the model to find out whether they are those that the run began from.
+
+        Raises:
+            RunFolderError: If they are others.
+            ModelError: If the model is not there.
+        """
+        began = self._began()
         if began and _base(recipe) not in began:
             raise RunFolderError(
                 f"{self.path}: holds an interrupted run that began from other files than "
                 f"{recipe.model.name} has now; put those back, or choose another --output-folder"
             )
-        return True
+
+    def _began(self) -> list[str]:
+        """Hashes of the model that the run to be resumed began from."""
+        parts = self._parts() if self.last_checkpoint() else []
+        return [part["base"] for part in parts if "base" in part]
 
     def precision(self) -> str | None:
         """What the last checkpoint was computed in; None if there is none, or it is not known."""
@@ -116,6 +134,8 @@ class RunFolder:
     def begin(self, recipe: Recipe, precision: str) -> None:
         """Write the recipe, and the versions and precision that this part of the run is made with.
 
+        A run that goes on has passed `check_base`.
+
         Args:
             recipe: The recipe.
             precision: What this part computes in.
@@ -124,7 +144,7 @@ class RunFolder:
         write_text(self.recipe, to_toml(recipe.settings()))
         last = self.last_checkpoint()
         part = {"from": last.name if last else "start", "precision": precision, **_versions()}
-        if base := _base(recipe):
+        if base := next(iter(self._began()), None) or _base(recipe):
             part["base"] = base
         # Of earlier parts without a checkpoint nothing is left.
         write_json(self.versions, [*(self._parts() if last else ()), part])
@@ -153,6 +173,19 @@ class RunFolder:
 def _base(recipe: Recipe) -> str | None:
     """The hash of the model that training starts from, where no revision says which it is."""
     return None if recipe.model.on_hub else folder_hash(model_folder(recipe.model))
+
+
+def _check_held_out(recipe: Recipe) -> None:
+    """Refuse a model that was trained on what is evaluated; of the data the recipe tells itself."""
+    if recipe.evaluation is None:
+        return
+    held_out = recipe.evaluation.collection
+    before = facts_of_base(recipe.model).get("training_datasets") or ()
+    if seen := set(before) & set(collection_tasks(held_out)):
+        raise RunFolderError(
+            f"model.name: {recipe.model.name} was trained on {min(seen)}, of the texts of "
+            f"{held_out}, which evaluation.collection holds out: choose another of the two"
+        )
 
 
 def _is_whole(state: Path) -> bool:

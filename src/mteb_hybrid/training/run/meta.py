@@ -4,8 +4,7 @@ from typing import Any
 
 from sentence_transformers import SentenceTransformer
 
-from mteb_hybrid.files.places import expanded
-from mteb_hybrid.models.describe import run_facts
+from mteb_hybrid.recipes.places import facts_of_base
 from mteb_hybrid.recipes.recipe import Recipe
 
 
@@ -29,7 +28,7 @@ def model_meta(recipe: Recipe, model: SentenceTransformer, revision: str) -> dic
     trained_on = [data.tasks() for data in recipe.data]
     adapted_from: str | None = recipe.model.name
     if not recipe.model.on_hub:
-        before = run_facts(expanded(recipe.model.name)) or {}
+        before = facts_of_base(recipe.model)
         trained_on.append(before.get("training_datasets"))
         adapted_from = before.get("adapted_from")
     known = {task for tasks in trained_on for task in tasks or ()}

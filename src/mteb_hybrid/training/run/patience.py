@@ -39,7 +39,7 @@ class Patience(EarlyStoppingCallback):
             if not best.is_dir():
                 raise RunFolderError(
                     f"{best}: the best checkpoint so far is not there; put it back, or train anew "
-                    "in another folder"
+                    "in another --output-folder"
                 )
             state.best_model_checkpoint = str(best)
         # A run that was killed between its last checkpoint and its model has nothing to learn.
@@ -54,6 +54,7 @@ class Patience(EarlyStoppingCallback):
         if math.isnan(metrics.get(name, math.nan)):
             raise ValueError(
                 f"evaluation.patience: {name} has no value, so that no step is better than another;"
-                " choose another evaluation.metric, or a collection that has one"
+                " choose another evaluation.metric, or a collection that has one, in another "
+                "--output-folder"
             )
         super().on_evaluate(args, state, control, metrics, **kwargs)  # type: ignore[no-untyped-call]

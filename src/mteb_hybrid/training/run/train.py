@@ -88,8 +88,8 @@ def _train(
 ) -> bool:
     with processes.main_process_first():
         # The others would find what the main process has begun to write.
-        if processes.is_main_process:
-            run.check(recipe, resume=resume)
+        if processes.is_main_process and run.check(recipe, resume=resume):
+            run.check_base(recipe)
         clean_scratch()  # also if it was killed once it was finished
         if run.is_finished:
             return False
