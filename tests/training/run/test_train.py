@@ -236,6 +236,8 @@ def test_a_run_that_starts_from_another_was_trained_on_its_data_too(
     with pytest.raises(RunFolderError, match="was trained on XQuADRetrieval, of the texts of xqu"):
         RunFolder(tmp_path / "run").check(read_recipe(recipe_file, given), resume=False)
     assert model.default_prompt_name is None  # it is none of the recipe's, and would not load
+    config.write_text(config.read_text().replace("odd", "query"))
+    assert load_model(recipe).default_prompt_name == "query"
 
 
 def test_a_run_goes_on_only_from_the_files_that_it_began_from(recipe_file, tmp_path, tiny_model):

@@ -76,7 +76,8 @@ def load_model(recipe: Recipe, *, local_files_only: bool = False) -> SentenceTra
     if wanted.max_seq_length is not None:
         model.max_seq_length = wanted.max_seq_length
     model.prompts = {"query": wanted.query_prompt, "document": wanted.passage_prompt}
-    model.default_prompt_name = None  # one of its own that is none of these could not be loaded
+    if model.default_prompt_name not in model.prompts:
+        model.default_prompt_name = None  # with it the trained model could not be loaded
     model.similarity_fn_name = "cosine"
     longest, cut = model.max_seq_length, recipe.training.max_tokens
     if cut is not None and longest is not None and cut > longest:
