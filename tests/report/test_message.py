@@ -60,6 +60,24 @@ def test_models_are_ranked_on_the_data_of_today(tmp_path):
         write_task(tmp_path, model, task, skill, **old)
     (found,) = summarised(tmp_path).values()
     assert "a/old reaches a map of 1.000 [other data], the highest" in message(found).sentence
+    write_task(tmp_path, "a/older", task, 0.95, dataset_revision="c" * 40)
+    (found,) = summarised(tmp_path).values()
+    said = message(found).sentence
+    assert "a/old reaches a map of 1.000 [other data], the highest of 4 models on one rev" in said
+    write_task(tmp_path, "a/low", task, 0.5)
+    (found,) = summarised(tmp_path).values()
+    assert message(found).sentence.endswith(" a map of 0.600; the others are on other data.")
+
+
+@pytest.mark.parametrize("old", ["Monolingual", "Multilingual"])
+def test_no_difference_is_taken_between_revisions_of_the_data(old, tmp_path):
+    for setting in ("Monolingual", "Multilingual"):
+        revision = "b" * 40 if setting == old else None
+        task = f"MLQAR{setting}Retrieval"
+        write_task(tmp_path, "a/b", task, 0.5, dataset_revision=revision)
+    (found,) = summarised(tmp_path).values()
+    said = message(found).sentence
+    assert "in all languages at once, a/b reaches" in said and "within one language" not in said
 
 
 def test_pools_with_queries_of_their_own_are_not_set_against_each_other(mlqa, monkeypatch):

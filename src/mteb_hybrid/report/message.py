@@ -1,5 +1,6 @@
 """What results come to: a sentence, and a picture from a search in one language to one in all."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,8 +154,11 @@ def _sentence(collection: CollectionSummary) -> str:
     for setting in reversed(collection.settings):
         models = [m for m in collection.models if _value(m, setting) is not None]
         # Values on another revision of the data are no higher or lower than those of today.
-        today = [m for m in models if not m.cells[setting, "map"].is_on_other_data] or models
-        found = sorted(((m.cells[setting, "map"].value, m) for m in today), key=lambda x: -x[0])
+        today = [m for m in models if not m.cells[setting, "map"].is_on_other_data]
+        on_data = Counter(m.cells[setting, "map"].data for m in models)
+        most = max(on_data, key=on_data.__getitem__, default="")
+        one = today or [m for m in models if m.cells[setting, "map"].data == most]
+        found = sorted(((m.cells[setting, "map"].value, m) for m in one), key=lambda x: -x[0])
         if found:
             break
     else:
@@ -165,13 +169,15 @@ def _sentence(collection: CollectionSummary) -> str:
         for value, model in ((best, first), (least, last))
     ]
     said = f"{on} searching {IN_WORDS[setting]}, {first.label} reaches a map of {reached[0]}"
+    dropped = len(found) < len(models)
+    others = "; the others are on other data" * dropped
     if len(found) == 1:
-        return f"{said}."
+        return f"{said}{others}."
     if len(found) == 2:
-        return f"{said}; {last.label} reaches {reached[1]}."
-    those = "on today's data" if len(found) < len(models) else ""
+        return f"{said}; {last.label} reaches {reached[1]}{others}."
+    those = (" on today's data" if today else " on one revision of the data") * dropped
     return (
-        f"{said}, the highest of {len(found)} models {those}".rstrip()
+        f"{said}, the highest of {len(found)} models{those}"
         + f"; the lowest, {last.label}, reaches {reached[1]}."
     )
 
@@ -182,6 +188,8 @@ def _against(collection: CollectionSummary, model: ModelSummary, setting: Settin
     if setting is Setting.MONOLINGUAL or within is None or value is None:
         return ""
     if not collection.card.source.same_queries:
+        return ""
+    if any(model.cells[one, "map"].is_on_other_data for one in (Setting.MONOLINGUAL, setting)):
         return ""
     gap, mark = within - value, model.cells[Setting.MONOLINGUAL, "map"].mark
     return (

@@ -4,60 +4,63 @@ import math
 from collections.abc import Iterator, Mapping
 
 from mteb_hybrid.languages.codes import language_name
+from mteb_hybrid.results.cells import Cell
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
 
 
 def reading(collection: CollectionSummary, model: ModelSummary) -> str:
     """What a model's numbers say, in two or three sentences."""
-    values = {key: cell.value for key, cell in model.cells.items() if cell.is_whole}
+    cells = {key: cell for key, cell in model.cells.items() if cell.is_whole}
     parts = [
-        f"{values[setting, 'map']:.3f} {where}"
+        f"{cell.value:.3f}{cell.mark} {where}"
         for setting, where in (
             (Setting.MONOLINGUAL, "where it searches the language of the query"),
             (Setting.CROSSLINGUAL, "where it searches one other language"),
             (Setting.MULTILINGUAL, "where it searches all languages at once"),
         )
-        if (setting, "map") in values
+        if (cell := cells.get((setting, "map")))
     ]
     if not parts:
         return "No setting is complete, so nothing is said about it."
     said = [f"Its map is {_and(parts)}."]
-    distance = model.cells.get((Setting.MULTILINGUAL, "rank_distance"))
-    if distance and distance.is_whole:
+    if distance := cells.get((Setting.MULTILINGUAL, "rank_distance")):
         said.append(
             "In the pool of all languages the best and the worst placed translation of an answer "
             f"lie {distance.value:,.0f} ranks apart on average{distance.mark}."
         )
-    if (unjudged := values.get((Setting.MULTILINGUAL, "unjudged_at_10"))) is not None:
-        said += _judged_in_one(values, unjudged)
-    if (gap := values.get((Setting.MULTILINGUAL, "gold_language_gap"))) is not None:
+    if unjudged := cells.get((Setting.MULTILINGUAL, "unjudged_at_10")):
+        said += _judged_in_one(cells, unjudged)
+    if gap := cells.get((Setting.MULTILINGUAL, "gold_language_gap")):
+        more = "higher" if gap.value > 0 else "lower"
         said.append(
-            f"A lone answer scores {abs(gap):.3f} {'higher' if gap > 0 else 'lower'} in the "
-            "language of the query than in another one."
+            f"A lone answer scores {abs(gap.value):.3f}{gap.mark} {more} in the language of the "
+            "query than in another one."
         )
     ranks = model.by_passage_language["mean_rank"]
     if not any(math.isnan(rank) for rank in ranks):
         languages = [language_name(x.code) for x in collection.card.languages.values()]
+        pool = model.cells.get((Setting.MULTILINGUAL, "map"))
         best, worst = languages[int(ranks.argmin())], languages[int(ranks.argmax())]
         said.append(
             f"Answers in {best} stand highest (mean rank {ranks.min():,.0f}), those in {worst} "
-            f"lowest ({ranks.max():,.0f})."
+            f"lowest ({ranks.max():,.0f}){pool.mark if pool else ''}."
         )
     return " ".join(said)
 
 
-def _judged_in_one(values: Mapping[tuple[Setting, str], float], unjudged: float) -> Iterator[str]:
+def _judged_in_one(cells: Mapping[tuple[Setting, str], Cell], unjudged: Cell) -> Iterator[str]:
     """What the pool costs where queries are judged in their own language only."""
-    if (loss := values.get((Setting.MULTILINGUAL, "pool_loss"))) is not None:
+    if loss := cells.get((Setting.MULTILINGUAL, "pool_loss")):
         yield (
-            f"The pool costs up to {loss:.3f}: of the top 10 there {unjudged:.0%} were not judged, "
-            "and some of them may answer the question."
+            f"The pool costs up to {loss.value:.3f}{loss.mark}: of the top 10 there "
+            f"{unjudged.value:.0%}{unjudged.mark} were not judged, and some of them may answer the "
+            "question."
         )
-    if (lift := values.get((Setting.MULTILINGUAL, "same_language_lift_at_10"))) is not None:
+    if lift := cells.get((Setting.MULTILINGUAL, "same_language_lift_at_10")):
         yield (
-            f"The language of the query has {1 + lift:.1f} times as much of that top 10 as of the "
-            "pool."
+            f"The language of the query has {1 + lift.value:.1f} times{lift.mark} as much of that "
+            "top 10 as of the pool."
         )
 
 
