@@ -3,6 +3,7 @@ import sys
 
 import mteb
 import pytest
+from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.cache import ResultCache
 from mteb.results.task_result import _write_and_merge_keyed_json
 
@@ -33,19 +34,13 @@ def test_only_what_was_evaluated_bears_the_command():
     before = lines(entry(TASK, ["a", "b"], OLD), entry("Other", ["x"], OLD))
     now = {"version": {"mteb": "2.27"}, "encode_kwargs": {"batch_size": 32}}
     after = lines(entry(TASK, ["a", "b", "c"], now), entry("Other", ["x"], OLD), [1], {"task": 2})
-    made = with_what_made(before, after, TASK, [("test", "c"), ("test", "b")], "9", "do it")
+    new = {("test", "c"): '{"batch_size": 32}', ("test", "b"): '{"batch_size": 32}'}
+    made = with_what_made(before, after, TASK, new, "9", "do it")
     ours = now | {"version": {"mteb": "2.27", "mteb-hybrid": "9"}, "command": "do it"}
     found = read_settings(made, TASK)
     assert found == {("test", "a"): OLD, ("test", "b"): ours, ("test", "c"): ours}
     assert read_settings(made, "Other") == {("test", "x"): OLD}
     assert made.count(b"\n") == 5 and b"[1]\n" in made
-    # The same command again, of which another process has made some: the options become known.
-    again = with_what_made(
-        lines(entry(TASK, ["a"], ours | {"encode_kwargs": {}})),
-        lines(entry(TASK, ["a", "d"], now)),
-        *(TASK, [("test", "d")], "9", "do it"),
-    )
-    assert again == lines(entry(TASK, ["a", "d"], ours))
 
 
 def test_two_calls_of_a_process_keep_their_options(tmp_path):
@@ -62,11 +57,33 @@ def test_two_calls_of_a_process_keep_their_options(tmp_path):
     assert {(made.batch_size, made.subsets) for made in evaluation.made} == {(16, 1), (8, 1)}
 
 
+def test_of_a_call_that_did_not_end_subsets_keep_their_options(tmp_path, monkeypatch):
+    def stop(self, *args, **options):
+        if options["subsets_to_run"] == ["de-multi"]:
+            raise KeyboardInterrupt
+        return whole(self, *args, **options)
+
+    def call(subsets, size):
+        task = mteb.get_task(TASK, hf_subsets=subsets)
+        given = {"encode_kwargs": {"batch_size": size}, "show_progress_bar": False}
+        mteb.evaluate(HashEncoder(name="org/hash"), task, cache=ResultCache(tmp_path), **given)
+
+    whole = AbsTaskRetrieval.evaluate
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(AbsTaskRetrieval, "evaluate", stop)
+        call(["en-multi", "de-multi"], 16)
+    call(["de-multi"], 8)
+    (evaluation,) = load_results(tmp_path).evaluations
+    assert {(made.batch_size, made.subsets) for made in evaluation.made} == {(16, 1), (8, 1)}
+
+
 def test_mteb_merges_what_we_have_added(tmp_path):
     file = tmp_path / RUN_SETTINGS
     now = {"version": {"mteb": "2.27"}, "encode_kwargs": {}}
     file.write_bytes(
-        with_what_made(b"", lines(entry(TASK, ["a"], now)), TASK, [("test", "a")], "9", "do it")
+        with_what_made(
+            b"", lines(entry(TASK, ["a"], now)), TASK, {("test", "a"): "{}"}, "9", "do it"
+        )
     )
     _write_and_merge_keyed_json(file, [entry(TASK, ["b"], now)])
     found = read_settings(file.read_bytes(), TASK)
@@ -126,5 +143,5 @@ def test_a_task_of_many_subsets_is_saved_as_fast_as_before(monkeypatch):
     )
     subsets = [f"s{i:05}" for i in range(5000)]
     raw = json.JSONEncoder().encode(entry(TASK, subsets, OLD)).encode()
-    with_what_made(raw, raw, TASK, [("test", subsets[-1])], "9", "do it")
+    with_what_made(raw, raw, TASK, {("test", subset): "{}" for subset in subsets}, "9", "do it")
     assert len(asked) < 20

@@ -96,12 +96,12 @@ def saved_whole(save: Callable[..., None]) -> Callable[..., None]:
             with naming(made / file.name):
                 save(aside, task_result, model_name, *args, **options)
             _note_what_made(made / RUN_SETTINGS, before, task_result.task_name, model_name)
-            if options.get("encode_kwargs") is not None:  # the next call may have others
-                EVALUATED[*named(model_name), task_result.task_name].clear()
             for part in sorted(made.iterdir(), key=lambda part: part.name == file.name):
                 with whole(file.parent / part.name) as target:
                     shutil.copyfile(part, target)
             is_saved(file, task_result, time.monotonic() - start)
+            if options.get("encode_kwargs") is not None:  # the last save of a call
+                EVALUATED[*named(model_name), task_result.task_name].clear()
 
     return save_to_cache
 

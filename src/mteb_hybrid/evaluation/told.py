@@ -1,5 +1,6 @@
 """What is said of a task once, not of each of its subsets; and which of these were evaluated."""
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from mteb.models import ModelMeta, MTEBModels
 
 LOG = logging.getLogger(__name__)
-EVALUATED: defaultdict[tuple[str, ...], set[tuple[str, str]]] = defaultdict(set)
-"""Splits and subsets evaluated by this process since MTEB last noted with which options, by `named`
-model, and the task."""
+EVALUATED: defaultdict[tuple[str, ...], dict[tuple[str, str], str]] = defaultdict(dict)
+"""By `named` model, and the task: splits and subsets evaluated by this process that are not noted
+in `run_settings.jsonl` for good, with the options for encoding as JSON."""
 
 
 def filed_as(model: "MTEBModels", encode_kwargs: Mapping[str, Any]) -> "ModelMeta":
@@ -57,9 +58,11 @@ class ToldOnce(AbsTaskRetrieval):
         """As MTEB's, which calls it for every subset."""
         with gathered() as ties:
             scores = super().evaluate(model, split, *args, **options)
-        filed = filed_as(model, options.get("encode_kwargs") or {})
-        done = ((split, subset) for subset in scores)
-        EVALUATED[*named(filed), self.metadata.name].update(done)
+        encode_kwargs = options.get("encode_kwargs") or {}
+        filed = filed_as(model, encode_kwargs)
+        with_which = json.dumps(encode_kwargs, default=str)
+        done = {(split, subset): with_which for subset in scores}
+        EVALUATED[*named(filed), self.metadata.name] |= done
         name = str(filed.name)
         if ties and name not in self._told:
             self._told |= {name}

@@ -67,34 +67,32 @@ def _texts(entry: Settings, name: str) -> list[str]:
 
 
 def with_what_made(
-    before: bytes, after: bytes, task: str, new: Iterable[Scope], version: str, command: str
+    before: bytes, after: bytes, task: str, new: Mapping[Scope, str], version: str, command: str
 ) -> bytes:
     """What MTEB has written, with the version and the command that made each subset.
 
-    MTEB writes the settings of the last run to all subsets of a result; those that were there keep
-    theirs.
+    MTEB writes the settings of the last run to all subsets of a result, and options with a call's
+    last save alone; those that were there keep theirs.
 
     Args:
         before: The file before MTEB wrote it.
         after: The file now.
         task: The task that it was written for. Lines of others stay as they are.
-        new: What has been evaluated by this call.
+        new: What has been evaluated by this process, with its options for encoding as JSON.
         version: Of mteb-hybrid.
         command: The command that was given.
     """
-    earlier, evaluated = read_settings(before, task), set(new)
+    earlier = read_settings(before, task)
     lines: list[bytes] = [x for x in after.splitlines() if not any(_entry(x, task))]
-    found = read_settings(after, task)
+    found, calls = read_settings(after, task), set(new.values())
     for settings, scopes in list(_alike(found)):
         versions = settings.get("version")
         known = versions if isinstance(versions, dict) else {}
         now = settings | {"version": known | {OURS: version}, "command": command}
+        of_call = {options: now | {"encode_kwargs": json.loads(options)} for options in calls}
         for scope in scopes:
-            old = earlier.get(scope, settings)
-            # MTEB adds the options with a call's last save; of a call that was killed they are
-            # those of the same command.
-            is_new = scope in evaluated or (not old.get("encode_kwargs") and _who(old) == _who(now))
-            found[scope] = now if is_new else old
+            is_new = scope in new
+            found[scope] = of_call[new[scope]] if is_new else earlier.get(scope, settings)
     for settings, scopes in _alike(found):
         by_split: dict[str, list[str]] = {}
         for split, subset in scopes:
@@ -103,10 +101,6 @@ def with_what_made(
             row = {"task": task, "splits": [split], **settings, "subsets": sorted(subsets)}
             lines.append(json.dumps(row).encode())
     return b"".join(line + b"\n" for line in lines)
-
-
-def _who(settings: Settings) -> tuple[Any, Any]:
-    return settings.get("version"), settings.get("command")
 
 
 def _alike(found: Mapping[Scope, Settings]) -> Iterable[tuple[Settings, list[Scope]]]:
