@@ -114,6 +114,11 @@ def test_perturbations_of_the_queries_that_have_a_kind(written):
             ["sample", "--kind", "paraphrase", "--local", "x", "--model", "y"],
             "--model and --key-variable are for --endpoint URL",
         ),
+        (["sample", "--adopt", "me", "--model", "y"], "--model and --key-variable are for --endp"),
+        (
+            ["sample", "--exclude", "de=1", "--key-variable", "K"],
+            "--model and --key-variable are f",
+        ),
         (
             ["sample", "--kind", "typos", "--key-variable", "KEY"],
             "--model and --key-variable are for --endpoint URL",

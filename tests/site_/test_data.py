@@ -63,7 +63,7 @@ def test_the_feed_has_no_day_that_no_result_says(made):
     assert feed(Site(), {}, {}) is None
     # An entry stays the same when its names change.
     title = [c.model_copy(update={"title": "Other"}) for c in site.collections]
-    other = {key: "y" for key in names}
+    other = dict.fromkeys(names, "y")
     renamed = feed(site.model_copy(update={"collections": title}), other, pages)
     read = ElementTree.fromstring(renamed)  # noqa: S314 - ours
     ids = [element.text for element in read.iter(f"{{{ATOM}}}id")]

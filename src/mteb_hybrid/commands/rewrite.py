@@ -142,6 +142,8 @@ def rewrite(
     kinds = list(dict.fromkeys(kind or ()))
     if not kinds and adopt is None and not lines:
         raise ValueError("nothing to do: give a --kind, or --adopt WHO for files that lie there")
+    if (model or key_variable) and not endpoint:
+        raise ValueError("--model and --key-variable are for --endpoint URL; give it, or leave out")
     if not kinds and (languages or like or endpoint or local):
         raise ValueError("give the --kind of rewrites to make")
     if kinds and (adopt is not None or lines):
@@ -156,8 +158,6 @@ def rewrite(
     own = [one for one in kinds if one in PERTURBATIONS]
     asked = [one for one in kinds if one not in PERTURBATIONS]
     _check(asked, own, endpoint, model, local, prompt, PERTURBATIONS)
-    if (model or key_variable) and not endpoint:
-        raise ValueError("--model and --key-variable are for --endpoint URL; give it, or leave out")
 
     with told_when_stopped(goes_on):
         only = _only(card, like) if like else None
