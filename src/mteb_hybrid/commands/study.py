@@ -135,9 +135,7 @@ def run_study(
     from mteb_hybrid.studies.progress import unfinished
     from mteb_hybrid.studies.store import Store
 
-    if data:
-        os.environ[DATA_VARIABLE] = str(data.absolute())
-    read, runs = _runs(study, budget, condition, seed, planned=dry_run)
+    read, runs = _runs(study, budget, data, condition, seed, planned=dry_run)
     kept, all_works = Store(store), works(runs)
     left = unfinished(all_works, kept)
     if dry_run:
@@ -182,13 +180,11 @@ def study_status(
 
     Example: mteb-hybrid study status monolingual-degradation --budget small
     """
-    if data:
-        os.environ[DATA_VARIABLE] = str(data.absolute())
     from mteb_hybrid.studies.plan import runs as all_runs
     from mteb_hybrid.studies.status import outdated, states, table
     from mteb_hybrid.studies.store import Store
 
-    read, runs = _runs(study, budget, condition, seed)
+    read, runs = _runs(study, budget, data, condition, seed)
     kept = Store(store)
     found = states(runs, kept)
     print(table(found, kept, terminal_width()))
@@ -231,11 +227,9 @@ def report_study(
 
     Example: mteb-hybrid study report monolingual-degradation --budget small -o answer
     """
-    if data:
-        os.environ[DATA_VARIABLE] = str(data.absolute())
     from mteb_hybrid.studies.report import write_report
 
-    read, _ = _runs(study, budget, None, None)
+    read, _ = _runs(study, budget, data)
     say(f"{write_report(read, study, budget.value, store, output)}: {read.title}")
 
 
@@ -256,13 +250,11 @@ def pack_study(
 
     Example: mteb-hybrid study pack monolingual-degradation --budget small -o packed
     """
-    if data:
-        os.environ[DATA_VARIABLE] = str(data.absolute())
     from mteb_hybrid.studies.catalogue import read_study, shipped_studies
     from mteb_hybrid.studies.pack import pack
     from mteb_hybrid.studies.store import Store
 
-    read, runs = _runs(study, budget, None, None)
+    read, runs = _runs(study, budget, data)
     studies = [read, *map(read_study, shipped_studies().values())]
     measures = {"map", *(claim.measure for one in studies for claim in one.claims)}
     packed = pack(runs, Store(store), output, measures)
@@ -326,12 +318,15 @@ def _command(
 def _runs(
     study: str,
     budget: BudgetName,
-    conditions: list[str] | None,
-    seeds: list[int] | None,
+    data: Path | None,
+    conditions: list[str] | None = None,
+    seeds: list[int] | None = None,
     *,
     planned: bool = False,
 ) -> "tuple[Study, list[Run]]":
     """A study, and the runs of it that were asked for."""
+    if data:
+        os.environ[DATA_VARIABLE] = str(data.absolute())
     from mteb_hybrid.languages.near import did_you_mean
     from mteb_hybrid.studies.catalogue import read_study
     from mteb_hybrid.studies.plan import runs

@@ -12,16 +12,11 @@ from mteb_hybrid.report.figures import shorten, styled
 from mteb_hybrid.report.picture import Picture
 from mteb_hybrid.report.style import INK, MARKERS, SERIES, WIDTH
 from mteb_hybrid.report.tables import Table, number
-from mteb_hybrid.results.cells import NONE, cell_text
+from mteb_hybrid.results.cells import NONE, SHORT, cell_text
 from mteb_hybrid.results.intervals import map_interval
 from mteb_hybrid.results.summary import CollectionSummary, ModelSummary
 from mteb_hybrid.retrieval.views import Setting
 
-SHORT = {
-    Setting.MONOLINGUAL: "Mo.",
-    Setting.CROSSLINGUAL: "Cr.",
-    Setting.MULTILINGUAL: "Mul.",
-}
 POOLS = {
     Setting.MONOLINGUAL: "query's language",
     Setting.CROSSLINGUAL: "one other",

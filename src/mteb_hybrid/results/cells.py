@@ -7,6 +7,9 @@ from typing import Any
 
 from mteb_hybrid.retrieval.views import Setting
 
+SHORT = {Setting.MONOLINGUAL: "Mo.", Setting.CROSSLINGUAL: "Cr.", Setting.MULTILINGUAL: "Mul."}
+"""Settings at the head of columns."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mteb_hybrid.report.glossary import words
-from mteb_hybrid.results.cells import NONE
+from mteb_hybrid.results.cells import NONE, SHORT
 from mteb_hybrid.results.resample import holm
 from mteb_hybrid.results.results import COMPARED
 from mteb_hybrid.retrieval.views import Setting
@@ -13,12 +13,6 @@ from mteb_hybrid.site.kept import Collection, Compared, Evaluated, Key, Model
 
 TEXT, NUMBER, LOW = "", "number", "number low"
 """What a column holds; of `LOW` the lowest numbers are the best."""
-
-SHORT = {
-    Setting.MONOLINGUAL: "Mo.",
-    Setting.CROSSLINGUAL: "Cr.",
-    Setting.MULTILINGUAL: "Mul.",
-}
 
 
 @dataclass(frozen=True)

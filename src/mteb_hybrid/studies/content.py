@@ -18,7 +18,6 @@ from mteb_hybrid.files import places
 from mteb_hybrid.files.named import is_name
 from mteb_hybrid.files.whole import write_text
 from mteb_hybrid.models.contents import folder_hash, loaded_files
-from mteb_hybrid.models.offline import MODEL_NAME
 from mteb_hybrid.recipes.data import Data
 from mteb_hybrid.recipes.places import data_path
 
@@ -53,8 +52,6 @@ def texts_content(name: str) -> str:
 
 def model_content(name: str) -> str:
     """Of the model that is no name on the hub."""
-    if name == MODEL_NAME:
-        return "of the package"
     folder = Path(name)
     if not folder.is_dir():
         return ABSENT

@@ -7,14 +7,12 @@ import numpy as np
 
 from mteb_hybrid.languages.traits import By
 from mteb_hybrid.measures import MEASURED_ON
-from mteb_hybrid.results.cells import COLUMNS, NONE, Cell, Column, mean
+from mteb_hybrid.results.cells import COLUMNS, NONE, SHORT, Cell, Column, mean
 from mteb_hybrid.retrieval.views import Setting
 from mteb_hybrid.studies.evidence import Evidence, Trial
 from mteb_hybrid.studies.report_words import digits, title
 from mteb_hybrid.studies.seeds import over_seeds
 from mteb_hybrid.studies.tested import Tested
-
-SHORT = {Setting.MONOLINGUAL: "Mo.", Setting.CROSSLINGUAL: "Cr.", Setting.MULTILINGUAL: "Mul."}
 
 
 @dataclass(frozen=True)
