@@ -163,4 +163,4 @@ def _tests(row: dict[str, object]) -> list[str]:
 def _number(value: object, row: dict[str, object]) -> str:
     """Four decimals, or as many as suit large means."""
     large = max(abs(float(str(row[name]))) for name in ("first", "second")) >= 10
-    return f"{float(str(value)):+.1f}" if large else f"{float(str(value)):.4f}"
+    return f"{float(str(value)):.1f}" if large else f"{float(str(value)):.4f}"
