@@ -164,8 +164,9 @@ def test_two_processes_lose_no_subset(tmp_path, result):
 
 def test_what_is_on_the_disk_is_as_mteb_writes_it(tmp_path, result):
     cache, plain = ResultCache(tmp_path / "ours"), ResultCache(tmp_path / "plain")
-    cache.save_to_cache(result, META, encode_kwargs={"batch_size": 8})
-    ResultCache.save_to_cache.__wrapped__(plain, result, META, encode_kwargs={"batch_size": 8})
+    options = {"show_progress_bar": False, "batch_size": 32}  # those it was evaluated with
+    cache.save_to_cache(result, META, encode_kwargs=options)
+    ResultCache.save_to_cache.__wrapped__(plain, result, META, encode_kwargs=options)
     files = sorted(path.name for path in file_of(plain).parent.iterdir())
     assert files == ["HybridSampleMonolingualRetrieval.json", "model_meta.json",
                      "run_settings.jsonl"]  # fmt: skip
