@@ -1,5 +1,7 @@
 """What a study would encode."""
 
+import re
+
 import pytest
 
 from mteb_hybrid.cards.card import CardError
@@ -54,6 +56,15 @@ def test_plans_for_elsewhere_are_whole(name, tmp_path, monkeypatch):
         data.path for work in planned for data in work.run.recipe.data if work.run.trained
     }:
         assert f"{data} " in named
+
+
+def test_training_files_are_named_with_their_hash(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTEB_HYBRID_DATA", str(tmp_path))
+    (tmp_path / "mmarco").mkdir()
+    (tmp_path / "mmarco" / "triples.tsv").write_text("1\t2\t3\n")
+    planned = works(runs(read_study("mbert-xquad", "paper", planned=True), "paper", planned=True))
+    said = [how for _, how in DryRun(planned, planned, Store(tmp_path / "store"), 1)._data()]
+    assert any(re.match(r"mmarco \(mmarco\): at hand, hash [0-9a-f]{16}", how) for how in said)
 
 
 @pytest.mark.parametrize("name", ["adapters-and-adversarial-queries", "captions-to-beir"])

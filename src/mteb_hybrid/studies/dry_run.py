@@ -79,8 +79,10 @@ class DryRun:
             if format_ == "collection":
                 yield "trained on", _collection(collections()[path])
             else:
-                there = data_content(data) != ABSENT
-                how = "at hand" if there else f"not at hand: put it below {DATA_VARIABLE}"
+                content = data_content(data)
+                how = f"at hand, hash {content}"
+                if content == ABSENT:
+                    how = f"not at hand: put it below {DATA_VARIABLE}"
                 where = f", as the hub has {MMARCO}" if format_ == "mmarco" else ""
                 yield "trained on", f"{path} ({format_}): {how}{where}"
         for texts in dict.fromkeys(w.run.repair.texts for w in self.works if w.run.repair):
