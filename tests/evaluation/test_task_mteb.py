@@ -123,6 +123,9 @@ def test_the_cards_say_what_mteb_says(name):
     ours["bibtex_citation"] = ours["bibtex_citation"].strip()
     facts = theirs.model_dump(include=set(ours)) | {"adapted_from": ours["adapted_from"]}
     facts["bibtex_citation"] = facts["bibtex_citation"].strip()
+    if name == "SciFact":  # MTEB cites SPECTER, which took the data over
+        assert "Fact or Fiction" in ours["bibtex_citation"]
+        facts["bibtex_citation"] = ours["bibtex_citation"]
     assert ours == facts
     assert theirs.prompt in (None, card.metadata.prompt.model_dump())
 
