@@ -253,7 +253,7 @@ def test_a_folder_that_looks_like_a_name_on_the_hub_is_told_how_it_is_written(
 
 @pytest.mark.parametrize("name", ["e5-small-offline-hybrid-lora", "xlm-r-x-x"])
 def test_a_resolved_recipe_reads_as_the_same(name, tmp_path):
-    recipe = read_recipe(name, ["batches.alpha=[[0, 1.0], [10, 0.5]]", "title='a \"b\"\\n'"])
+    recipe = read_recipe(name, ["batches.alpha=[[0, 1.0], [10, 0.5]]", r'title="a \"b\"\\n\u007f"'])
     (tmp_path / "recipe.toml").write_text(to_toml(recipe.settings()))
     assert read_recipe(tmp_path / "recipe.toml") == recipe
     assert tomllib.loads(to_toml(recipe.settings())) == recipe.settings()

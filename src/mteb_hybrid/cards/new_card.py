@@ -1,7 +1,5 @@
 """A task card for a user's own parallel JSON lines, written from what the files hold."""
 
-import hashlib
-import json
 import logging
 import re
 from collections import defaultdict
@@ -14,6 +12,8 @@ from pathlib import Path
 
 from mteb_hybrid.cards.card import NAME, CardError, TaskCard, read_card
 from mteb_hybrid.cards.catalogue import task_cards
+from mteb_hybrid.files.documents import toml_value
+from mteb_hybrid.files.download import sha256_of
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import path_fault
 from mteb_hybrid.files.parallel_json import existing_files, read_rows
@@ -108,7 +108,7 @@ def write_card(
     places = [place_in(file, folder) for file in listed]
     codes, empty = _languages(listed, about.codes)
     entries = [file_table("texts", *one) for one in zip(listed, places, strict=True)]
-    lead = f"empty_subsets = {toml(empty)}  # no row has both\n" if empty else ""
+    lead = f"empty_subsets = {toml_value(empty)}  # no row has both\n" if empty else ""
     text = card_text(
         target.stem,
         name,
@@ -254,7 +254,9 @@ def warn_of_spellings(first: Path, codes: Mapping[str, str], sides: Mapping[str,
 
 def file_table(key: str, file: Path, place: str, further: str = "") -> str:
     """A table ``[[source.KEY]]`` of one file."""
-    return f'\n[[source.{key}]]\nfile = {toml(place)}\nsha256 = "{sha256_of(file)}"\n{further}'
+    return (
+        f'\n[[source.{key}]]\nfile = {toml_value(place)}\nsha256 = "{sha256_of(file)}"\n{further}'
+    )
 
 
 def card_text(
@@ -283,34 +285,24 @@ def card_text(
         annotations: Who judged, as TOML.
     """
     days = sorted(date.fromtimestamp(file.stat().st_mtime).isoformat() for file in files)
-    link = f"reference = {toml(about.reference or 'https://...')}  # (*) where it is described"
+    link = (
+        f"reference = {toml_value(about.reference or 'https://...')}  # (*) where it is described"
+    )
     return _CARD.format(
-        name=toml(name),
+        name=toml_value(name),
         tasks=f"{name}MonolingualRetrieval, ...",
-        title=toml(about.title or name),
-        description=toml(about.description or description),
-        format=toml(format),
-        repository=toml(f"own/{stem}"),
+        title=toml_value(about.title or name),
+        description=toml_value(about.description or description),
+        format=toml_value(format),
+        repository=toml_value(f"own/{stem}"),
         source=source,
         reference=link if about.reference else f"# {link}",
-        date=toml([days[0], days[-1]]),
-        license=toml(about.license),
+        date=toml_value([days[0], days[-1]]),
+        license=toml_value(about.license),
         annotations=annotations,
-        sample_creation=toml(about.sample_creation),
-        prompt=toml(about.prompt),
+        sample_creation=toml_value(about.sample_creation),
+        prompt=toml_value(about.prompt),
         languages="".join(
             f'\n[languages.{language}]\ncode = "{code}"\n' for language, code in codes.items()
         ),
     )
-
-
-def toml(value: str | list[str]) -> str:
-    """A text or a list of texts as TOML."""
-    # JSON's strings and lists are TOML's, but for DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def sha256_of(file: Path) -> str:
-    """The checksum of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

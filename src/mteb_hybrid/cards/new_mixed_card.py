@@ -14,10 +14,10 @@ from mteb_hybrid.cards.new_card import (
     file_table,
     place_in,
     place_of_card,
-    toml,
     warn_of_spellings,
     whole_card,
 )
+from mteb_hybrid.files.documents import toml_value
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.lines import json_line, shown, write_lines
 from mteb_hybrid.files.mixed_json import rows, value
@@ -137,11 +137,11 @@ def _source(
     lines = []
     named = all(file in mixed.of_files for _, file in mixed.texts())
     if not mixed.detect and not named:
-        lines.append(f"language = {toml(mixed.language)}  # the key of a row that names it\n")
+        lines.append(f"language = {toml_value(mixed.language)}  # the key that names it\n")
     if mixed.topic:
-        lines.append(f"topic = {toml(mixed.topic)}  # the same in all translations of a query\n")
+        lines.append(f"topic = {toml_value(mixed.topic)}  # the same in all translations\n")
     if empty:
-        lines.append(f"empty_subsets = {toml(empty)}  # no query has an answer there\n")
+        lines.append(f"empty_subsets = {toml_value(empty)}  # no query has an answer there\n")
     for key in ("corpus", "queries", "qrels"):
         for file in getattr(mixed, key):
             known = mixed.of_files.get(file) if key != "qrels" else None
@@ -206,7 +206,7 @@ def _detected(mixed: Mixed, told: Path) -> tuple[str, Languages]:
         )
     mean = sum(certainty for *_, certainty in found) / len(found)
     counts = f"texts = {len(found)}\ncertainty = {mean:.4f}\ndoubtful = {doubtful}  # below 0.5\n"
-    table = file_table("detected", told, told.name, f"by = {toml(by)}\n{counts}")
+    table = file_table("detected", told, told.name, f"by = {toml_value(by)}\n{counts}")
     return table.replace("[[source.detected]]", "[source.detected]"), {
         (kind, id_): language or usual for _, kind, id_, language, _ in found
     }

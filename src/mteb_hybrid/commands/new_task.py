@@ -9,7 +9,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from mteb_hybrid.cards.card import TaskCard
+from mteb_hybrid.cards.card import NAME, TaskCard
 from mteb_hybrid.cards.new_card import PROMPT, About, write_card
 from mteb_hybrid.cards.new_mixed_card import Mixed, write_mixed_card
 from mteb_hybrid.cards.tasks import card_settings, task_name, task_views
@@ -39,7 +39,7 @@ class SampleCreation(StrEnum):
 
 
 def _checked_name(name: str | None) -> str | None:
-    if name is not None and not re.fullmatch("[A-Z][A-Za-z0-9]*", name):
+    if name is not None and not NAME.fullmatch(name):
         raise typer.BadParameter(f"{name!r} is no prefix of names of tasks; expected one as MyFaq")
     return name
 

@@ -108,6 +108,12 @@ def read_toml(file: Path) -> dict[str, Any]:
     return content
 
 
+def toml_value(value: Any) -> str:
+    """Strings, numbers, booleans, and lists of them, as TOML."""
+    # JSON has them written alike, but for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _check_depth(
     marks: Iterable[str] | Iterable[bytes], opening: str | bytes, closing: str | bytes, most: int
 ) -> None:

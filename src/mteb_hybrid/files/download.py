@@ -37,10 +37,13 @@ class DownloadError(DataError):
 
 def has_sha256(file: Path, sha256: str) -> bool:
     """Whether a file is there, and has a checksum."""
-    if not file.is_file():
-        return False
+    return file.is_file() and sha256_of(file) == sha256
+
+
+def sha256_of(file: Path) -> str:
+    """The checksum of a file."""
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def download(url: str, file: Path, sha256: str) -> None:

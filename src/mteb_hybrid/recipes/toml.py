@@ -1,6 +1,5 @@
 """Recipes as files: found by name, read with overrides, compared, and written again."""
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from mteb_hybrid.cards.card import CardError
 from mteb_hybrid.cards.catalogue import find_card, shipped
-from mteb_hybrid.files.documents import read_toml
+from mteb_hybrid.files.documents import read_toml, toml_value
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.named import is_name
 from mteb_hybrid.recipes.explain import explain
@@ -138,8 +137,7 @@ def to_toml(settings: Mapping[str, Any], table: str = "") -> str:
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             tables += [f"\n[[{name}]]\n{to_toml(part, name)}" for part in value]
         else:
-            # JSON's strings, numbers and lists are TOML too.
-            values.append(f"{key} = {json.dumps(value, ensure_ascii=False)}\n")
+            values.append(f"{key} = {toml_value(value)}\n")
     return "".join(values + tables)
 
 

@@ -1,13 +1,12 @@
 """Files of a collection: in the user's data folder, downloaded once, or shipped with the card."""
 
-import hashlib
 import os
 from pathlib import Path
 
 from mteb_hybrid.cards.card import TaskCard
 from mteb_hybrid.cards.source import FileSource
 from mteb_hybrid.cards.tables import Archive, File
-from mteb_hybrid.files.download import DownloadError, download, has_sha256
+from mteb_hybrid.files.download import DownloadError, download, has_sha256, sha256_of
 from mteb_hybrid.files.errors import DataError
 from mteb_hybrid.files.inside import inside
 from mteb_hybrid.files.places import DATA_VARIABLE, cache_folder
@@ -134,9 +133,7 @@ def _check_is_file(file: Path, remedy: str) -> None:
 
 def _checked(file: Path, remedy: str, entry: File) -> Path:
     _check_is_file(file, remedy)
-    if not has_sha256(file, entry.sha256):
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if (found := sha256_of(file)) != entry.sha256:
         raise DataError(
             f"{file}: altered or cut short: its sha256 is {found}, the card expects "
             f"{entry.sha256}. {remedy}"
