@@ -339,6 +339,7 @@ def test_the_hub_export_leaves_them_out(translated, tmp_path, monkeypatch):
     assert "translated queries only" in output("export", "toy", "-f", "hub", "-o", tmp_path)
 
 
+@pytest.mark.soak
 def test_the_unmodified_mteb_runs_them_and_the_table_shows_them(translated, tiny_model, tmp_path):
     """In a process of its own, where only the startup hook brings the tasks."""
     translated()
